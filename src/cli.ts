@@ -48,6 +48,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/route.ts'),
   },
   {
+    name: 'relay',
+    group: 'Serve',
+    summary: 'let nodes behind routers be reached, without reading them',
+    load: () => import('./commands/relay.ts'),
+  },
+  {
     name: 'wallet',
     group: 'Money',
     summary: 'create, show and fund the key that pays and is paid',

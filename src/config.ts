@@ -11,18 +11,28 @@ function number(min: number, max: number, whole: boolean) {
   return whole ? v.pipe(base, v.integer(expected)) : base;
 }
 
-/** Lamports as an integer, or text such as `0.01sol`. */
+const lamportsForm = 'lamports, or an amount such as 0.01sol';
+
+/** Lamports as an integer, or text such as `0.01sol`. Above 2^53 the numbers of the settings would not be exact. */
 const lamports = v.pipe(
-  v.union([v.number(), v.string()], 'lamports, or an amount such as 0.01sol'),
+  v.union([v.number(), v.string()], lamportsForm),
   v.transform((value) => (typeof value === 'number' ? value : Number(parseLamports(value) ?? Number.NaN))),
-  v.custom<number>(
-    (value) => Number.isSafeInteger(value) && (value as number) >= 0,
-    'lamports, or an amount such as 0.01sol',
-  ),
+  v.custom<number>((value) => Number.isInteger(value) && (value as number) >= 0, lamportsForm),
+  v.maxValue(Number.MAX_SAFE_INTEGER, `at most ${Number.MAX_SAFE_INTEGER} lamports`),
 );
 
 const text = v.pipe(v.string('text'), v.nonEmpty('text that is not empty'));
 const texts = v.array(text, 'a list of texts');
+
+/** 64 bytes in base58, as wallets show a secret key. */
+const secretKeyText = /^[1-9A-HJ-NP-Za-km-z]{86,88}$/;
+
+/** A path. A secret key in its place would stand in the list of processes, and must not be repeated in an error. */
+const keyFile = v.pipe(
+  text,
+  v.check((value) => !secretKeyText.test(value), 'the path of a key file, not a secret key'),
+);
+
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
 /** Text such as `90s`, `10m`, `1.5h` or `250ms` to milliseconds. */
@@ -50,8 +60,8 @@ const timeout = v.union(
 );
 
 /**
- * The values of each setting. Parsed times are milliseconds, prices lamports, `temperature`, `minP` and
- * `auditRate` fractions.
+ * The values of each setting. Times are milliseconds, prices lamports, `temperature`, `minP`, `topP` and `auditRate`
+ * fractions.
  */
 const schemas = {
   network: v.picklist(['local', 'devnet', 'mainnet'], 'local, devnet or mainnet'),
@@ -63,6 +73,7 @@ const schemas = {
   temperature: number(0, 2, false),
   topK: number(1, 20, true),
   minP: number(0, 1, false),
+  topP: number(0.01, 1, false),
   maxTokens: number(1, 1_000_000, true),
   provider: v.nullable(text),
   router: v.nullable(text),
@@ -73,6 +84,12 @@ const schemas = {
   maxPrice: lamports,
   timeout,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
+  announce: texts,
+  reach: v.picklist(['auto', 'direct', 'relay'], 'auto, direct or relay'),
+  relay: v.boolean('true or false'),
+  maxReservations: number(1, 100_000, true),
+  rate: number(0, Number.MAX_SAFE_INTEGER, true),
+  totalRate: number(0, Number.MAX_SAFE_INTEGER, true),
   name: v.nullable(text),
   priceIn: lamports,
   priceOut: lamports,
@@ -85,7 +102,7 @@ const schemas = {
   rpc: v.nullable(
     v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com')),
   ),
-  wallet: v.nullable(text),
+  wallet: v.nullable(keyFile),
   escrow: v.nullable(v.pipe(v.string('an address'), v.regex(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/, 'an address in base58'))),
   priorityFee: number(0, 1_000_000_000, true),
   http: v.nullable(
@@ -126,7 +143,7 @@ export type Role = 'provider' | 'router' | 'client';
 export interface Home {
   readonly root: string;
   readonly configFile: string;
-  readonly keys: Readonly<Record<Role, string>>;
+  readonly keys: Readonly<Record<Role | 'relay', string>>;
   readonly run: string;
   /** Receipts of the answers to this home's own questions. */
   readonly receipts: string;
@@ -144,6 +161,10 @@ export interface Home {
   readonly earnings: string;
   /** Journals of payments that are not settled. */
   readonly payments: Readonly<Record<Role, string>>;
+  /** Journals of channels that are not closed. */
+  readonly channels: Readonly<Record<Role, string>>;
+  /** What opens paid answers that the chain can still ask for. */
+  readonly steps: string;
 }
 
 export interface Config {
@@ -182,6 +203,7 @@ export function homeAt(root: string): Home {
       provider: join(root, 'keys', 'provider.key'),
       router: join(root, 'keys', 'router.key'),
       client: join(root, 'keys', 'client.key'),
+      relay: join(root, 'keys', 'relay.key'),
     },
     run: join(root, 'run'),
     receipts: join(root, 'receipts'),
@@ -202,6 +224,12 @@ export function homeAt(root: string): Home {
       provider: join(root, 'payments', 'provider'),
       router: join(root, 'payments', 'router'),
     },
+    channels: {
+      client: join(root, 'channels', 'client'),
+      provider: join(root, 'channels', 'provider'),
+      router: join(root, 'channels', 'router'),
+    },
+    steps: join(root, 'channels', 'steps'),
   };
 }
 
@@ -297,7 +325,8 @@ function fromText(key: SettingKey, value: unknown): unknown {
 function checkValue(key: SettingKey, { raw, origin }: Found): unknown {
   const result = v.safeParse(schemas[key] as v.GenericSchema, raw);
   if (result.success) return result.output;
-  const problem = `expected ${result.issues[0].message}, got ${JSON.stringify(raw) ?? String(raw)}`;
+  const shown = typeof raw === 'string' && secretKeyText.test(raw) ? '' : `, got ${JSON.stringify(raw) ?? String(raw)}`;
+  const problem = `expected ${result.issues[0].message}${shown}`;
   if (origin.from === 'flag') throw new QvacError('E_USAGE', `${origin.name}: ${problem}`);
   const where = origin.from === 'default' ? key : origin.name;
   if (origin.from === 'file')

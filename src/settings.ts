@@ -72,6 +72,12 @@ export const settings = {
     description: 'drop tokens below this share of the likeliest, 0 to 1',
     default: 0.05,
   },
+  topP: {
+    kind: 'number',
+    flags: '--top-p <p>',
+    description: 'sample from the likeliest tokens that make up this share, to 1',
+    default: 1,
+  },
   maxTokens: {
     kind: 'number',
     flags: '--max-tokens <n>',
@@ -137,6 +143,42 @@ export const settings = {
     description: 'address to listen on (repeatable)',
     default: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0'],
   },
+  announce: {
+    kind: 'list',
+    flags: '--announce <addr>',
+    description: 'address to announce without a test (repeatable)',
+    default: [],
+  },
+  reach: {
+    kind: 'text',
+    flags: '--reach <how>',
+    description: 'let others reach it: auto, direct (no relay) or relay (only)',
+    default: 'auto',
+  },
+  relay: {
+    kind: 'boolean',
+    flags: '--relay',
+    description: 'relay for nodes behind routers, too',
+    default: false,
+  },
+  maxReservations: {
+    kind: 'number',
+    flags: '--max-reservations <n>',
+    description: 'nodes that can be reached through the relay at a time',
+    default: 256,
+  },
+  rate: {
+    kind: 'number',
+    flags: '--rate <n>',
+    description: 'bytes per second relayed for one node; 0: no limit',
+    default: 2_097_152,
+  },
+  totalRate: {
+    kind: 'number',
+    flags: '--total-rate <n>',
+    description: 'bytes per second relayed for all nodes; 0: no limit',
+    default: 0,
+  },
   name: {
     kind: 'text',
     flags: '--name <name>',
@@ -189,7 +231,7 @@ export const settings = {
   wallet: {
     kind: 'text',
     flags: '--wallet <file>',
-    description: 'key file of the wallet, in the format of the Solana CLI',
+    description: 'key file of the wallet: of the Solana CLI, or base58',
     default: null,
     otherwise: "the home's, else that of the Solana CLI",
   },
@@ -276,7 +318,7 @@ export type SettingKey = keyof typeof settings;
 
 /** The lamports of `700` or `0.01sol`; null for any other text. */
 export function parseLamports(text: string): bigint | null {
-  const match = /^(\d{1,19})(?:(?:\.(\d{1,9}))?(sol))?$/i.exec(text);
+  const match = /^(\d{1,39})(?:(?:\.(\d{1,9}))?(sol))?$/i.exec(text);
   if (match === null) return null;
   const [, whole = '', fraction = '', unit] = match;
   return unit === undefined ? BigInt(whole) : BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));

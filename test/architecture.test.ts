@@ -142,7 +142,7 @@ describe('architecture', () => {
 
   it('builds the roles beside each other, on parts that do not know them', () => {
     const roomOf = (path: string): string | null => /^src\/node\/([a-z]+)\//.exec(path)?.[1] ?? null;
-    const roles = new Set(['provider', 'client', 'router']);
+    const roles = new Set(['provider', 'client', 'router', 'relay']);
     const unknown = files
       .map(({ path }) => roomOf(path))
       .filter((room) => room !== null && !roles.has(room) && !rooms.includes(room));
@@ -270,6 +270,7 @@ describe('architecture', () => {
     assert.deepEqual(Object.keys(serve.options ?? {}), ['yes']);
     const flags = [...globalSettings, ...(serve.settings ?? [])].sort();
     assert.deepEqual(flags, [
+      'announce',
       'batch',
       'bootstrap',
       'context',
@@ -289,6 +290,7 @@ describe('architecture', () => {
       'priorityFee',
       'private',
       'queue',
+      'reach',
       'rpc',
       'score',
       'slots',

@@ -46,6 +46,7 @@ describe('help', () => {
       'provider',
       'ps',
       'receipts',
+      'relay',
       'route',
       'serve',
       'service',

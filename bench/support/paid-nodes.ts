@@ -40,8 +40,8 @@ export async function startPaidProvider(
     async payments({ key }) {
       await escrow.register({ node: key, stake: 100_000_000_000n });
       return createEscrowPayouts(
-        { escrow, clock: systemClock, logger: silentLogger },
-        { peer: key.publicKey, dir, sweepMs: 5_000 },
+        { escrow, key, clock: systemClock, logger: silentLogger },
+        { dir: join(dir, 'jobs'), channelDir: join(dir, 'channels'), stepDir: join(dir, 'steps'), sweepMs: 5_000 },
       );
     },
   });

@@ -47,7 +47,7 @@ export const command = defineCommand({
     try {
       // A reader of stdout that is gone stops the answer like Ctrl-C: what was delivered is settled.
       const answer = await client.ask(
-        { messages: [{ role: 'user', content: prompt }], seed: options.seed ?? null },
+        { messages: [{ role: 'user', content: prompt }], seed: options.seed ?? null, stopTexts: options.stop },
         observer,
         { signal: anySignal(signal, output.readerGone) },
       );

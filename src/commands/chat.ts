@@ -1,7 +1,7 @@
 import { asQvacError, exitCodes } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
-import type { Client } from '../sdk/client.ts';
+import type { Client, ClientQuestion } from '../sdk/client.ts';
 import type { LineReader } from '../terminal/prompt.ts';
 import { observe, report } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
@@ -40,7 +40,8 @@ export const command = defineCommand({
     const close = (): void => reader.close();
     context.signal.addEventListener('abort', close);
     try {
-      const code = await talk(context, client, reader, options.seed ?? null, (stop) => (stopAnswer = stop));
+      const question = { seed: options.seed ?? null, stopTexts: options.stop };
+      const code = await talk(context, client, reader, question, (stop) => (stopAnswer = stop));
       return left ? exitCodes.interrupted : code;
     } finally {
       context.signal.removeEventListener('abort', close);
@@ -57,7 +58,7 @@ async function talk(
   { config, output, signal }: Pick<CommandContext, 'config' | 'output' | 'signal'>,
   client: Client,
   reader: LineReader,
-  seed: bigint | null,
+  question: Omit<ClientQuestion, 'messages'>,
   onAnswer: OnAnswer,
 ): Promise<number> {
   const messages: ChatMessage[] = [];
@@ -70,7 +71,8 @@ async function talk(
     onAnswer(() => stop.abort());
     const observer = observe(output);
     try {
-      const answer = await client.ask({ messages: [...messages, { role: 'user', content: line }], seed }, observer, {
+      const turns = [...messages, { role: 'user', content: line }];
+      const answer = await client.ask({ ...question, messages: turns }, observer, {
         signal: anySignal(stop.signal, signal, output.readerGone),
       });
       observer.end();

@@ -69,7 +69,7 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly strin
           : [
               `${model.name} ${model.quant}`,
               model.priceJob === 0 && model.priceIn === 0 && model.priceOut === 0 ? 'free' : priceWords(model),
-              card.role === 'router' ? '-' : String(model.slots),
+              card.role !== 'provider' ? '-' : String(model.slots),
             ];
       return at === 0
         ? [peer, card.role, ...offered, tokensPerSecond === 0 ? '-' : String(tokensPerSecond), rtt, ...onChain, machine]
@@ -105,7 +105,11 @@ export const command = defineCommand({
   settings: chainSettings,
   options: {
     model: option('-m, --model <name>', 'list only peers that offer this name, name/quant or hex id', anyText),
-    role: option('--role <role>', 'list only this role: provider or router', oneOf('provider', 'router')),
+    role: option(
+      '--role <role>',
+      'list only this role: provider, router or relay',
+      oneOf('provider', 'router', 'relay'),
+    ),
     watch: flag('-w, --watch', 'keep running, and print every change'),
   },
   examples: [

@@ -9,6 +9,7 @@ import { sayReady as sayGatewayReady } from './gateway/ready.ts';
 import { chainSettings } from './parts/chain-settings.ts';
 import { anyText, type CommandContext, defineCommand, manyOf } from './parts/definition.ts';
 import { networkFlags, reachableAs } from './parts/hints.ts';
+import { reachJson, sayReach } from './parts/reach-words.ts';
 
 export const command = defineCommand({
   description: [
@@ -17,6 +18,7 @@ export const command = defineCommand({
     'The router serves qvac ask of this home, which finds it automatically, and the peers of --allow.',
     'It pays up to the maximum price of each of your questions, and up to a daily limit for a peer of --allow.',
     'With a model it re-executes answers, signs verdicts, and audits receipts.',
+    'With --relay it also forwards for nodes behind routers, as qvac relay does.',
     'With --json each event is one line.',
   ].join(' '),
   settings: [
@@ -25,6 +27,12 @@ export const command = defineCommand({
     'auditRate',
     ...chainSettings,
     'listen',
+    'announce',
+    'reach',
+    'relay',
+    'maxReservations',
+    'rate',
+    'totalRate',
     'threads',
     'batch',
     'context',
@@ -74,6 +82,7 @@ export const command = defineCommand({
       try {
         void router.runSelfTests({ signal });
         sayReady(output, router);
+        sayReach(output, router.peer);
         await aborted(signal);
       } finally {
         await http?.stop();
@@ -121,7 +130,14 @@ function sayReady(output: Output, { peer, engines }: RunningRouter): void {
   const ask = `qvac ask ${networkFlags(peer.network)}`;
   const question = '"why is the sky blue?"';
   output.event(
-    { event: 'ready', peer: peer.id, addrs: peer.addrs(), network: peer.network, models },
+    {
+      event: 'ready',
+      peer: peer.id,
+      addrs: peer.addrs(),
+      reach: reachJson(peer.reach()),
+      network: peer.network,
+      models,
+    },
     printable(
       `ready · here: ${ask}${question} · elsewhere, if allowed: ${ask}--router ${reachableAs(peer)} ${question}`,
       400,

@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { aborted } from '../lib/abort.ts';
 import type { ProviderEvent } from '../node/provider/events.ts';
-import type { PaymentNews } from '../node/provider/payment/payouts.ts';
+import type { ChannelNews, PaymentNews } from '../node/provider/payment/payouts.ts';
 import type { ProviderObserver, RunningProvider } from '../sdk/provider.ts';
 import { plural, rate, shortId, shortPeer, sol, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
@@ -9,6 +9,7 @@ import { printable } from '../terminal/printable.ts';
 import { chainSettings } from './parts/chain-settings.ts';
 import { type CommandContext, defineCommand, flag } from './parts/definition.ts';
 import { networkFlags, reachableAs } from './parts/hints.ts';
+import { reachJson, sayReach } from './parts/reach-words.ts';
 
 export const command = defineCommand({
   description: [
@@ -23,6 +24,8 @@ export const command = defineCommand({
     'model',
     'name',
     'listen',
+    'announce',
+    'reach',
     'priceIn',
     'priceOut',
     'priceJob',
@@ -75,6 +78,7 @@ export const command = defineCommand({
       sayAbilities(output, provider);
       sayPrices(output, provider);
       sayReady(output, provider);
+      sayReach(output, provider.peer);
       void testItself(provider, { output, logger, signal });
       await aborted(signal);
     } finally {
@@ -87,6 +91,7 @@ function observerOf(output: Output): ProviderObserver {
   return {
     event: (event) => report(output, event),
     payment: (news) => reportPayment(output, news),
+    channel: (news) => reportChannel(output, news),
     registered: ({ replaces, stakeLamports }) =>
       output.say(
         replaces ? 'registered in place of another node' : `registered, with a stake of ${sol(stakeLamports)}`,
@@ -148,6 +153,7 @@ function sayReady(output: Output, { peer, engine, tokensPerSecond }: RunningProv
       event: 'ready',
       peer: peer.id,
       addrs: peer.addrs(),
+      reach: reachJson(peer.reach()),
       network: peer.network,
       model: { name, quant, id },
       exec,
@@ -198,5 +204,22 @@ function reportPayment(output: Output, { job, state, lamports }: PaymentNews): v
   output.event(
     { event: 'payment', job, state, lamports: lamports.toString() },
     `· job ${shortId(job)}: ${words[state]}`,
+  );
+}
+
+function reportChannel(output: Output, { channel, state, lamports }: ChannelNews): void {
+  const paid = lamports === 0n ? '' : `, paid ${sol(lamports)}`;
+  const words: Readonly<Record<ChannelNews['state'], string>> = {
+    opened: 'open',
+    settled: 'settled',
+    closing: 'is being closed',
+    closed: 'closed',
+    finished: 'closed after the time for objections',
+    slashed: 'slashed',
+    gone: 'closed',
+  };
+  output.event(
+    { event: 'channel', channel, state, lamports: lamports.toString() },
+    `· channel ${shortId(channel)}: ${words[state]}${paid}`,
   );
 }

@@ -2,13 +2,15 @@ import { join as joinPath } from 'node:path';
 import { QvacError } from '../errors.ts';
 import { defineCommand, defineSubcommand, oneOf, option } from './parts/definition.ts';
 
-const roles = ['serve', 'route', 'gateway'] as const;
+const roles = ['serve', 'route', 'relay', 'gateway'] as const;
 type ServiceRole = (typeof roles)[number];
 
-const what = { serve: 'qvac provider', route: 'qvac router', gateway: 'qvac gateway' } as const satisfies Record<
-  ServiceRole,
-  string
->;
+const what = {
+  serve: 'qvac provider',
+  route: 'qvac router',
+  relay: 'qvac relay',
+  gateway: 'qvac gateway',
+} as const satisfies Record<ServiceRole, string>;
 
 interface UnitInit {
   readonly role: ServiceRole;
@@ -24,6 +26,9 @@ function quoted(word: string): string {
   const escapes: Readonly<Record<string, string>> = { '%': '%%', $: '$$', '\\': '\\\\', '"': '\\"' };
   return `"${word.replaceAll(/[\\"%$]/g, (character) => escapes[character] ?? '')}"`;
 }
+
+/** Lets a relay listen on port 443. */
+const bindPorts = 'AmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE';
 
 /** A systemd unit in which the program has its own user, and can write to its home only. */
 function unit({ role, flags, command }: UnitInit): string {
@@ -71,7 +76,7 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 LockPersonality=yes
-CapabilityBoundingSet=
+${role === 'relay' ? bindPorts : 'CapabilityBoundingSet='}
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
@@ -91,7 +96,7 @@ const print = defineSubcommand({
   ].join(' '),
   arguments: [{ name: '[flags...]', description: 'flags of the command, after --' }],
   options: {
-    role: option('--role <role>', 'command to run: serve, route or gateway (default: serve)', oneOf(...roles)),
+    role: option('--role <role>', 'command: serve, route, relay or gateway (default: serve)', oneOf(...roles)),
   },
   examples: [
     {

@@ -1,6 +1,7 @@
-import type { Activity } from '../node/home/activity.ts';
-import { plural, rate, shortPeer, sol, timeSpan } from '../terminal/format.ts';
+import type { Activity, RelayStats } from '../node/home/activity.ts';
+import { byteSize, plural, rate, shortPeer, sol, timeSpan } from '../terminal/format.ts';
 import { defineCommand } from './parts/definition.ts';
+import { reachWords } from './parts/reach-words.ts';
 import type { GatewayStatus } from './status/gateway-status.ts';
 import type { NodeStatus, Rank, Today } from './status/node-status.ts';
 
@@ -23,6 +24,13 @@ function runLine({ taken, finished, failed, tokens, busyMs }: Activity): string 
   return `  this run  ${plural(taken, 'question')} taken, ${finished} answered, ${failed} failed${speed}`;
 }
 
+function relayLine({ reservations, circuits, bytes, refused }: RelayStats): string {
+  const now = `${plural(reservations, 'reservation')}, ${plural(circuits, 'circuit')}`;
+  const refusals = Object.entries(refused).map(([why, count]) => `${count} ${why}`);
+  const denied = refusals.length === 0 ? '' : `; refused ${refusals.join(', ')}`;
+  return `  relay     ${now}; ${byteSize(bytes)} forwarded in this run${denied}`;
+}
+
 function todayLine({ answers, tokens, earned }: Today): string {
   return `  today     ${plural(answers, 'answer')}, ${plural(tokens, 'token')}, ${sol(earned)} earned`;
 }
@@ -33,12 +41,14 @@ function linesOf(
 ): readonly string[] {
   const head = `${role} ${shortPeer(peer)} · network ${network} · up ${timeSpan(now - startedAt)}`;
   if (activity === null) return [head, '  no report yet'];
-  const { slots, peers } = activity;
+  const { slots, peers, reach, relay } = activity;
   return [
     `${head} · ${plural(peers, 'peer')}`,
     ...modelLine(activity, rank),
+    ...(relay === null ? [] : [relayLine(relay)]),
     ...(slots === null ? [] : [`  slots     ${slots.used} of ${slots.total} in use, ${slots.waiting} waiting`]),
-    runLine(activity),
+    `  reach     ${reachWords(reach, now)}`,
+    ...(role === 'relay' ? [] : [runLine(activity)]),
     ...(today === null ? [] : [todayLine(today)]),
     ...idle.map((reason, at) => `${at === 0 ? '  idle      ' : '            '}${reason}`),
   ];
@@ -93,6 +103,7 @@ export const command = defineCommand({
       today: today === null ? null : { ...today, earned: today.earned.toString() },
     }));
     output.result({ nodes: values, gateway, chain }, lines);
-    if (lines.length === 0) output.say('nothing of this home is running; start qvac serve, qvac route or qvac gateway');
+    if (lines.length === 0)
+      output.say('nothing of this home is running; start qvac serve, qvac route, qvac relay or qvac gateway');
   },
 });

@@ -10,7 +10,7 @@ import { fromBase58 } from '../protocol/base58.ts';
 import { addressText } from './addresses.ts';
 import type { WalletKey } from './escrow.ts';
 
-/** A key that holds lamports, from a file as the Solana command line keeps it: 64 numbers, seed and public key. */
+/** A key that holds lamports, from a file with seed and public key: 64 numbers as in the Solana CLI, or base58. */
 export interface Wallet extends WalletKey {
   /** base58 */
   readonly address: string;
@@ -58,9 +58,7 @@ export async function loadOrCreateWallet(path: string): Promise<Wallet> {
  * @throws QvacError E_KEY where it is neither, or where there is a file already
  */
 export async function importWallet(path: string, secret: string): Promise<Wallet> {
-  const text = secret.trim();
-  const key = text.startsWith('[') ? parseNumbers(text) : fromBase58(text);
-  return keep(path, seedOf(key, 'what was given'));
+  return keep(path, seedOf(parseSecret(secret), 'what was given'));
 }
 
 /** Null if the user has no home folder. */
@@ -119,7 +117,13 @@ function parseKeyFile(path: string, bytes: Uint8Array): Uint8Array {
   } catch {
     text = '';
   }
-  return seedOf(parseNumbers(text), path);
+  return seedOf(parseSecret(text), path);
+}
+
+/** A key file's text: numbers, as the Solana CLI keeps them, or base58, as other wallets export the key. */
+function parseSecret(text: string): Uint8Array | null {
+  const trimmed = text.trim();
+  return trimmed.startsWith('[') ? parseNumbers(trimmed) : fromBase58(trimmed);
 }
 
 function parseNumbers(text: string): Uint8Array | null {
@@ -137,8 +141,8 @@ function parseNumbers(text: string): Uint8Array | null {
 /** @param what names the source in the error line; the secret itself is never shown */
 function seedOf(key: Uint8Array | null, what: string): Uint8Array {
   const broken = (why: string): QvacError =>
-    new QvacError('E_KEY', `${what} is no Solana key (${why})`, {
-      hint: 'it has to be a key file of the Solana command line, a list of 64 numbers, or the same key in base58',
+    new QvacError('E_KEY', `${what} is not a Solana key (${why})`, {
+      hint: 'use a key file of the Solana CLI (a list of 64 numbers), or the same key in base58',
     });
   if (key === null) throw broken('neither a list of bytes nor base58');
   if (key.length !== keyBytes) throw broken(`${key.length} bytes instead of ${keyBytes}`);
@@ -163,7 +167,7 @@ async function keep(path: string, seed: Uint8Array): Promise<Wallet> {
   } catch (error) {
     if (systemCode(error) === 'EEXIST')
       throw new QvacError('E_KEY', `there is a wallet already: ${path}`, {
-        hint: 'move it away first, and keep it: whoever has the file has the money',
+        hint: 'move it away first, and keep it: the file controls the money',
         cause: error,
       });
     throw fileError(error, `write ${path}`);

@@ -1,9 +1,10 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Hono } from 'hono';
+import { maxChallenges } from '../protocol/constants.ts';
 import { CompletionHandler } from './answer/completion-handler.ts';
 import type { InferenceRequest } from './answer/inference-client.ts';
 import { readCountRequest, readMessagesRequest } from './api/anthropic/request.ts';
-import type { RequestDefaults, RequestReader } from './api/completion-request.ts';
+import type { CompletionRequest, RequestDefaults, RequestReader } from './api/completion-request.ts';
 import type { CompletionRoute } from './api/field-table.ts';
 import { parseJson } from './api/json.ts';
 import { networkName, offeredModels } from './api/models.ts';
@@ -78,21 +79,20 @@ async function complete(
   const { request, encoder } = parsed;
   const { model } = request.inference;
   const inference = { ...request.inference, model: model === null ? null : networkName(offered, model) };
-  if (components.metrics.active() >= (init.limits?.requests ?? maxRequests))
+  if (components.metrics.active() + request.choices > (init.limits?.requests ?? maxRequests))
     throw new Problem(503, 'E_BUSY', 'too many requests in progress', { headers: { 'retry-after': '2' } });
   // Only the page that holds the run's token may open a browser wallet.
   if (inference.wallet !== null && !sameText(secretOf(callerOf(c)) ?? '', init.token))
     throw new Problem(401, 'E_TOKEN', 'a browser wallet pays for the page it is connected to only', {
       param: 'qvac.wallet',
     });
-  if (request.topLogprobs !== null && !(await components.inference.holds(inference.model)))
-    throw unsupported('logprobs', 'of a model that this gateway does not hold');
-  const reserved = await reserve(c.get('id'), keyOf(c, init), inference, init);
+  const fitted = await withLogprobs(components, { ...request, inference });
+  const reserved = await reserve(c.get('id'), keyOf(c, init), fitted, init);
   await new CompletionHandler(
     components,
     {
       id: c.get('id'),
-      request: { ...request, inference: reserved.inference },
+      request: { ...fitted, inference: reserved.inference },
       encoder,
       keepAliveMs: init.keepAliveMs,
       waitVerdict: init.waitVerdict,
@@ -102,6 +102,23 @@ async function complete(
     outgoing,
   ).run();
   return RESPONSE_ALREADY_SENT;
+}
+
+/**
+ * Log-probabilities of a model that is not here come from the opening, which has at most 256 steps.
+ * @throws Problem if nothing is opened
+ */
+async function withLogprobs({ inference }: AppComponents, request: CompletionRequest): Promise<CompletionRequest> {
+  const { model, sampler, verify } = request.inference;
+  if (request.topLogprobs === null || (await inference.holds(model))) return request;
+  if (verify === 'none')
+    throw unsupported('logprobs', 'with qvac.verify none', 'this gateway does not hold the model, and opens no steps');
+  if (sampler.maxTokens <= maxChallenges) return request;
+  return {
+    ...request,
+    inference: { ...request.inference, sampler: { ...sampler, maxTokens: maxChallenges } },
+    adjusted: [...request.adjusted, `max_tokens=${maxChallenges} for logprobs`],
+  };
 }
 
 async function countTokens(
@@ -115,18 +132,19 @@ async function countTokens(
   return c.json({ input_tokens: tokens, qvac: { exact } });
 }
 
-/** Reserves the answer's highest price in the key's daily limit, which another request may have used up meanwhile. */
+/** Reserves the answers' highest price in the key's daily limit, which another request may have used up meanwhile. */
 async function reserve(
   id: string,
   key: ApiKey | null,
-  inference: InferenceRequest,
+  { inference, choices }: CompletionRequest,
   { keys }: GatewayInit,
 ): Promise<{ readonly inference: InferenceRequest; readonly charge?: (lamports: bigint) => void }> {
   if (key === null || keys === undefined) return { inference };
   const { limits } = keys;
-  const maxPrice = atMost(inference.maxPrice, limits.left(key.name));
+  const left = limits.left(key.name);
+  const maxPrice = atMost(inference.maxPrice, left === null ? null : left / BigInt(choices));
   if (maxPrice === 0) return { inference: { ...inference, maxPrice } };
-  if (!(await limits.reserve(id, key.name, BigInt(maxPrice))))
+  if (!(await limits.reserve(id, key.name, BigInt(maxPrice) * BigInt(choices))))
     throw new Problem(402, 'E_LIMIT', `the daily limit of the key ${key.name} is used up`);
   return { inference: { ...inference, maxPrice }, charge: (lamports) => limits.charge(id, lamports) };
 }

@@ -17,6 +17,7 @@ const exposedHeaders = [
   'x-qvac-verified',
   'x-qvac-cost-lamports',
   'x-qvac-receipt',
+  'x-qvac-adjusted',
   'x-request-id',
   'request-id',
 ].join(', ');

@@ -1,3 +1,5 @@
+import { delay } from './abort.ts';
+
 /** The date. A component of every part that reads or writes dates, so that tests can set it. */
 export interface Clock {
   /** Unix milliseconds. Jumps when the system's date is set: durations are measured with `Monotonic`. */
@@ -17,3 +19,12 @@ export function localDay({ now }: Clock = systemClock): string {
 export type Monotonic = () => number;
 
 export const monotonicMs: Monotonic = () => performance.now();
+
+/** Measures and waits. A component of parts whose waits decide something, so that tests can end them. */
+export interface Timer {
+  readonly now: Monotonic;
+  /** Resolves after `ms`. @throws the signal's reason if it aborts first */
+  delay(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export const systemTimer: Timer = { now: monotonicMs, delay };

@@ -42,6 +42,21 @@ export function kindOfIp(address: string): IpKind | null {
   return ownNetworks.check(plain, family) ? 'private' : 'public';
 }
 
+/** What addresses of one customer share: an IPv4 address itself, the first 64 bits of an IPv6 address. */
+export function customerOfIp(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [head = '', tail = ''] = address.replace(/%.*$/, '').split('::');
+  const [before, after] = [head, tail].map((part) => part.split(':').filter((group) => group !== '')) as [
+    string[],
+    string[],
+  ];
+  const zeros = address.includes('::') ? Array.from({ length: 8 - before.length - after.length }, () => '0') : [];
+  return [...before, ...zeros, ...after]
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
+}
+
 /** The IP address in a multiaddr, `/ip4/…` or `/ip6/…`; null if it starts with neither. */
 export function ipOfMultiaddr(multiaddr: string): string | null {
   return /^\/ip[46](?:zone\/[^/]+\/ip6)?\/([^/]+)/.exec(multiaddr)?.[1] ?? null;

@@ -6,6 +6,9 @@ export type Brand<Base, Name extends string> = Base & { readonly [brand]: Name }
 /** Lower-case hex of a 32-byte digest that names a job (protocol section 4). */
 export type JobId = Brand<string, 'JobId'>;
 
+/** Lower-case hex of the 32-byte digest that names a channel (protocol section 9). */
+export type ChannelId = Brand<string, 'ChannelId'>;
+
 /** Lower-case hex of the 32-byte digest of a model file (protocol section 2). */
 export type ModelId = Brand<string, 'ModelId'>;
 

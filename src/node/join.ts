@@ -7,10 +7,10 @@ import type { SettingKey } from '../settings.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import type { Identity } from './home/identity.ts';
 import { createRunFiles, type RunEntry } from './home/run-files.ts';
-import { parseAddress, targetPeer } from './peer/addresses.ts';
+import { parseAddress, parseDialable, targetPeer } from './peer/addresses.ts';
 import { keepPorts, readKeptPorts, withKeptPorts } from './peer/kept-ports.ts';
 import type { PeerRole } from './peer/libp2p.ts';
-import { createPeer, type Peer } from './peer/peer.ts';
+import { createPeer, type Peer, type PeerExtension } from './peer/peer.ts';
 
 export interface JoinComponents {
   readonly config: Config;
@@ -23,6 +23,8 @@ export interface JoinInit {
   readonly key: Identity;
   /** How often a long-lived client looks for more providers, in ms. @default null: only when it asks */
   readonly sweepMs?: number | undefined;
+  /** What the node serves below the level of frames. @default none */
+  readonly extensions?: readonly PeerExtension[] | undefined;
 }
 
 /** A started node of this home on the network that the configuration names. */
@@ -37,7 +39,7 @@ export interface Joined {
 
 /**
  * Starts a node that finds other peers by multicast, the hash table, the peers of earlier runs, `--bootstrap`, and this
- * home's own processes. A provider or router listens, on the port of its last run if that is free.
+ * home's own processes. All but a client listen, on the port of its last run if that is free.
  * @throws QvacError E_PORT_IN_USE; for a malformed address E_USAGE (a flag) or E_CONFIG (any other setting)
  */
 export async function join(components: JoinComponents, init: JoinInit): Promise<Joined> {
@@ -74,6 +76,7 @@ const targetsOf = {
   client: ['provider', 'router', 'auditor'],
   router: ['auditor'],
   provider: [],
+  relay: [],
 } as const satisfies Record<PeerRole, readonly SettingKey[]>;
 
 /**
@@ -82,7 +85,10 @@ const targetsOf = {
  * @throws QvacError E_USAGE, E_CONFIG
  */
 export function checkAddresses({ settings, origins }: Config, role: PeerRole): void {
-  const check = (key: 'bootstrap' | 'listen' | 'provider' | 'router' | 'auditor', parse: () => unknown): void => {
+  const check = (
+    key: 'bootstrap' | 'listen' | 'announce' | 'provider' | 'router' | 'auditor',
+    parse: () => unknown,
+  ): void => {
     try {
       parse();
     } catch (error) {
@@ -99,14 +105,31 @@ export function checkAddresses({ settings, origins }: Config, role: PeerRole): v
     const target = settings[key];
     if (target !== null) check(key, () => targetPeer(target, 'E_CONFIG'));
   }
-  if (role !== 'client')
-    for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
+  if (role === 'client') return;
+  for (const address of settings.listen) check('listen', () => parseAddress(address, 'E_CONFIG'));
+  for (const address of settings.announce) check('announce', () => parseDialable(address, 'E_CONFIG'));
 }
 
-async function startPeer({ config, logger }: JoinComponents, { role, key }: JoinInit): Promise<Peer> {
+async function startPeer(
+  { config, clock, logger }: JoinComponents,
+  { role, key, extensions }: JoinInit,
+): Promise<Peer> {
   const { networkName, settings, home } = config;
   const create = (listen: readonly string[]): Peer =>
-    createPeer({ logger }, { role, key, listen, network: networkName, mdns: settings.mdns });
+    createPeer(
+      { logger, clock },
+      {
+        role,
+        key,
+        listen,
+        extensions,
+        announce: settings.announce,
+        // A relay, or a client that nobody dials, needs none.
+        reach: role === 'relay' ? 'direct' : settings.reach,
+        network: networkName,
+        mdns: settings.mdns,
+      },
+    );
   if (role === 'client') {
     const peer = create([]);
     await peer.start();
@@ -125,6 +148,6 @@ async function startPeer({ config, logger }: JoinComponents, { role, key }: Join
     peer = create(settings.listen);
     await peer.start();
   }
-  await keepPorts(portsFile, settings.listen, peer.addrs());
+  await keepPorts(portsFile, settings.listen, peer.listening());
   return peer;
 }

@@ -14,7 +14,8 @@ import {
 import type { GrammarMatcher } from './grammar/grammar-matcher.ts';
 import { GrammarTooCostly } from './grammar/work.ts';
 import type { TopLogits } from './logits.ts';
-import { type KeptSteps, type RecordedStep, StepRecord } from './record/step-record.ts';
+import { encodeKeptSteps } from './record/kept-steps.ts';
+import { type RecordedStep, StepRecord } from './record/step-record.ts';
 import { AnswerDraws } from './sampling/draws.ts';
 import { type Selection, selectCandidates } from './sampling/sampler.ts';
 import { AnswerText } from './text/answer-text.ts';
@@ -84,18 +85,17 @@ export interface Transcript {
    * here.
    */
   open(secret: Uint8Array): Opening;
-  /** All that `openKept` needs to make the same opening in a later process. */
-  readonly kept: KeptSteps;
   /** In mode zk the same steps, for the prover. */
   witnesses(secret: Uint8Array): readonly ZkWitness[];
+  /**
+   * The steps from index `from` on as they are kept for a later process (`decodeKeptSteps`): to be appended to those
+   * before, or the beginning if `from` is 0. They hold the job's secret.
+   */
+  keptSteps(from: number): Uint8Array;
 }
 
-/** The opening of a job that an earlier process kept. @throws RangeError if `kept` is no record of one */
-export function openKept(kept: KeptSteps, jobId: JobId, count: number, secret: Uint8Array): Opening {
-  return openingOf(StepRecord.restore(kept, jobId), count, secret);
-}
-
-function openingOf(record: StepRecord, count: number, secret: Uint8Array): Opening {
+/** The opening of the steps of `record` that `secret` challenges, `count` of them at most (section 4.3). */
+export function openingOf(record: StepRecord, count: number, secret: Uint8Array): Opening {
   const { root, steps } = challenged(record, count, secret);
   return {
     v: 1,
@@ -214,10 +214,6 @@ class JobTranscript implements Transcript {
     return openingOf(this.#record, this.#init.offer.challenge.count, secret);
   }
 
-  get kept(): KeptSteps {
-    return this.#record.kept;
-  }
-
   witnesses(secret: Uint8Array): readonly ZkWitness[] {
     const { steps } = challenged(this.#record, this.#init.offer.challenge.count, secret);
     return steps.map(({ i, token, prefix, exact, zk, path, salt, candidates, logits }) => ({
@@ -226,6 +222,12 @@ class JobTranscript implements Transcript {
       candidates,
       logits,
     }));
+  }
+
+  keptSteps(from: number): Uint8Array {
+    const { jobId, inputDigest, jobSecret, offer } = this.#init;
+    const header = { jobId, inputDigest, jobSecret, isZk: offer.mode === modes.zk };
+    return encodeKeptSteps(this.#record, header, from);
   }
 
   /** Goes on behind a token of the answer, drawn here or before. */

@@ -1,11 +1,13 @@
 /** Every number and name that the protocol fixes (docs/PROTOCOL.md). Sizes in bytes unless the name says otherwise. */
 
-/** Stream protocols (sections 3, 4, 4.0 and 9). */
+/** Stream protocols (sections 3, 4, 4.0, 7.1 and 9). */
 export const cardProtocol = '/qvac/card/1.0.0';
 export const quoteProtocol = '/qvac/quote/1.0.0';
 export const jobProtocol = '/qvac/job/1.0.0';
 export const routeProtocol = '/qvac/route/1.0.0';
 export const auditProtocol = '/qvac/audit/1.0.0';
+export const channelProtocol = '/qvac/channel/1.0.0';
+export const dialBackProtocol = '/qvac/dial-back/1.0.0';
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -29,6 +31,8 @@ export const frameLimits = {
   audit: 8 * mib,
   challenge: 4 * kib,
   ack: 4 * kib,
+  dial: 4 * kib,
+  dialled: 4 * kib,
   beat: 4 * kib,
   busy: 4 * kib,
   stop: 4 * kib,

@@ -1,7 +1,7 @@
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concat, toHex, u32, u64, utf8 } from '../lib/bytes.ts';
-import type { JobId, ModelId } from '../lib/types.ts';
+import type { ChannelId, JobId, ModelId } from '../lib/types.ts';
 import { tag } from './encoding/tag.ts';
 import { encodeInput, type Input } from './input/input.ts';
 
@@ -32,6 +32,11 @@ export function jobIdOf(offerBody: Uint8Array): JobId {
 /** The 32 bytes of a job id in a message → its name in this program. */
 export function jobIdHex(jobId: Uint8Array): JobId {
   return digestHex(jobId) as JobId;
+}
+
+/** The 32 bytes of a channel id in a message → its name in this program. */
+export function channelIdHex(channel: Uint8Array): ChannelId {
+  return digestHex(channel) as ChannelId;
 }
 
 /** The 32 bytes of a model id in a message → its name in this program. */

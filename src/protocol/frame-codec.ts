@@ -106,6 +106,8 @@ const schemas = {
   receipt: v.strictObject({ t: v.literal('receipt'), receipt: anyBytes }),
   audit: v.strictObject({ t: v.literal('audit'), receipt: anyBytes }),
   challenge: v.strictObject({ t: v.literal('challenge'), secret: digest }),
+  dial: v.strictObject({ t: v.literal('dial'), port: integer(1, 65_535) }),
+  dialled: v.strictObject({ t: v.literal('dialled'), addr: text, ok: v.boolean() }),
   beat: bare('beat'),
   busy: bare('busy'),
   stop: bare('stop'),

@@ -2,7 +2,7 @@ import type { Mode, PayFrom } from './codes.ts';
 import type { Input } from './input/input.ts';
 import type { SamplerSettings } from './layouts/offer.ts';
 
-/** Every frame of sections 3, 4 and 9, `{t: type, …}`. On the wire: `u32 length ‖ cbor(frame)`. */
+/** Every frame of sections 3, 4, 7.1 and 9, `{t: type, …}`. On the wire: `u32 length ‖ cbor(frame)`. */
 export type Frame =
   | OfferFrame
   | {
@@ -27,6 +27,8 @@ export type Frame =
   | { readonly t: 'receipt'; readonly receipt: Uint8Array }
   | { readonly t: 'audit'; readonly receipt: Uint8Array }
   | { readonly t: 'challenge'; readonly secret: Uint8Array }
+  | { readonly t: 'dial'; readonly port: number }
+  | { readonly t: 'dialled'; readonly addr: string; readonly ok: boolean }
   | { readonly t: 'beat' }
   | { readonly t: 'busy' }
   | { readonly t: 'stop' }

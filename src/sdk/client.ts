@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { localDay, systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
+import { StopFilter } from '../lib/stop-filter.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Answer, AskObserver } from '../node/client/answer.ts';
 import { type AskComponents, type AskInit, ask } from '../node/client/ask.ts';
@@ -47,6 +48,8 @@ export interface ClientQuestion {
   readonly messages: readonly ChatMessage[];
   /** From 0 to 2^64 − 1 for a reproducible answer; null for a random seed. */
   readonly seed: bigint | null;
+  /** The answer ends before the first of these, at most 32. @default none */
+  readonly stopTexts?: readonly string[] | undefined;
 }
 
 /** This home's client on the network. */
@@ -138,20 +141,21 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     components,
     asked: models.asked,
     router: () => routerOf(config),
-    async ask({ messages, seed }, observer, options = {}) {
+    async ask({ messages, seed, stopTexts = [] }, observer, options = {}) {
       firstRouter ??= routerOf(config);
       const wanted: AskInit = {
         ...settingsOf(config, messages),
         seed: seed === null ? null : seedOfNumber(seed),
         model: models.asked,
         router: await firstRouter,
+        extra: { stopTexts },
       };
       try {
-        return await ask(components, wanted, observer, options);
+        return await askBeforeStops(components, wanted, observer, options);
       } catch (error) {
         const lamports = priceRefused(error);
         if (lamports === null || !(await consent.price(lamports, options))) throw error;
-        return ask(components, { ...wanted, maxPrice: Number(lamports) }, observer, options);
+        return askBeforeStops(components, { ...wanted, maxPrice: Number(lamports) }, observer, options);
       }
     },
     async stop() {
@@ -177,6 +181,27 @@ async function ownPayees({ home }: Config): Promise<readonly Uint8Array[]> {
   const { loadWallet } = await import('../escrow/wallet.ts');
   const wallet = await loadWallet(home.wallet).catch(() => null);
   return wallet === null ? [] : [wallet.publicKey];
+}
+
+/** Asks, and leaves out of the answer the stop text that ended it: its receipt keeps it. */
+async function askBeforeStops(
+  components: AskComponents,
+  init: AskInit,
+  observer: AskObserver,
+  options: AbortOptions,
+): Promise<Answer> {
+  const { stopTexts = [] } = init.extra ?? {};
+  if (stopTexts.length === 0) return ask(components, init, observer, options);
+  const filter = new StopFilter(stopTexts);
+  const pieces: string[] = [];
+  const tell = (piece: string): Promise<void> | void => {
+    pieces.push(piece);
+    return observer.text(piece);
+  };
+  const answer = await ask(components, init, { ...observer, text: (piece) => tell(filter.push(piece)) }, options);
+  const rest = filter.end();
+  if (rest !== '') await tell(rest);
+  return { ...answer, text: pieces.join('') };
 }
 
 async function routerOf(config: Config): ReturnType<Client['router']> {
@@ -233,7 +258,7 @@ function settingsOf(
       temperature: Math.round(settings.temperature * 100),
       topK: settings.topK,
       minP: Math.round(settings.minP * 100),
-      topP: 100,
+      topP: Math.round(settings.topP * 100),
       maxTokens: settings.maxTokens,
     },
     verify: settings.verify,

@@ -146,7 +146,9 @@ async function start(
     { peer, engine, cards, receipts: createReceiptStore(home.receiptsOf.provider), payouts: payments, clock, logger },
     {
       seenFile: joinPath(home.run, 'seen-jobs'),
-      keptDir: joinPath(home.run, 'kept-jobs'),
+      // What an answer costs this provider beside its tokens is the transaction, which a channel saves.
+      channelPriceJob: settings.priceJob ?? 0,
+      kept: { notes: joinPath(home.run, 'kept-jobs'), steps: home.steps },
       onEvent(event) {
         count(activity, event);
         observer.event?.(event);
@@ -203,6 +205,7 @@ function openActivity(
       now: () => ({
         peers: peer.connected().length,
         reach: peer.reach(),
+        relay: null,
         models: [`${engine.facts.name} ${engine.facts.quant}`],
         slots: engine.slots,
         tokensPerSecond,

@@ -15,10 +15,13 @@ export interface PublishComponents {
   readonly cards: CardIssuer;
 }
 
-/** Issues and announces the card of a node that has started, and records the node in the home. */
+/**
+ * Issues and announces the card of a node that has started, records the node in the home, and waits a while until it is
+ * known how others reach it.
+ */
 export async function publish(
   { config, peer, discovery, cards }: PublishComponents,
-  { role, engines }: { readonly role: RunEntry['role']; readonly engines: readonly Engine[] },
+  { role, engines = [] }: { readonly role: RunEntry['role']; readonly engines?: readonly Engine[] },
   teardown: Teardown,
 ): Promise<void> {
   await cards.start();
@@ -28,10 +31,15 @@ export async function publish(
   await runFiles.write({
     role,
     peer: peer.id,
-    addrs: peer.addrs(),
+    addrs: peer.listening(),
     network: peer.network,
     models: engines.map(({ facts }) => facts.id),
     startedAt: systemClock.now(),
   });
   teardown.add(() => runFiles.remove(role));
+  // Without a peer to start from, nobody will say soon.
+  if (config.settings.bootstrap.length > 0) await peer.reachKnown(AbortSignal.timeout(reachWaitMs));
 }
+
+/** How long a node that starts waits until it knows how others reach it, in ms. */
+const reachWaitMs = 5_000;

@@ -13,6 +13,7 @@ import { type Identity, loadIdentity, lockIdentity } from '../node/home/identity
 import { createReceiptStore } from '../node/home/receipt-store.ts';
 import { checkAddresses, join } from '../node/join.ts';
 import type { Peer } from '../node/peer/peer.ts';
+import type { RelayServer } from '../node/relay/relay-server.ts';
 import { routerContent } from '../node/router/card-content.ts';
 import type { Routed } from '../node/router/route-handler.ts';
 import { createRouter } from '../node/router/router.ts';
@@ -26,6 +27,7 @@ import { fetchModel, loadEngine, type ModelProgress, openModelStore } from './mo
 import type { MainnetConsent } from './payment/escrow.ts';
 import { openRouterPayments } from './payment/router.ts';
 import { publish } from './publish.ts';
+import { configuredRelay } from './relay.ts';
 import { createTeardown, type Teardown } from './teardown.ts';
 
 export interface RouterComponents {
@@ -154,7 +156,9 @@ async function start(
 ): Promise<RunningRouter> {
   const { home, settings } = config;
   const clock = systemClock;
-  const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key });
+  const relay = settings.relay ? configuredRelay({ config, logger }) : null;
+  const extensions = relay === null ? [] : [relay];
+  const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'router', key, extensions });
   teardown.add(stop);
   const reputation = createReputation({ clock, logger }, { path: home.reputation });
   await reputation.start();
@@ -164,7 +168,8 @@ async function start(
   );
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(home.receiptsOf.router);
-  const activity = openActivity({ config, logger }, peer, engines);
+  const activity = openActivity({ config, logger }, { peer, engines, relay });
+  relay?.events.on('event', () => activity.relayed());
   teardown.add(() => activity.stop());
   const paying = await openRouterPayments(
     { config, receipts, consent, logger },
@@ -207,11 +212,16 @@ async function start(
   };
 }
 
+interface ActivityParts {
+  readonly peer: Peer;
+  readonly engines: readonly Engine[];
+  readonly relay: RelayServer | null;
+}
+
 /** Reports what this router does, for `qvac status`. */
 function openActivity(
   { config, logger }: Pick<RouterComponents, 'config' | 'logger'>,
-  peer: Peer,
-  engines: readonly Engine[],
+  { peer, engines, relay }: ActivityParts,
 ): ActivityLog {
   return startActivity(
     { clock: systemClock, logger },
@@ -221,6 +231,7 @@ function openActivity(
       now: () => ({
         peers: peer.connected().length,
         reach: peer.reach(),
+        relay: relay?.stats() ?? null,
         models: engines.map(({ facts: { name, quant } }) => `${name} ${quant}`),
         slots: null,
         tokensPerSecond: null,

@@ -36,7 +36,8 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   '--verify': ['none', 'optimistic', 'sampling', 'full'],
   '--referees': ['1', '3'],
   '--gpu': ['auto', 'off'],
-  '--role': ['provider', 'router', 'serve', 'route', 'gateway'],
+  '--role': ['provider', 'router', 'relay', 'serve', 'route', 'gateway'],
+  '--reach': ['auto', 'direct', 'relay'],
 };
 
 /** The candidates for the last of `words`. */

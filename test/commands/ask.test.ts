@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { decodeOffer } from '../../src/protocol/validate.ts';
 import { runProgram, startProgram } from '../support/binary.ts';
 import { cutAt } from '../support/cheats/transcripts.ts';
+import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { temporaryHome } from '../support/home.ts';
 import { root } from '../support/imports.ts';
@@ -51,6 +53,23 @@ test('standard input is put before the prompt', async (context) => {
   assert.deepEqual(receipt?.input?.messages, [{ role: 'user', content: 'some text\n\nwhat is this?' }]);
 });
 
+test('--stop ends the answer before its text; the receipt keeps it', async (context) => {
+  const provider = await startProvider(context, { engine: createDictatedEngine('one two three four') });
+  const home = await temporaryHome(context);
+  const args = ['ask', ...network, '--provider', provider.address, '--stop', 'three', '--stop', 'never', 'count'];
+  const { code, stdout, stderr } = await runProgram(args, { home, script });
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout.replace(/\n$/, ''), 'one two ');
+  const [receipt] = provider.receipts.values();
+  assert.equal(receipt?.text, 'one two three');
+  const asJson = await runProgram([...args, '--json'], { home, script });
+  assert.equal((JSON.parse(asJson.stdout) as AskJson).answer, 'one two ');
+  assert.equal((JSON.parse(asJson.stdout) as AskJson).finish, 5);
+  const empty = await runProgram(['ask', ...network, '--stop', '', 'count'], { home, script });
+  assert.equal(empty.code, 2);
+  assert.match(empty.stderr, /--stop: expected a text/);
+});
+
 test('--system, --temperature, --max-tokens and --seed reach the offer', async (context) => {
   const provider = await startProvider(context);
   const home = await temporaryHome(context);
@@ -67,6 +86,8 @@ test('--system, --temperature, --max-tokens and --seed reach the offer', async (
     '5',
     '--min-p',
     '0.1',
+    '--top-p',
+    '0.9',
     '--max-tokens',
     '7',
     '--seed',
@@ -80,6 +101,8 @@ test('--system, --temperature, --max-tokens and --seed reach the offer', async (
   const [receipt] = provider.receipts.values();
   assert.equal(receipt?.input?.messages[0]?.content, 'be brief');
   assert.equal(receipt?.tokens.length, 7);
+  const { temperature, topK, minP, topP } = decodeOffer(receipt?.offer.body ?? new Uint8Array()).sampler;
+  assert.deepEqual([temperature, topK, minP, topP], [35, 5, 10, 90]);
 });
 
 test('--json prints one object of a fixed shape', async (context) => {

@@ -197,7 +197,7 @@ describe('qvac doctor', () => {
     const agreed = await doctor(await temporaryHome(context), ...flags, provider.address);
     assert.deepEqual(
       [agreed.find('peers').detail, agreed.find('clock').result],
-      ['network test: 1 provider, 0 routers, 1 model', 'ok'],
+      ['network test: 1 provider, 0 routers, 0 relays, 1 model', 'ok'],
     );
     assert.match(agreed.find('clock').detail, /^not behind 1 peer;/);
     const behind = await doctor(await temporaryHome(context), ...flags, slow.address);

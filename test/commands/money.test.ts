@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import anchor from '@coral-xyz/anchor';
+import { Keypair } from '@solana/web3.js';
 import { runInProcess, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 
@@ -221,6 +223,17 @@ describe('amounts', () => {
       [3, 3, 3, 3, 3],
     );
     assert.equal((await run('ask', '--max-price', '0.01', 'hello')).code, 2);
+    const large = await run('ask', '--max-price', '9007199254740992', 'hello');
+    assert.deepEqual([large.code, /at most 9007199254740991 lamports/.test(large.stderr)], [2, true]);
+  });
+
+  it('a secret key in the place of its file is refused, and not repeated', async (context) => {
+    const { run } = await newHome(context);
+    const secret = anchor.utils.bytes.bs58.encode(Keypair.generate().secretKey);
+    const { code, stdout, stderr } = await run('ask', '--wallet', secret, 'hello');
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, /--wallet: expected the path of a key file, not a secret key/);
+    assert.ok(!stderr.includes(secret.slice(0, 8)));
   });
 });
 

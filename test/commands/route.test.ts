@@ -42,7 +42,7 @@ describe('qvac route', () => {
     const home = await temporaryHome(context);
     const provider = await startProvider(context);
     const { cli, ready } = await startRoute(context, home, provider);
-    assert.deepEqual(Object.keys(ready), ['event', 'peer', 'addrs', 'network', 'models']);
+    assert.deepEqual(Object.keys(ready), ['event', 'peer', 'addrs', 'reach', 'network', 'models']);
     assert.equal((await stat(join(home, 'run', 'router.json'))).mode & 0o777, 0o600);
 
     const asked = await runInProcess([

@@ -26,6 +26,12 @@ before(async () => {
 });
 after(() => rm(dir, { recursive: true, force: true }));
 
+test('a key file may hold the key in base58', async () => {
+  const [path, keypair] = [join(dir, 'base58.txt'), Keypair.generate()];
+  await writeFile(path, `${anchor.utils.bytes.bs58.encode(keypair.secretKey)}\n`);
+  assert.equal((await loadWallet(path))?.address, keypair.publicKey.toBase58());
+});
+
 describe('a new wallet', () => {
   test('is a key file that the Solana command line reads, for its owner alone', async () => {
     const path = newPath();

@@ -70,7 +70,7 @@ test('names stop sequences and the length limit as the stop reason', async (cont
 test('returns errors in Anthropic’s format with our code', async (context) => {
   const { url } = await startGateway(context);
   const client = clientOf(url);
-  await assert.rejects(client.messages.create({ ...question, ...{ top_k: 40 } }), (error: unknown) => {
+  await assert.rejects(client.messages.create({ ...question, ...{ top_k: -2 } }), (error: unknown) => {
     assert.ok(error instanceof Anthropic.BadRequestError);
     const body = error.error as { type: string; error: { type: string; message: string; code: string } };
     assert.equal(body.type, 'error');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI from 'openai';
-import { ackStop } from '../../src/protocol/codes.ts';
-import { decodeAck } from '../../src/protocol/validate.ts';
+import { decodeHead } from '../../src/proofs/head.ts';
+import { finish } from '../../src/protocol/codes.ts';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { breakingClient, fetchReceipt, startGateway } from '../support/gateway.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
@@ -79,7 +79,7 @@ test('a seed of 20 digits repeats its answer; the next seed does not', async (co
   assert.notEqual(first, other);
 });
 
-test('stop texts end the answer before them and cancel the job', async (context) => {
+test('stop texts end the answer before them, and the job with the token that completes one', async (context) => {
   const { url, providers } = await startGateway(context, {
     providers: [{ engine: createDictatedEngine(`one two three ${'x'.repeat(500)}`) }],
   });
@@ -91,11 +91,10 @@ test('stop texts end the answer before them and cancel the job', async (context)
   assert.equal(answer.choices[0]?.message.content, 'one two ');
   assert.equal(answer.choices[0]?.finish_reason, 'stop');
   const [receipt] = providers[0]?.receipts.values() ?? [];
-  assert.ok(receipt?.ack != null);
-  const { n: acknowledged, stop } = decodeAck(receipt.ack.body);
-  assert.equal(stop, ackStop.cancel);
-  assert.equal(answer.usage?.completion_tokens, receipt.tokens.length);
-  assert.ok(acknowledged >= 'one two three'.length && receipt.tokens.length < 500);
+  assert.ok(receipt !== undefined);
+  assert.equal(receipt.text, 'one two three');
+  assert.equal(decodeHead(receipt.heads[0]?.body ?? new Uint8Array()).finish, finish.stopText);
+  assert.equal(answer.usage?.completion_tokens, 'one two three'.length);
 });
 
 test('continues a text, streamed or not', async (context) => {
@@ -117,7 +116,7 @@ test('continues a text, streamed or not', async (context) => {
   assert.equal(text, whole.choices[0]?.text);
 });
 
-test('recomputes log-probabilities if the model is here, else refuses them', async (context) => {
+test('recomputes log-probabilities if the model is here, else takes them from the opening', async (context) => {
   const held = await startGateway(context, { here: [createScriptedEngine()] });
   const answer = await clientOf(held.url).chat.completions.create({
     ...question,
@@ -135,10 +134,27 @@ test('recomputes log-probabilities if the model is here, else refuses them', asy
   }
   assert.match((answer.choices[0]?.logprobs as { note?: string } | null | undefined)?.note ?? '', /recomputed/);
   const elsewhere = await startGateway(context);
-  await assert.rejects(
-    clientOf(elsewhere.url).chat.completions.create({ ...question, logprobs: true }),
-    (error: InstanceType<typeof OpenAI.APIError>) => error.status === 400 && error.param === 'logprobs',
-  );
+  const { data, response } = await clientOf(elsewhere.url)
+    .chat.completions.create({ ...question, max_tokens: 300, seed: 7, logprobs: true, top_logprobs: 20 })
+    .withResponse();
+  const opened = data.choices[0]?.logprobs?.content ?? [];
+  assert.equal(opened.length, 256);
+  assert.equal(response.headers.get('x-qvac-adjusted'), 'max_tokens=256 for logprobs');
+  for (const { token, bytes, logprob, top_logprobs: top } of opened) {
+    assert.match(token, /^token_id:\d+$/);
+    assert.equal(bytes, null);
+    assert.ok(top.some((other) => other.token === token && other.logprob === logprob));
+    assert.ok(Math.abs(top.reduce((sum, other) => sum + Math.exp(other.logprob), 0) - 1) < 1e-9);
+  }
+  const same = await clientOf(held.url).chat.completions.create({
+    ...question,
+    max_tokens: 256,
+    seed: 7,
+    logprobs: true,
+    top_logprobs: 20,
+  });
+  for (const [at, { logprob }] of (same.choices[0]?.logprobs?.content ?? []).entries())
+    assert.ok(Math.abs(logprob - (opened[at]?.logprob ?? 0)) < 0.01);
 });
 
 test('returns a response, streamed or not', async (context) => {
@@ -263,7 +279,7 @@ test('returns errors in the API’s own format', async (context) => {
     throw new Error('no error');
   };
   for (const [change, param] of [
-    [{ n: 2 }, 'n'],
+    [{ n: 9 }, 'n'],
     [{ top_p: 1.5 }, 'top_p'],
     [{ tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools'],
     [{ response_format: { type: 'json_object' } }, 'response_format'],
@@ -276,7 +292,7 @@ test('returns errors in the API’s own format', async (context) => {
     [{ seed: 1.5 }, 'seed'],
     [{ temperature: 3 }, 'temperature'],
     [{ messages: [] }, 'messages'],
-    [{ top_k: 40 }, 'top_k'],
+    [{ top_k: -2 }, 'top_k'],
   ] as const) {
     const error = await errorOf(change);
     assert.equal(error.status, 400, param);

@@ -95,6 +95,8 @@ const arbitraries: Readonly<Record<FrameType, fc.Arbitrary<Frame>>> = {
   receipt: of('receipt', { receipt: someBytes }),
   audit: of('audit', { receipt: someBytes }),
   challenge: of('challenge', { secret: bytes(32) }),
+  dial: of('dial', { port: fc.integer({ min: 1, max: 65_535 }) }),
+  dialled: of('dialled', { addr: text, ok: fc.boolean() }),
   beat: of('beat', {}),
   busy: of('busy', {}),
   stop: of('stop', {}),

@@ -32,6 +32,7 @@ export const testDefaults: RequestDefaults = {
   temperature: 0.7,
   topK: 20,
   minP: 0.05,
+  topP: 1,
   maxTokens: 40,
   verify: null,
   maxPrice: 0,

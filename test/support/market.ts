@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { type Clock, systemClock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock, type Timer } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { JobId } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
@@ -30,6 +30,8 @@ export interface TestProviderInit {
   readonly offering?: Partial<ServedModel> | undefined;
   readonly provider?: Partial<ProviderInit> | undefined;
   readonly clock?: Clock | undefined;
+  /** Measures the waits for acknowledgements. */
+  readonly timer?: Timer | undefined;
   /** Runs before a receipt is stored: fails or hangs like a disk. */
   readonly saveReceipt?: (() => Promise<void>) | undefined;
   /** Wraps the node for the provider: a cheat on the wire. The card is the node's own. */
@@ -100,6 +102,7 @@ export async function startProvider(context: TestContext, init: TestProviderInit
       payouts: payments,
       createTranscript: init.createTranscript,
       clock,
+      timer: init.timer,
       logger: silentLogger,
     },
     { seenFile: null, graceMs: 0, onEvent: (event) => events.push(event), ...init.provider },

@@ -28,15 +28,67 @@ export const noNamespaces: string | null = (() => {
 /**
  * True if the test can run. Otherwise it is skipped with the reason, or fails if `CI` is set: there a test that never
  * runs would go unnoticed.
+ * @param missing why the test cannot run, null if it can
  */
-export function hasNamespaces(context: TestContext): boolean {
-  if (noNamespaces === null) return true;
-  if (process.env.CI === 'true') throw new Error(noNamespaces);
-  context.skip(noNamespaces);
+export function hasNamespaces(context: TestContext, missing: string | null = noNamespaces): boolean {
+  if (missing === null) return true;
+  if (process.env.CI === 'true') throw new Error(missing);
+  context.skip(missing);
   return false;
 }
 
-/** Hosts on a network of their own, from which no packet leaves. */
+/** Network namespaces of one test, from which no packet leaves. Removed with the test. */
+export interface Namespaces {
+  /** Starts a program in the namespace `host`; in the one that holds all others if it is null. Killed with the test. */
+  spawn(
+    host: string | null,
+    command: string,
+    args: readonly string[],
+    stdin?: 'ignore' | 'pipe',
+    environment?: NodeJS.ProcessEnv,
+  ): ChildProcess;
+  /** Runs a shell script in the namespace that holds all others, and waits for its end. */
+  run(script: string): void;
+}
+
+/** @param hosts names of the namespaces */
+export async function startNamespaces(context: TestContext, hosts: Iterable<string>): Promise<Namespaces> {
+  const setUp = ['set -e', 'mount -t tmpfs none /run'];
+  for (const host of hosts) setUp.push(`ip netns add ${host}`, `ip -n ${host} link set lo up`);
+  // The shell holds the namespaces until its input ends.
+  const holder = spawn('unshare', ['-rnm', 'sh', '-c', [...setUp, 'echo ready', 'exec cat'].join('\n')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exited = once(holder, 'exit');
+  context.after(async () => {
+    holder.stdin.end();
+    await exited;
+  });
+  const ready = await Promise.race([once(createInterface({ input: holder.stdout }), 'line'), exited.then(() => null)]);
+  if (ready === null) throw new Error('the network namespaces could not be made');
+  const inside = ['-t', String(holder.pid), '--user', '--net', '--mount', '--preserve-credentials'];
+  return {
+    spawn(host, command, args, stdin = 'ignore', environment = process.env) {
+      const into = host === null ? [] : ['ip', 'netns', 'exec', host];
+      const child = spawn('nsenter', [...inside, ...into, command, ...args], {
+        stdio: [stdin, 'pipe', 'inherit'],
+        env: environment,
+      });
+      context.after(async () => {
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        const gone = once(child, 'exit');
+        child.kill('SIGKILL');
+        await gone;
+      });
+      return child;
+    },
+    run(script) {
+      execFileSync('nsenter', [...inside, 'sh', '-ec', script], { stdio: ['ignore', 'ignore', 'inherit'] });
+    },
+  };
+}
+
+/** Hosts on a network of their own. */
 export interface Lan {
   /** Starts a program on a host. Killed with the test. */
   spawn(host: string, command: string, args: readonly string[]): ChildProcess;
@@ -57,11 +109,10 @@ export async function startLan(
   hosts: readonly string[],
   { family = 'IPv4', second = [] }: LanInit = {},
 ): Promise<Lan> {
-  const setUp = ['set -e', 'mount -t tmpfs none /run'];
-  for (const host of new Set([...hosts, ...second])) {
-    setUp.push(`ip netns add ${host}`, `ip -n ${host} link set lo up`);
-    if (family === 'IPv6') setUp.push(`ip -n ${host} addr del 127.0.0.1/8 dev lo`);
-  }
+  const all = new Set([...hosts, ...second]);
+  const namespaces = await startNamespaces(context, all);
+  const setUp: string[] = [];
+  if (family === 'IPv6') for (const host of all) setUp.push(`ip -n ${host} addr del 127.0.0.1/8 dev lo`);
   for (const [network, members] of [hosts, second].entries()) {
     setUp.push(`ip link add switch${network} type bridge`, `ip link set switch${network} up`);
     for (const [at, host] of members.entries()) {
@@ -79,33 +130,9 @@ export async function startLan(
       );
     }
   }
-  // The shell holds the namespaces until its input ends.
-  const holder = spawn('unshare', ['-rnm', 'sh', '-c', [...setUp, 'echo ready', 'exec cat'].join('\n')], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  const exited = once(holder, 'exit');
-  context.after(async () => {
-    holder.stdin.end();
-    await exited;
-  });
-  const ready = await Promise.race([once(createInterface({ input: holder.stdout }), 'line'), exited.then(() => null)]);
-  if (ready === null) throw new Error('the network could not be set up');
-  const inside = ['-t', String(holder.pid), '--user', '--net', '--mount', '--preserve-credentials'];
+  namespaces.run(setUp.join('\n'));
   return {
-    spawn(host, command, args) {
-      const child = spawn('nsenter', [...inside, 'ip', 'netns', 'exec', host, command, ...args], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      context.after(async () => {
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        const gone = once(child, 'exit');
-        child.kill('SIGKILL');
-        await gone;
-      });
-      return child;
-    },
-    unplug(host) {
-      execFileSync('nsenter', [...inside, 'ip', 'link', 'set', `port-${host}`, 'down']);
-    },
+    spawn: (host, command, args) => namespaces.spawn(host, command, args),
+    unplug: (host) => namespaces.run(`ip link set port-${host} down`),
   };
 }

@@ -47,6 +47,7 @@ export async function startPaidProvider(
       const { payments } = made;
       return {
         pay: payments.pay,
+        channels: payments.channels,
         secure: async (...args) => wrapJob(await payments.secure(...args)),
         decline: (order) => payments.decline(order),
         start: () => payments.start(),
@@ -58,6 +59,14 @@ export async function startPaidProvider(
   return { provider, paid: await paid.promise, escrow };
 }
 
+/** What a job has nothing to do with whose payment is no channel. */
+export const freeOfChannels: Pick<PaidJob, 'refusalOf' | 'take' | 'keepSteps' | 'verdict' | 'leave'> = {
+  refusalOf: () => null,
+  take: () => undefined,
+  keepSteps: async () => undefined,
+  verdict: () => undefined,
+  leave: () => undefined,
+};
 /** A client that disappears or crashes after the answer, and settles nothing. */
 export function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
   return {

@@ -5,7 +5,7 @@ import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { type Localnet, startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
-import { systemClock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import {
   type EscrowPaymentsComponents as ClientPaymentsComponents,
@@ -19,7 +19,7 @@ import {
   createEscrowPayouts as createProviderPayments,
   type EscrowPayoutsInit as ProviderPaymentsInit,
 } from '../../src/node/provider/payment/escrow-payouts.ts';
-import type { PaymentNews, ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
+import type { ChannelNews, PaymentNews, ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
 import { createSpendingAllowances, type SpendingAllowances } from '../../src/node/router/allowances.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { Events } from './events.ts';
@@ -75,11 +75,19 @@ export type PaymentEvent = {
   readonly [State in PaymentNews['state']]: { readonly event: State; readonly news: PaymentNews };
 }[PaymentNews['state']];
 
+/** The same of channels. */
+export type ChannelEvent = {
+  readonly [State in ChannelNews['state']]: { readonly event: State; readonly news: ChannelNews };
+}[ChannelNews['state']];
+
 export interface PaidProvider {
   readonly payments: ProviderPayouts;
   readonly escrow: Escrow & { readonly wallet: Uint8Array };
   readonly news: Events<PaymentEvent>;
+  readonly channelNews: Events<ChannelEvent>;
   readonly dir: string;
+  readonly channelDir: string;
+  readonly stepDir: string;
 }
 
 /** The payouts of a registered provider with the node `peer`. */
@@ -87,23 +95,28 @@ export async function providerPayments(
   context: TestContext,
   chain: TestChain,
   peer: Peer,
-  init: Partial<ProviderPaymentsInit> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {},
+  init: Partial<ProviderPaymentsInit> & {
+    readonly escrow?: Escrow & { readonly wallet: Uint8Array };
+    readonly clock?: Clock;
+  } = {},
 ): Promise<PaidProvider> {
   const escrow = init.escrow ?? (await chain.wallet());
   if ((await escrow.provider(escrow.wallet)) === null) await escrow.register({ node: peer.key, stake: 10n * SOL });
   const dir = init.dir ?? join(await temporaryHome(context), 'paid');
+  const dirs = { dir, channelDir: join(dir, '..', 'channels'), stepDir: join(dir, '..', 'steps') };
   const news = new Events<PaymentEvent>();
+  const channelNews = new Events<ChannelEvent>();
   const payments = createProviderPayments(
-    { escrow, clock: systemClock, logger: silentLogger },
+    { escrow, key: peer.key, clock: init.clock ?? systemClock, logger: silentLogger },
     {
       sweepMs: 200,
       ...init,
-      peer: peer.key.publicKey,
-      dir,
+      ...dirs,
       onNews: (each) => news.push({ event: each.state, news: each }),
+      onChannelNews: (each) => channelNews.push({ event: each.state, news: each }),
     },
   );
-  return { payments, escrow, news, dir };
+  return { payments, escrow, news, channelNews, ...dirs };
 }
 
 export interface PaidClient {

@@ -15,10 +15,12 @@ const script = fileURLToPath(new URL('./peer-script.ts', import.meta.url));
 export interface PeerProcess {
   readonly child: ChildProcess;
   readonly id: string;
-  /** The first address that it listens on. */
+  /** The first address that it listens on, a loopback one if there is any. */
   readonly address: string;
-  /** The next event of its list of live peers, `up <peer>` or `down <peer>`; each is returned once. */
+  /** The next event, of its list of live peers `up <peer>` or `down <peer>`; each is returned once. */
   event(): Promise<string>;
+  /** Skips events until the next that matches. */
+  eventLike(pattern: RegExp): Promise<string>;
 }
 
 export interface PeerScript {
@@ -35,6 +37,8 @@ export interface PeerScript {
   readonly kademlia?: boolean | undefined;
   /** Names of the models on its card; without them it has no card. */
   readonly models?: readonly string[] | undefined;
+  /** Tells each change of its announced addresses, `addrs <address> …`, as an event, too. @default false */
+  readonly tellsAddresses?: boolean | undefined;
 }
 
 /**
@@ -44,7 +48,7 @@ export interface PeerScript {
 export async function startPeerProcess(
   context: TestContext,
   options: PeerScript,
-  on?: { readonly lan: Lan; readonly host: string },
+  on?: { readonly lan: Pick<Lan, 'spawn'>; readonly host: string },
 ): Promise<PeerProcess> {
   const args = [script, JSON.stringify(options)];
   const child =
@@ -64,5 +68,16 @@ export async function startPeerProcess(
     return value;
   };
   const { id, address } = JSON.parse(await next()) as { id: string; address: string };
-  return { child, id, address, event: next };
+  return {
+    child,
+    id,
+    address,
+    event: next,
+    async eventLike(pattern) {
+      for (;;) {
+        const event = await next();
+        if (pattern.test(event)) return event;
+      }
+    },
+  };
 }

@@ -28,6 +28,8 @@ const peer = createPeer(
   },
 );
 await peer.start();
+if (options.tellsAddresses === true)
+  peer.events.on('addresses', (addrs) => process.stdout.write(`${['addrs', ...addrs].join(' ')}\n`));
 /** Sends heartbeats as long as the other side takes them. */
 await peer.handle('/test/beats/1.0.0', async (stream) => {
   for (;;) {
@@ -44,7 +46,7 @@ const issuer = createCardIssuer(components, {
 if (options.models !== undefined) await issuer.start();
 const discovery = createDiscovery(components, { bootstrap: options.bootstrap });
 if (options.models !== undefined) discovery.announce(keysOfCard(issuer.current().card));
-process.stdout.write(`${JSON.stringify({ id: peer.id, address: peer.addrs()[0] })}\n`);
+process.stdout.write(`${JSON.stringify({ id: peer.id, address: peer.listening()[0] })}\n`);
 discovery.events.on('peer:up', (live) => process.stdout.write(`up ${live.peer}\n`));
 discovery.events.on('peer:down', (gone) => process.stdout.write(`down ${gone}\n`));
 setInterval(() => {}, 60_000);

@@ -32,6 +32,7 @@ async function open(context: TestContext, look: (typeof looks)[number]): Promise
         temperature: 0.7,
         topK: 20,
         minP: 0.05,
+        topP: 1,
         maxTokens: 1_000,
         verify: null,
         maxPrice: 0,

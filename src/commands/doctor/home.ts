@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { access, constants, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Config, Role } from '../../config.ts';
+import type { Config } from '../../config.ts';
 import { fileError } from '../../lib/files.ts';
 import { byteSize } from '../../terminal/format.ts';
 import { type Finding, fail, failure, ok, warn } from './finding.ts';
@@ -67,7 +67,7 @@ export async function checkDisk({ home }: Config): Promise<Finding> {
 /** Checks that each key file is valid and readable by its owner only. Creates none. */
 export async function checkKeys({ home }: Config): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const role of ['client', 'provider', 'router'] as const satisfies readonly Role[]) {
+  for (const role of ['client', 'provider', 'router', 'relay'] as const) {
     const path = home.keys[role];
     const facts = await stat(path).catch(() => null);
     if (facts !== null) findings.push(await checkKey(`${role} key`, path, facts.mode));

@@ -11,6 +11,7 @@ import type { LivePeer } from '../../node/discovery/discovery.ts';
 import type { RunEntry } from '../../node/home/run-files.ts';
 import type { Joined } from '../../node/join.ts';
 import { plural } from '../../terminal/format.ts';
+import { commandOf } from '../parts/reach-words.ts';
 import { type Finding, fail, failure, ok, warn } from './finding.ts';
 import type { RunningNode } from './reach.ts';
 
@@ -33,10 +34,8 @@ export async function runningNodes({ home }: Config, own: readonly RunEntry[]): 
 
 /** The nodes of this home that run now. */
 export function checkProcesses(own: readonly RunEntry[]): Finding {
-  const words = own.map(
-    ({ role, pid, network }) => `${role === 'provider' ? 'serve' : 'route'} (pid ${pid}, network ${network})`,
-  );
-  return ok('running', words.length === 0 ? 'no serve or route of this home' : words.join(', '));
+  const words = own.map(({ role, pid, network }) => `${commandOf[role]} (pid ${pid}, network ${network})`);
+  return ok('running', words.length === 0 ? 'no serve, route or relay of this home' : words.join(', '));
 }
 
 /** Checks that serve and route can listen at the configured addresses, and the gateway at its port. */
@@ -172,7 +171,8 @@ function whyNoPeers({ settings }: Config, error: unknown): Finding {
 }
 
 function describePeers({ networkName }: Config, peers: readonly LivePeer[]): Finding {
-  const count = (role: 'provider' | 'router'): number => peers.filter(({ card }) => card.role === role).length;
+  const count = (role: 'provider' | 'router' | 'relay'): number =>
+    peers.filter(({ card }) => card.role === role).length;
   const models = new Set(
     peers.flatMap(({ card }) =>
       card.role === 'provider' ? card.models.map(({ name, quant }) => `${name}/${quant}`) : [],
@@ -181,6 +181,7 @@ function describePeers({ networkName }: Config, peers: readonly LivePeer[]): Fin
   const counts = [
     plural(count('provider'), 'provider'),
     plural(count('router'), 'router'),
+    plural(count('relay'), 'relay'),
     plural(models.size, 'model'),
   ];
   const found = `network ${networkName}: ${counts.join(', ')}`;

@@ -1,10 +1,12 @@
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Config } from '../../config.ts';
+import { systemClock } from '../../lib/clock.ts';
 import { type IpKind, ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
 import type { Activity } from '../../node/home/activity.ts';
 import type { RunEntry } from '../../node/home/run-files.ts';
 import { plural } from '../../terminal/format.ts';
+import { commandOf, reachWords } from '../parts/reach-words.ts';
 import { type Finding, ok, warn } from './finding.ts';
 
 /** A running node of this home with its last report on reachability. */
@@ -12,8 +14,6 @@ export interface RunningNode {
   readonly entry: Pick<RunEntry, 'role' | 'peer' | 'addrs'>;
   readonly reach: Activity['reach'] | null;
 }
-
-const names = { provider: 'serve', router: 'route' } as const satisfies Record<RunEntry['role'], string>;
 
 /** The IP addresses of this machine, without link-local ones, which no card names. */
 function ownAddresses(): readonly string[] {
@@ -27,10 +27,11 @@ export function checkReach(
   { settings }: Config,
   running: readonly RunningNode[],
   own: readonly string[] = ownAddresses(),
+  now = systemClock.now(),
 ): readonly Finding[] {
   // A private network may well be local.
   const wide = settings.private === null && settings.network !== 'local';
-  if (running.length > 0) return running.map((node) => reachOf(node, own, wide));
+  if (running.length > 0) return running.map((node) => reachOf(node, { own, wide, now }));
   // 0.0.0.0 and :: stand for all addresses of their version that the machine has.
   const hosts = settings.listen.flatMap((address) => {
     const ip = ipOfMultiaddr(address);
@@ -59,11 +60,27 @@ export function checkReach(
   ];
 }
 
-/** One node: its addresses, its inbound connections, and its address as peers see it. */
-function reachOf({ entry, reach }: RunningNode, own: readonly string[], wide: boolean): Finding {
+interface Circumstances {
+  /** IP addresses of this machine. */
+  readonly own: readonly string[];
+  /** Whether the network reaches beyond the local one. */
+  readonly wide: boolean;
+  /** Unix ms. */
+  readonly now: number;
+}
+
+/** One node: who dialled it back; else its addresses, its inbound connections, and its address as peers see it. */
+function reachOf({ entry, reach }: RunningNode, { own, wide, now }: Circumstances): Finding {
   const { role, peer, addrs } = entry;
+  if (reach?.way === 'direct') return ok('reach', `${commandOf[role]} is reached ${reachWords(reach, now)}`);
+  if (reach?.way === 'none')
+    return warn(
+      'reach',
+      `${commandOf[role]} is reached ${reachWords(reach, now)}`,
+      forward(addrs[0] ?? '', ipOfMultiaddr(reach.failed[0]?.address ?? ''), peer),
+    );
   const ips = addrs.flatMap((address) => ipOfMultiaddr(address) ?? []);
-  const listens = `${names[role]} listens at ${words(ips)}`;
+  const listens = `${commandOf[role]} listens at ${words(ips)}`;
   const { loopback, private: near, public: far } = reach?.dialledIn ?? { loopback: 0, private: 0, public: 0 };
   if (far > 0) return ok('reach', `${listens}; ${plural(far, 'inbound connection')} from outside`);
   const outside = reach?.observed.find((ip) => kindOfIp(ip) === 'public' && !own.includes(ip)) ?? null;

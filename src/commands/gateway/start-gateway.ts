@@ -125,6 +125,7 @@ function addressOf(http: string | null): { readonly host: string; readonly port:
 }
 
 function defaultsOf({ settings }: Config, model: string | null): RequestDefaults {
-  const { provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeout } = settings;
-  return { model, provider, system, temperature, topK, minP, maxTokens, verify, maxPrice, timeoutMs: timeout };
+  const { provider, system, temperature, topK, minP, topP, maxTokens, verify, maxPrice, timeout } = settings;
+  const sampler = { temperature, topK, minP, topP, maxTokens };
+  return { model, provider, system, ...sampler, verify, maxPrice, timeoutMs: timeout };
 }

@@ -1,7 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import type { SettingKey } from '../../settings.ts';
 import { chainSettings } from './chain-settings.ts';
-import { flag, option } from './definition.ts';
+import { flag, manyOf, option } from './definition.ts';
 
 /** The settings of every command that asks questions. */
 export const askSettings: readonly SettingKey[] = [
@@ -10,6 +10,7 @@ export const askSettings: readonly SettingKey[] = [
   'temperature',
   'topK',
   'minP',
+  'topP',
   'maxTokens',
   'provider',
   'router',
@@ -28,8 +29,14 @@ export const askSettings: readonly SettingKey[] = [
 /** The options of `ask` and `chat`. */
 export const askOptions = {
   seed: option('--seed <n>', 'fixed seed for reproducible answers, 0 to 2^64 − 1', parseSeed),
+  stop: manyOf('--stop <text>', 'end the answer before this text (repeatable, at most 32)', parseStop),
   yes: flag('-y, --yes', 'pay what an answer costs without asking'),
 };
+
+function parseStop(text: string): string {
+  if (text === '') throw new QvacError('E_USAGE', 'expected a text that is not empty');
+  return text;
+}
 
 function parseSeed(text: string): bigint {
   if (!/^\d{1,20}$/.test(text) || BigInt(text) >= 1n << 64n)

@@ -152,11 +152,15 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
+/** Largest signed 64-bit integer, more than all lamports that exist. */
+const maxAmount = (1n << 63n) - 1n;
+
 /** For `option` and arguments: a positive amount in lamports. */
 export function amount(text: string): bigint {
   const lamports = parseLamports(text);
-  if (lamports === null || lamports <= 0n || lamports >= 1n << 63n)
+  if (lamports === null || lamports <= 0n)
     throw new QvacError('E_USAGE', `expected lamports or an amount such as 0.01sol, got "${text}"`);
+  if (lamports > maxAmount) throw new QvacError('E_USAGE', `expected at most ${maxAmount} lamports, got "${text}"`);
   return lamports;
 }
 

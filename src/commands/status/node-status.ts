@@ -26,7 +26,7 @@ export interface NodeStatus extends RunEntry {
   readonly activity: Activity | null;
   readonly today: Today | null;
   readonly rank: Rank | null;
-  /** Possible reasons why the node is idle, the likeliest first; empty if it is busy. */
+  /** Possible reasons why the node is idle, the likeliest first; empty for a relay, or if it is busy. */
   readonly idle: readonly string[];
 }
 
@@ -98,7 +98,7 @@ function whyIdle(
   now: number,
 ): readonly string[] {
   const { peers, slots, taken, lastAskedAt, refused, reach } = activity;
-  if (slots !== null && slots.used > 0) return [];
+  if (entry.role === 'relay' || (slots !== null && slots.used > 0)) return [];
   const reasons: string[] = [];
   if (peers === 0)
     reasons.push(
@@ -109,6 +109,7 @@ function whyIdle(
   const found = checkReach(config, [{ entry, reach }]).find(({ result }) => result === 'warn');
   if (found !== undefined) reasons.push(found.detail);
   else if (
+    reach.way !== 'direct' &&
     reach.dialledIn.public === 0 &&
     !entry.addrs.some((address) => kindOfIp(ipOfMultiaddr(address) ?? '') === 'public')
   )

@@ -1,25 +1,18 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
-import type { Logger } from '../../lib/log.ts';
 import type { CompletionRequest } from '../api/completion-request.ts';
-import type { GatewayMetrics } from '../metrics.ts';
+import { maxSeed } from '../api/sampling.ts';
 import { Problem, problemOf } from '../problem.ts';
+import { AnswerRun, type AnswerRunComponents, unchecked } from './answer-run.ts';
 import { EventWriter } from './event-writer.ts';
-import type { AnswerSource, CheckedAnswer, DeliveredAnswer, InferenceClient } from './inference-client.ts';
-import { type AnswerEnd, type AnswerStart, type ResponseEncoder, sse, trustFields } from './response-encoder.ts';
-import { StopFilter } from './stop-filter.ts';
-import type { Verifications } from './verifications.ts';
+import type { CheckedAnswer } from './inference-client.ts';
+import { type AnswerEnd, type AnswerStart, type ChoiceEnd, type ResponseEncoder, sse } from './response-encoder.ts';
+import { trustFields } from './trust-fields.ts';
 
-export interface CompletionHandlerComponents {
-  readonly inference: InferenceClient;
+export interface CompletionHandlerComponents extends AnswerRunComponents {
   readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metrics: GatewayMetrics;
   /** Answers in progress, by the id that their clients know. */
   readonly running: Map<string, CompletionHandler>;
-  readonly verifications: Verifications;
-  /** Aborts when the gateway stops. */
-  readonly signal: AbortSignal;
 }
 
 export interface CompletionHandlerInit {
@@ -29,7 +22,7 @@ export interface CompletionHandlerInit {
   readonly encoder: ResponseEncoder;
   /** Silence on a stream after which a comment is sent, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
-  /** Called once with the total cost in lamports: the answer's, and that of failed attempts. */
+  /** Called once with the total cost in lamports: the answers', and that of failed attempts. */
   readonly onCost?: ((lamports: bigint) => void) | undefined;
   /** Whether a complete answer waits for its verdict. @default false: it ends with its last token */
   readonly waitVerdict?: boolean | undefined;
@@ -40,7 +33,7 @@ export interface CompletionHandlerInit {
 /** A server-sent comment, which clients skip. */
 const comment = ': waiting\n\n';
 
-/** Handles one completion request: runs it on the network and writes the answer in the API's format. */
+/** Handles one completion request: runs its answers on the network and writes them in the API's format. */
 export class CompletionHandler {
   readonly #components: CompletionHandlerComponents;
   readonly #request: CompletionRequest;
@@ -51,18 +44,10 @@ export class CompletionHandler {
   readonly #onCost: (lamports: bigint) => void;
   readonly #writer: EventWriter;
   readonly #stop = new AbortController();
-  readonly #filter: StopFilter;
   readonly #id: string;
   readonly #askedAt: number;
-  readonly #startedMs = performance.now();
-  readonly #text: string[] = [];
-  readonly #failedCosts: Promise<bigint>[] = [];
-  #source: AnswerSource | null = null;
-  #promptTokens = 0;
-  #delivered: DeliveredAnswer | null = null;
-  #firstTokenMs: number | null = null;
-  #deliveredMs = 0;
-  #setState: ReturnType<GatewayMetrics['begin']> = () => undefined;
+  readonly #texts: string[][] = [];
+  readonly #runs: AnswerRun[] = [];
   #started = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -76,7 +61,6 @@ export class CompletionHandler {
     this.#verdictMs = init.verdictMs ?? 5_000;
     this.#onCost = init.onCost ?? (() => undefined);
     this.#writer = new EventWriter(outgoing, init.encoder.streamType === sse ? comment : '');
-    this.#filter = new StopFilter(init.request.stops);
     this.#askedAt = components.clock.now();
   }
 
@@ -93,6 +77,8 @@ export class CompletionHandler {
     try {
       await this.#answer();
     } catch (error) {
+      // Of several answers the others are not needed either.
+      this.stop();
       const problem = problemOf(error);
       if (!this.#writer.headersSent) throw problem;
       this.#writer.end(this.#encoder.error(problem));
@@ -109,127 +95,130 @@ export class CompletionHandler {
   }
 
   async #answer(): Promise<void> {
-    const { metrics } = this.#components;
-    this.#setState = metrics.begin();
-    let onDelivered = (): void => undefined;
-    const delivered = new Promise<void>((resolve) => (onDelivered = resolve));
-    const completing = this.#complete(() => onDelivered());
-    this.#account(completing);
-    await Promise.race([delivered, completing]);
-    await this.#emit(this.#filter.end());
-    const end = this.#endOf(await this.#verdict(completing));
-    if (this.#request.stream) {
+    this.#startRuns();
+    const { stream } = this.#request;
+    let open = this.#runs.length;
+    let last = 0;
+    const choices = await Promise.all(
+      this.#runs.map(async (run, index) => {
+        const choice = await this.#choiceOf(run, index);
+        open -= 1;
+        if (open === 0) last = index;
+        else if (stream) await this.#write((start) => this.#encoder.choiceEnd?.(start, choice) ?? '');
+        return choice;
+      }),
+    );
+    const end: AnswerEnd = { ...this.#answerStart(), choices, last };
+    if (stream) {
       await this.#start();
       this.#writer.end(this.#encoder.end(end));
-    } else {
-      const body = JSON.stringify(this.#encoder.body(end));
-      this.#writer.head(200, {
-        'content-type': 'application/json',
-        'content-length': String(Buffer.byteLength(body)),
-        ...trustFields(end),
-      });
-      this.#writer.end(body);
-    }
-  }
-
-  #complete(onDelivered: () => void): Promise<CheckedAnswer> {
-    const { inference, signal } = this.#components;
-    return inference.complete(
-      this.#request.inference,
-      {
-        accepted: (source, promptTokens) => {
-          this.#source = source;
-          this.#promptTokens = promptTokens;
-        },
-        text: (piece) => this.#receive(piece),
-        failedAnswerCost: (lamports) => void this.#failedCosts.push(lamports),
-        delivered: (delivered) => {
-          this.#delivered = delivered;
-          this.#deliveredMs = performance.now() - this.#startedMs;
-          this.#components.metrics.delivered(delivered, this.#firstTokenMs);
-          this.#components.verifications.started(delivered.receipt);
-          this.#setState('checking');
-          onDelivered();
-        },
-      },
-      { requestId: this.#id, stop: this.#stop.signal, signal },
-    );
-  }
-
-  /** Counts the outcome and the cost, which may be known only after the response is complete. */
-  #account(completing: Promise<CheckedAnswer>): void {
-    const { metrics, verifications, logger } = this.#components;
-    const counted = completing
-      .then(
-        (answer) => metrics.checked(answer),
-        (error: unknown) => {
-          const { code } = problemOf(error);
-          if (this.#delivered === null) return metrics.failed(code);
-          logger.warn('verification of an answer failed to finish', { receipt: this.#delivered.receipt, code });
-          metrics.checked(unchecked);
-        },
-      )
-      .finally(() => {
-        this.#setState(null);
-        if (this.#delivered !== null) verifications.ended(this.#delivered.receipt);
-        // The reservation stays until the chain says what the failed attempts cost.
-        void Promise.all(this.#failedCosts).then((costs) =>
-          this.#onCost(costs.reduce((sum, lamports) => sum + lamports, this.#delivered?.cost ?? 0n)),
-        );
-      });
-    verifications.track(counted);
-  }
-
-  #receive(piece: string): Promise<void> | void {
-    if (this.#firstTokenMs === null) this.#setState('answering');
-    this.#firstTokenMs ??= performance.now() - this.#startedMs;
-    const text = this.#filter.push(piece);
-    if (this.#filter.found !== null) this.stop();
-    if (text !== '') return this.#emit(text);
-  }
-
-  async #emit(text: string): Promise<void> {
-    if (text === '') return;
-    if (!this.#request.stream) {
-      this.#text.push(text);
       return;
     }
-    await this.#start();
-    await this.#writer.write(this.#encoder.delta(this.#answerStart(), text));
-    this.#keepAlive();
+    const body = JSON.stringify(this.#encoder.body(end));
+    this.#writer.head(200, {
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(body)),
+      ...this.#adjusted(),
+      ...trustFields(choices),
+    });
+    this.#writer.end(body);
+  }
+
+  #startRuns(): void {
+    const { inference, choices, stops } = this.#request;
+    let cost = 0n;
+    let counted = 0;
+    const onCost = (lamports: bigint): void => {
+      cost += lamports;
+      counted += 1;
+      if (counted === choices) this.#onCost(cost);
+    };
+    for (let index = 0; index < choices; index++) {
+      const request = { ...inference, seed: seedOf(inference.seed, index) };
+      this.#texts.push([]);
+      this.#runs.push(
+        new AnswerRun(this.#components, {
+          request,
+          stops,
+          requestId: index === 0 ? this.#id : null,
+          stop: this.#stop.signal,
+          onText: (text) => this.#emit(text, index),
+          onCost,
+        }),
+      );
+    }
+  }
+
+  /** An answer's end, with its verdict if the response waits for it. */
+  async #choiceOf(run: AnswerRun, index: number): Promise<ChoiceEnd> {
+    const delivered = await run.delivered;
+    const answer = await this.#verdict(run);
+    if (run.source === null) throw new Problem(500, 'E_BUG', 'an answer without a provider');
+    return {
+      index,
+      source: run.source,
+      delivered,
+      verified: answer?.verified ?? 'pending',
+      stop: run.stopText,
+      text: this.#texts[index]?.join('') ?? '',
+      steps: answer?.steps ?? null,
+      ...run.timing,
+    };
+  }
+
+  async #emit(text: string, index: number): Promise<void> {
+    if (text === '') return;
+    if (this.#request.stream) await this.#write((start) => this.#encoder.delta(start, text, index));
+    else this.#texts[index]?.push(text);
   }
 
   /** The verdict; null if the answer does not wait for it, or it takes too long. */
-  async #verdict(completing: Promise<CheckedAnswer>): Promise<CheckedAnswer | null> {
-    if (this.#request.inference.logits) return withSteps(await completing);
+  async #verdict(run: AnswerRun): Promise<CheckedAnswer | null> {
+    if (this.#request.topLogprobs !== null) return withSteps(await run.checked);
     if (!this.#waitVerdict) return null;
     let timer: NodeJS.Timeout | undefined;
     const timedOut = new Promise<null>((resolve) => (timer = setTimeout(resolve, this.#verdictMs, null)));
     try {
-      return await Promise.race([completing, timedOut]);
-    } catch (error) {
+      return await Promise.race([run.checked, timedOut]);
+    } catch {
       // A verification that fails to finish does not discard a complete answer.
-      if (this.#delivered === null) throw error;
       return unchecked;
     } finally {
       clearTimeout(timer);
     }
   }
 
+  /** Writes a part of the stream. */
+  async #write(encode: (start: AnswerStart) => string): Promise<void> {
+    await this.#start();
+    await this.#writer.write(encode(this.#answerStart()));
+    this.#keepAlive();
+  }
+
   async #start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
     this.#sendHead();
-    await this.#writer.write(this.#encoder.start(this.#answerStart()));
+    await this.#writer.write(this.#encoder.start(this.#answerStart(), this.#runs.length));
   }
 
   #sendHead(): void {
+    const known = this.#runs.flatMap(({ source }) =>
+      source === null ? [] : [{ source, delivered: null, verified: 'pending' as const }],
+    );
     this.#writer.head(200, {
       'content-type': this.#encoder.streamType,
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
-      ...trustFields({ source: this.#source, delivered: this.#delivered, verified: 'pending' }),
+      ...this.#adjusted(),
+      ...trustFields(known),
     });
+  }
+
+  /** Names what of the request was changed, since it could not be honoured as it stood. */
+  #adjusted(): Record<string, string> {
+    const { adjusted } = this.#request;
+    return adjusted.length === 0 ? {} : { 'x-qvac-adjusted': adjusted.join('; ') };
   }
 
   /** Sends a comment during long silences, so that proxies do not close the connection. */
@@ -244,31 +233,20 @@ export class CompletionHandler {
   }
 
   #answerStart(): AnswerStart {
-    if (this.#source === null) throw new Problem(500, 'E_BUG', 'an answer without a provider');
-    return { id: this.#id, askedAt: this.#askedAt, source: this.#source, promptTokens: this.#promptTokens };
-  }
-
-  #endOf(answer: CheckedAnswer | null): AnswerEnd {
-    if (this.#delivered === null) throw new Problem(500, 'E_BUG', 'an answer without an end');
-    return {
-      ...this.#answerStart(),
-      delivered: this.#delivered,
-      verified: answer?.verified ?? 'pending',
-      stop: this.#filter.found,
-      text: this.#text.join(''),
-      steps: answer?.steps ?? null,
-      firstTokenMs: this.#firstTokenMs ?? this.#deliveredMs,
-      totalMs: this.#deliveredMs,
-    };
+    const first = this.#runs.find(({ source }) => source !== null);
+    if (first?.source == null) throw new Problem(500, 'E_BUG', 'an answer without a provider');
+    return { id: this.#id, askedAt: this.#askedAt, source: first.source, promptTokens: first.promptTokens };
   }
 }
 
-/** The result for an answer whose verification failed to finish. */
-const unchecked: CheckedAnswer = { verified: 'inconclusive', faults: [], steps: null };
+/** Each answer of a request draws with a seed of its own, the first one with the request's. */
+function seedOf(seed: bigint | null, index: number): bigint | null {
+  return seed === null ? null : (seed + BigInt(index)) & maxSeed;
+}
 
-/** @throws Problem if the requested log-probabilities could not be recomputed */
+/** @throws Problem if there are no log-probabilities, though they were requested */
 function withSteps(answer: CheckedAnswer): CheckedAnswer {
   if (answer.steps === null)
-    throw new Problem(500, 'E_ENGINE', 'the log-probabilities could not be recomputed', { param: 'logprobs' });
+    throw new Problem(500, 'E_ENGINE', 'the log-probabilities could not be computed', { param: 'logprobs' });
   return answer;
 }

@@ -1,5 +1,5 @@
 import type { AbortOptions, JobId, ModelId, PeerIdString } from '../../lib/types.ts';
-import type { TopLogits } from '../../proofs/logits.ts';
+import type { AnswerExtra } from '../../node/job/answer-extra.ts';
 import type { FaultCode, Input, SamplerSettings } from '../../protocol/messages.ts';
 
 /** One prompt for the network, whichever API it came through. */
@@ -10,6 +10,8 @@ export interface InferenceRequest {
   /** Peer id or multiaddr of the provider to use; null: the best one. */
   readonly provider: string | null;
   readonly sampler: SamplerSettings;
+  /** What is asked of the answer beyond the sampler. */
+  readonly extra: AnswerExtra;
   /** 0 … 2^64 − 1 for a repeatable answer; null: random. */
   readonly seed: bigint | null;
   /** Null: as far as this machine can check. */
@@ -25,7 +27,7 @@ export interface InferenceRequest {
   readonly consent: string | null;
   /** From the request to the last token, ms. */
   readonly timeoutMs: number;
-  /** Whether to recompute the logits of every token here. */
+  /** Whether the logits of every token are asked for: recomputed here, or taken from the opening of all steps. */
   readonly logits: boolean;
 }
 
@@ -57,18 +59,26 @@ export interface VerificationResult {
   readonly faults: readonly FaultCode[];
 }
 
-/** One token of an answer and the candidates it was drawn from, recomputed here. */
-export interface RecomputedStep {
-  readonly bytes: Uint8Array;
+/** One token of an answer and the candidates it was drawn from. */
+export interface AnswerStep {
   readonly token: number;
-  readonly top: TopLogits;
-  /** Bytes of the tokens in `top`, in its order. */
-  readonly topBytes: readonly Uint8Array[];
+  readonly ids: readonly number[];
+  /** Of the candidates, in nats. */
+  readonly logits: readonly number[];
+}
+
+/** The steps of a whole answer. */
+export interface AnswerSteps {
+  readonly steps: readonly AnswerStep[];
+  /** `recomputed` here with the model, or as the provider `opened` them. */
+  readonly from: 'recomputed' | 'opened';
+  /** The bytes of a token; null if the model is not here. */
+  readonly bytesOf: ((token: number) => Uint8Array) | null;
 }
 
 export interface CheckedAnswer extends VerificationResult {
-  /** Null if the request did not ask for them or they could not be recomputed. */
-  readonly steps: readonly RecomputedStep[] | null;
+  /** Null if the request did not ask for them, or there are none. */
+  readonly steps: AnswerSteps | null;
 }
 
 /** Follows one request from the accept to the last token. */
@@ -84,8 +94,8 @@ export interface InferenceObserver {
 }
 
 export interface InferenceOptions extends AbortOptions {
-  /** Names the request for `qvac why`, 24 hex digits. */
-  readonly requestId: string;
+  /** Names the request for `qvac why`, 24 hex digits; null: its selection is not recorded. */
+  readonly requestId: string | null;
   /** Aborts to cancel the answer and pay for the tokens received; `signal` drops everything. */
   readonly stop: AbortSignal;
 }

@@ -1,6 +1,6 @@
-import { messageOf, QvacError } from '../../errors.ts';
+import { QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
-import type { JobId, PeerIdString } from '../../lib/types.ts';
+import type { PeerIdString } from '../../lib/types.ts';
 import type { Answer, AskObserver, Delivered } from '../../node/client/answer.ts';
 import { type AskComponents, type AskInit, ask } from '../../node/client/ask.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
@@ -9,15 +9,13 @@ import type { ClientPayments } from '../../node/payment/payments.ts';
 import { finish } from '../../protocol/codes.ts';
 import { seedOfNumber } from '../../protocol/digests.ts';
 import { answerLengths, countTokens } from './answer-length.ts';
+import { answerSteps, stepsToOpen } from './answer-steps.ts';
 import { withFailedAnswerCosts } from './failed-answer-costs.ts';
 import type {
-  CheckedAnswer,
   DeliveredAnswer,
   InferenceClient,
   InferenceObserver,
-  InferenceOptions,
   InferenceRequest,
-  RecomputedStep,
   VerificationOutcome,
 } from './inference-client.ts';
 
@@ -33,9 +31,6 @@ export interface NetworkInferenceClientComponents extends AskComponents {
   readonly withConsent?: ((page: string, payments: ClientPayments) => ClientPayments) | undefined;
 }
 
-/** How many candidates of a step get log-probabilities. */
-const recomputedCandidates = 20;
-
 /** Runs prompts through this machine's own node: with a provider directly, or through the person's router. */
 export function createNetworkInferenceClient(components: NetworkInferenceClientComponents): InferenceClient {
   const inFlight = new Map<PeerIdString, number>();
@@ -43,7 +38,7 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
     void inFlight.set(peer, (inFlight.get(peer) ?? 0) + change);
   const counting = { ...components, inFlight: (peer: PeerIdString) => inFlight.get(peer) ?? 0 };
   return {
-    holds: async (model) => model !== null && components.verifier.holds(model),
+    holds: (model) => holds(components, model),
     countTokens: (model, input) => countTokens(components.verifier, model, input),
     async complete(request, observer, options) {
       let busy: PeerIdString | null = null;
@@ -77,7 +72,7 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
       return {
         verified: outcomeOf(answer),
         faults: answer.verification.faults,
-        steps: request.logits ? await stepsOf(components, answer.receipt, options) : null,
+        steps: request.logits ? await answerSteps(components, answer, options) : null,
       };
     },
   };
@@ -116,12 +111,22 @@ function asRequestError(error: unknown): unknown {
   return new QvacError('E_CONTEXT', `prompt is too long: ${error.message}`, { hint: error.hint, cause: error });
 }
 
+async function holds(
+  { verifier }: Pick<NetworkInferenceClientComponents, 'verifier'>,
+  model: string | null,
+): Promise<boolean> {
+  return model !== null && verifier.holds(model);
+}
+
 async function initOf(request: InferenceRequest, components: NetworkInferenceClientComponents): Promise<AskInit> {
-  const { input, model, provider, seed, verify, maxPrice, wallet, timeoutMs } = request;
+  const { input, model, provider, extra, seed, verify, maxPrice, wallet, timeoutMs } = request;
   return {
     input,
     model,
     sampler: request.sampler,
+    extra,
+    // Without the model, log-probabilities come from the opening of every step.
+    count: request.logits && !(await holds(components, model)) ? stepsToOpen(request) : undefined,
     seed: seed === null ? null : seedOfNumber(seed),
     verify,
     auditRate: components.auditRate,
@@ -201,29 +206,4 @@ function outcomeOf({ verification: { result, tier }, level }: Answer): Verificat
   if (result === 'fail') return 'failed';
   if (level === 'none') return 'none';
   return result === 'inconclusive' ? 'inconclusive' : tier;
-}
-
-/** The answer's tokens and the candidates they were drawn from; null if recomputing them failed. */
-async function stepsOf(
-  { receipts, verifier, logger }: NetworkInferenceClientComponents,
-  id: JobId | null,
-  { signal }: InferenceOptions,
-): Promise<CheckedAnswer['steps']> {
-  if (id === null) return null;
-  try {
-    const { receipt } = await receipts.get(id);
-    const { steps, tokenizer } = await verifier.replay(receipt, recomputedCandidates, { signal });
-    return steps.map((top, at): RecomputedStep => {
-      const token = receipt.tokens[at] ?? 0;
-      return {
-        token,
-        bytes: tokenizer.bytesOf(token),
-        top,
-        topBytes: Array.from(top.ids, (candidate) => tokenizer.bytesOf(candidate)),
-      };
-    });
-  } catch (error) {
-    logger.warn('log-probabilities were not recomputed', { reason: messageOf(error) });
-    return null;
-  }
 }

@@ -1,5 +1,6 @@
 import type { Problem } from '../problem.ts';
-import type { AnswerSource, DeliveredAnswer, RecomputedStep, VerificationOutcome } from './inference-client.ts';
+import type { AnswerSource, AnswerSteps, DeliveredAnswer } from './inference-client.ts';
+import type { KnownAnswer } from './trust-fields.ts';
 
 /** What is known when an answer starts. */
 export interface AnswerStart {
@@ -11,30 +12,57 @@ export interface AnswerStart {
   readonly promptTokens: number;
 }
 
-/** What is known when an answer is complete. */
-export interface AnswerEnd extends AnswerStart {
+/** What is known of one of a request's answers when it is complete. */
+export interface ChoiceEnd extends KnownAnswer {
+  readonly index: number;
   readonly delivered: DeliveredAnswer;
-  readonly verified: VerificationOutcome | 'pending';
   /** The stop text that ended the answer, or null. */
   readonly stop: string | null;
-  /** The whole text, without the stop text. */
+  /** The whole text, without the stop text; empty if it was streamed. */
   readonly text: string;
-  readonly steps: readonly RecomputedStep[] | null;
+  readonly steps: AnswerSteps | null;
   /** Milliseconds to the first token and to the last. */
   readonly firstTokenMs: number;
   readonly totalMs: number;
 }
 
-/** Encodes one answer for one API. Every method except `body` returns the bytes of the stream as text. */
+/** What is known when all answers of a request are complete. */
+export interface AnswerEnd extends AnswerStart {
+  /** At least one; more only if the request asked for several. */
+  readonly choices: readonly ChoiceEnd[];
+  /** The place in `choices` of the one that ended last. */
+  readonly last: number;
+}
+
+/** Encodes the answers to one request for one API. Every method but `body` returns the bytes of the stream as text. */
 export interface ResponseEncoder {
   readonly streamType: 'text/event-stream; charset=utf-8' | 'application/x-ndjson; charset=utf-8';
-  start(start: AnswerStart): string;
-  delta(start: AnswerStart, text: string): string;
+  /** @param choices number of answers */
+  start(start: AnswerStart, choices: number): string;
+  delta(start: AnswerStart, text: string, choice: number): string;
+  /** Ends an answer that is not the last. Absent where a request has one only. */
+  choiceEnd?(start: AnswerStart, choice: ChoiceEnd): string;
+  /** Ends the last answer and the stream. */
   end(end: AnswerEnd): string;
   /** Ends a stream that has started. */
   error(problem: Problem): string;
-  /** The JSON body of an answer that is not streamed. */
+  /** The JSON body of answers that are not streamed. */
   body(end: AnswerEnd): unknown;
+}
+
+/** The only answer of a request that asks for one, or the one that ended last. */
+export function lastChoice({ choices, last }: AnswerEnd): ChoiceEnd {
+  const choice = choices[last];
+  if (choice === undefined) throw new RangeError('expected an answer');
+  return choice;
+}
+
+/** The tokens of all answers; the prompt counts once. */
+export function tokenCounts({ choices }: AnswerEnd): { readonly promptTokens: number; readonly tokens: number } {
+  return {
+    promptTokens: choices[0]?.delivered.promptTokens ?? 0,
+    tokens: choices.reduce((sum, { delivered }) => sum + delivered.tokens, 0),
+  };
 }
 
 export const sse = 'text/event-stream; charset=utf-8';
@@ -55,23 +83,6 @@ function oneLine(data: unknown): string {
     /[\u0085\u2028\u2029]/g,
     (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-}
-
-/** The `x-qvac-*` headers known so far; the last event of a stream repeats them as fields. */
-export function trustFields(known: {
-  readonly source: AnswerSource | null;
-  readonly delivered: DeliveredAnswer | null;
-  readonly verified: VerificationOutcome | 'pending';
-}): Record<string, string> {
-  const { source, delivered, verified } = known;
-  return {
-    ...(source === null ? {} : { 'x-qvac-provider': source.provider, 'x-qvac-model-id': source.model.id }),
-    ...(source === null || source.router === null ? {} : { 'x-qvac-router': source.router }),
-    'x-qvac-verified': verified,
-    ...(delivered === null
-      ? {}
-      : { 'x-qvac-cost-lamports': delivered.cost.toString(), 'x-qvac-receipt': delivered.receipt }),
-  };
 }
 
 /** `name/quant`, a name that a later request can use. */

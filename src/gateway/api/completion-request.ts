@@ -1,10 +1,9 @@
-import type { SamplerSettings } from '../../protocol/messages.ts';
 import type { InferenceRequest } from '../answer/inference-client.ts';
 import type { ResponseEncoder } from '../answer/response-encoder.ts';
 import { badField } from '../problem.ts';
 import type { RequestFields } from './request-fields.ts';
 
-/** The operator's settings, used for everything that a request leaves open. `temperature` and `minP` are fractions. */
+/** The operator's settings, for all that a request leaves open. `temperature`, `minP` and `topP` are fractions. */
 export interface RequestDefaults {
   readonly model: string | null;
   readonly provider: string | null;
@@ -12,6 +11,7 @@ export interface RequestDefaults {
   readonly temperature: number;
   readonly topK: number;
   readonly minP: number;
+  readonly topP: number;
   readonly maxTokens: number;
   readonly verify: InferenceRequest['verify'];
   /** Lamports. */
@@ -22,11 +22,15 @@ export interface RequestDefaults {
 /** A completion request, whichever API it came through. */
 export interface CompletionRequest {
   readonly inference: InferenceRequest;
+  /** How many answers are asked for, each a job of its own. */
+  readonly choices: number;
   readonly stream: boolean;
   /** Texts that end the answer; they are not part of it. */
   readonly stops: readonly string[];
   /** How many of the likeliest tokens to list per token; null: no log-probabilities. */
   readonly topLogprobs: number | null;
+  /** What of the request was changed or ignored, as the header `x-qvac-adjusted` names it. */
+  readonly adjusted: readonly string[];
 }
 
 /** A request after reading: a completion to run, or a check that a model is on offer, which Ollama calls loading. */
@@ -44,9 +48,8 @@ export type RequestReader = (body: unknown, defaults: RequestDefaults) => ApiReq
 
 export const maxTokensRange = [1, 1_000_000] as const;
 
-const maxSeed = (1n << 64n) - 1n;
-const maxStops = 16;
-const maxStopLength = 1_000;
+/** The jobs that one provider runs and queues by default are about as many. */
+const maxChoices = 8;
 const maxNameLength = 300;
 /** Names that mean "any model". */
 const anyModel: ReadonlySet<string> = new Set(['', 'default', 'auto']);
@@ -58,39 +61,9 @@ export function readModel(fields: RequestFields, defaults: Pick<RequestDefaults,
   return model;
 }
 
-/** `seed` with all its digits (see `parseJson`); null: random, which -1 means too. */
-export function readSeed(fields: RequestFields): bigint | null {
-  const seed = fields.raw('seed');
-  if (seed === undefined || seed === -1n) return null;
-  if (typeof seed !== 'bigint' || seed < 0n || seed > maxSeed)
-    throw fields.bad('seed', 'a whole number from 0 to 18446744073709551615, or -1');
-  return seed;
-}
-
-/** One text or a list of texts. */
-export function readStops(fields: RequestFields, name: string): readonly string[] {
-  const raw = fields.raw(name);
-  if (raw === undefined) return [];
-  const stops: readonly unknown[] = Array.isArray(raw) ? raw : [raw];
-  const usable = stops.every((stop) => typeof stop === 'string' && stop !== '' && stop.length <= maxStopLength);
-  if (stops.length > maxStops || !usable)
-    throw fields.bad(name, `a text or up to ${maxStops} texts, of 1 to ${maxStopLength} characters each`);
-  return stops as readonly string[];
-}
-
-/** The sampler in the protocol's units. @param maxTokens from the API's own field */
-export function readSampler(
-  fields: RequestFields,
-  defaults: RequestDefaults,
-  maxTokens: number | undefined,
-): SamplerSettings {
-  return {
-    temperature: Math.round((fields.number('temperature', 0, 2) ?? defaults.temperature) * 100),
-    minP: Math.round((fields.number('min_p', 0, 1) ?? defaults.minP) * 100),
-    topP: Math.max(1, Math.round((fields.number('top_p', 0, 1) ?? 1) * 100)),
-    topK: fields.whole('top_k', 1, 20) ?? defaults.topK,
-    maxTokens: maxTokens ?? defaults.maxTokens,
-  };
+/** Reads `n`, the number of answers. */
+export function readChoices(fields: RequestFields): number {
+  return fields.whole('n', 1, maxChoices) ?? 1;
 }
 
 /** Reads the field `qvac`, which every API accepts: `{provider, verify, max_price, wallet, consent}`. */

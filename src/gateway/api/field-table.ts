@@ -30,6 +30,7 @@ const length = 'cut to the room that the prompt leaves in the model’s context;
 const effort = 'a hint; no model here has levels of it';
 const notYet = 'not offered yet';
 const byTemplate = 'for templates that show it';
+const logprobs = 'recomputed if the gateway holds the model, else from up to 256 opened steps, by token id';
 
 const extension: readonly FieldRule[] = [
   honoured('qvac.provider', 'peer id or address'),
@@ -45,15 +46,20 @@ const seed = 'all digits up to 2^64 − 1; -1 means random';
 /** @param prefix of the object that holds them, such as `options.` */
 const samplerFields = (prefix = ''): readonly FieldRule[] => [
   honoured(`${prefix}temperature`, '0 to 2, in steps of 0.01'),
-  honoured(`${prefix}top_k`, '1 to 20'),
+  capped(`${prefix}top_k`, '20 at most, also for 0 and -1; the header `x-qvac-adjusted` tells'),
   honoured(`${prefix}min_p`, '0 to 1, in steps of 0.01'),
   honoured(`${prefix}seed`, seed),
   honoured(`${prefix}top_p`, '0 to 1, in steps of 0.01; 0 counts as 0.01'),
 ];
 const penalties = (prefix = ''): readonly FieldRule[] => [
-  refused(`${prefix}frequency_penalty`, [0], notYet),
-  refused(`${prefix}presence_penalty`, [0], notYet),
+  honoured(`${prefix}frequency_penalty`, '-2 to 2'),
+  honoured(`${prefix}presence_penalty`, '-2 to 2'),
 ];
+const stops = (field: string): FieldRule =>
+  honoured(field, 'up to 32 texts; the answer ends with the token that completes one');
+const logitBias = honoured('logit_bias', 'up to 300 tokens; moves candidates, -100 bans one, up to 19 can be banned');
+const choices = capped('n', '1 to 8, each a job of its own; with a `seed`, each draws with the next one');
+const ignoredPenalty = 'no such penalty here; the header `x-qvac-adjusted` tells';
 
 const streamOptions: readonly FieldRule[] = [
   honoured('stream'),
@@ -110,11 +116,11 @@ const chat: readonly FieldRule[] = [
   capped('max_tokens', `${length}; \`max_completion_tokens\` comes first`),
   ...samplerFields(),
   ...penalties(),
-  refused('repetition_penalty', [1], notYet),
-  refused('logit_bias', [{}], notYet),
-  honoured('stop', 'up to 16 texts'),
+  ...ignored(ignoredPenalty, 'repetition_penalty'),
+  logitBias,
+  stops('stop'),
   ...streamOptions,
-  honoured('logprobs', 'recomputed here, if the gateway holds the model'),
+  honoured('logprobs', logprobs),
   honoured('top_logprobs', '0 to 20'),
   honoured(
     'reasoning_effort',
@@ -126,7 +132,7 @@ const chat: readonly FieldRule[] = [
   refused('functions', [[]], notYet),
   refused('function_call', ['none', 'auto'], notYet),
   refused('response_format', [{ type: 'text' }], notYet),
-  refused('n', [1]),
+  choices,
   refused('modalities', [['text']]),
   refused('service_tier', ['auto', 'default']),
   refused('store', [false], 'the gateway stores no responses'),
@@ -140,11 +146,11 @@ const completions: readonly FieldRule[] = [
   capped('max_tokens', length),
   ...samplerFields(),
   ...penalties(),
-  refused('logit_bias', [{}], notYet),
-  honoured('stop', 'up to 16 texts'),
+  logitBias,
+  stops('stop'),
   ...streamOptions,
-  honoured('logprobs', '0 to 20; recomputed here, if the gateway holds the model'),
-  refused('n', [1]),
+  honoured('logprobs', `0 to 20; ${logprobs}`),
+  choices,
   refused('best_of', [1]),
   refused('echo', [false]),
   refused('suffix', ['']),
@@ -206,7 +212,7 @@ const messages: readonly FieldRule[] = [
   ...textParts('system[].'),
   capped('max_tokens', length),
   ...samplerFields(),
-  honoured('stop_sequences', 'up to 16 texts'),
+  stops('stop_sequences'),
   honoured('stream'),
   honoured(
     'thinking.type',
@@ -242,13 +248,13 @@ const ollamaShared: readonly FieldRule[] = [
   ...ignored('the context is the model’s own', 'options.num_ctx'),
   ...samplerFields('options.'),
   ...penalties('options.'),
-  honoured('options.stop', 'up to 16 texts'),
+  stops('options.stop'),
   refused('options.typical_p', [1], notYet),
   refused('options.tfs_z', [1], notYet),
-  refused('options.repeat_penalty', [1], notYet),
+  ...ignored(ignoredPenalty, 'options.repeat_penalty'),
   refused('options.mirostat', [0], notYet),
   ...ignored(
-    'has an effect only beside a penalty or mirostat, which are not offered yet',
+    'has an effect only beside a repeat penalty or mirostat, which are not offered',
     'options.repeat_last_n',
     'options.penalize_newline',
     'options.mirostat_tau',

@@ -18,6 +18,7 @@ interface Scope {
   readonly rules: readonly FieldRule[];
   /** Shared by all objects of one request. */
   readonly refusals: Refusal[];
+  readonly adjusted: string[];
 }
 
 /** Longest value and field name that an error message repeats. */
@@ -49,7 +50,7 @@ export class RequestFields {
 
   /** @throws Problem if `body` is not an object */
   static of(body: unknown, rules: readonly FieldRule[] = []): RequestFields {
-    return new RequestFields(body, { path: '', rulePath: '', rules, refusals: [] });
+    return new RequestFields(body, { path: '', rulePath: '', rules, refusals: [], adjusted: [] });
   }
 
   /** The field's path within the request. */
@@ -124,6 +125,16 @@ export class RequestFields {
   /** Notes that a field, or this value of it, is not supported; `finish` throws. */
   refuse(name: string, value = '', note = ''): void {
     this.#scope.refusals.push({ field: this.pathOf(name.slice(0, maxQuoted)), value, note });
+  }
+
+  /** Notes what is done instead of what a field asks for, such as `top_k=20`; the response's headers name it. */
+  adjust(name: string, instead: string): void {
+    this.#scope.adjusted.push(`${this.pathOf(name)}${instead}`);
+  }
+
+  /** What was noted by `adjust` in the whole request. */
+  get adjusted(): readonly string[] {
+    return this.#scope.adjusted;
   }
 
   /** Accepts every field that nothing has read. */

@@ -32,7 +32,10 @@ export interface CardIssuerInit {
   readonly renewMs?: number | undefined;
 }
 
-/** Issues this node's signed card and serves it to any peer. `start` and `stop` are idempotent. */
+/**
+ * Issues this node's signed card, again when its addresses change, and serves it to any peer. `start` and `stop` are
+ * idempotent.
+ */
 export interface CardIssuer {
   readonly events: EventEmitter<{ /** A new card is current. */ issued: [card: VerifiedCard] }>;
   /** The current card. @throws Error before `start` */
@@ -47,6 +50,9 @@ export function createCardIssuer(components: CardIssuerComponents, init: CardIss
   return new SignedCards(components, init);
 }
 
+/** Changes of addresses within this time get one card, in ms. */
+const addressesCalmMs = 200;
+
 class SignedCards implements CardIssuer {
   readonly events: CardIssuer['events'] = new EventEmitter();
   readonly #components: CardIssuerComponents;
@@ -56,6 +62,8 @@ class SignedCards implements CardIssuer {
   #current: VerifiedCard | null = null;
   #seq = 0;
   #timer: NodeJS.Timeout | null = null;
+  /** The renewal after a change of addresses. */
+  #soon: NodeJS.Timeout | null = null;
   /** Cards are issued one after another. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -87,11 +95,15 @@ class SignedCards implements CardIssuer {
       },
       { maxInboundStreams: 8 },
     );
+    this.#components.peer.events.on('addresses', this.#onAddresses);
   }
 
   stop(): void {
+    this.#components.peer.events.off('addresses', this.#onAddresses);
     if (this.#timer !== null) clearInterval(this.#timer);
+    if (this.#soon !== null) clearTimeout(this.#soon);
     this.#timer = null;
+    this.#soon = null;
   }
 
   renew(): Promise<void> {
@@ -99,6 +111,14 @@ class SignedCards implements CardIssuer {
     this.#queue = turn.catch(() => undefined);
     return turn;
   }
+
+  readonly #onAddresses = (): void => {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = null;
+      this.#renewOnTime();
+    }, addressesCalmMs);
+    this.#soon.unref();
+  };
 
   #renewOnTime(): void {
     // A full disk must not stop the node: the card stays valid until the next attempt.

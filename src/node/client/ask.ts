@@ -3,11 +3,13 @@ import { messageOf, QvacError } from '../../errors.ts';
 import { seconds } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
+import { defaultChallenges } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import type { CardModel, Input, SamplerSettings } from '../../protocol/messages.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
+import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
@@ -40,6 +42,10 @@ export interface AskInit {
   /** Hex id, `name` or `name/quant`; null: the best live offer. */
   readonly model: string | null;
   readonly sampler: SamplerSettings;
+  /** @default nothing beyond the sampler */
+  readonly extra?: AnswerExtra | undefined;
+  /** Steps of the answer to open, 2 … 256. @default 16 */
+  readonly count?: number | undefined;
   /** 32 bytes, to make the answer reproducible; null: random for each provider that is asked. */
   readonly seed: Uint8Array | null;
   /** Null: `full` if the model file is here or the router lists the model, else `sampling`. */
@@ -117,7 +123,7 @@ class Asking {
     try {
       const router = await reachRouter(
         this.#components.discovery,
-        this.#init.router ?? null,
+        this.#router,
         (line) => this.#observer.note(line),
         this.#options,
       );
@@ -132,6 +138,18 @@ class Asking {
       await this.#selectionLog.end(messageOf(error));
       throw error;
     }
+  }
+
+  /** The router to ask through. A `route` frame has no place for a grammar. @throws QvacError E_USAGE */
+  get #router(): WantedRouter | null {
+    const { router = null, extra } = this.#init;
+    if (router === null || extra?.rules === undefined) return router;
+    if (!router.optional)
+      throw new QvacError('E_USAGE', 'a question with a grammar cannot go through a router', {
+        hint: 'ask a provider directly: --provider <peer>',
+      });
+    this.#observer.note('a question with a grammar goes to the provider itself, not through the router');
+    return null;
   }
 
   get #timeLeftMs(): number {
@@ -159,6 +177,8 @@ class Asking {
       model,
       label,
       sampler,
+      extra: this.#extra,
+      count: this.#count,
       seed: this.#seed(),
       maxPrice,
       stopwatch: this.#stopwatch,
@@ -264,6 +284,8 @@ class Asking {
         choice,
         input,
         sampler,
+        extra: this.#extra,
+        count: this.#count,
         maxPrice,
         seed: this.#seed(),
         level,
@@ -305,6 +327,7 @@ class Asking {
       maxTokens: sampler.maxTokens,
       maxPrice,
       only: null,
+      needs: abilitiesFor(input, this.#extra),
     };
   }
 
@@ -326,6 +349,14 @@ class Asking {
       if (error instanceof QvacError) return null;
       throw error;
     }
+  }
+
+  get #extra(): AnswerExtra {
+    return this.#init.extra ?? {};
+  }
+
+  get #count(): number {
+    return this.#init.count ?? defaultChallenges;
   }
 
   #seed(): Uint8Array {

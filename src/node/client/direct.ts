@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { type ErrorCode, QvacError, toError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
-import { defaultChallenges } from '../../protocol/constants.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import type { RouteMode } from '../../protocol/frames.ts';
 import { inputFor } from '../../protocol/input/system-in-turn.ts';
 import { finish, type Input, type Mode, modes, payFrom, type SamplerSettings } from '../../protocol/messages.ts';
+import { type AnswerExtra, extraFor } from '../job/answer-extra.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
@@ -32,6 +32,9 @@ export interface DirectInit {
   readonly choice: Choice;
   readonly input: Input;
   readonly sampler: SamplerSettings;
+  readonly extra: AnswerExtra;
+  /** Steps to open. */
+  readonly count: number;
   /** Lamports. */
   readonly maxPrice: number;
   /** 32 bytes. */
@@ -137,7 +140,7 @@ class DirectQuestion {
   }
 
   async #open(): Promise<Job> {
-    const { choice, sampler, seed, timeouts } = this.#init;
+    const { choice, sampler, extra, count, seed, timeouts } = this.#init;
     const input = this.#input;
     const { verifier } = this.#components;
     const quote = this.#quote;
@@ -149,8 +152,10 @@ class DirectQuestion {
       sampler,
       seed,
       commit: sha256(this.#secret),
-      count: defaultChallenges,
+      count,
       mode: this.#mode,
+      extra: extraFor(choice.model, extra),
+      grammar: extra.rules,
       quote,
       ...payment,
       // Before a payment is acknowledged; a free answer need not wait for the tokenizer.

@@ -12,13 +12,20 @@ const retryMs = 1_000;
 /** How long one announcement may take, in ms. */
 const timeoutMs = 20_000;
 
+export interface AnnouncerComponents {
+  readonly routing: Routing;
+  /** Whether this node has an address to announce: other nodes drop a record without one. */
+  readonly isReachable: () => boolean;
+  readonly logger: Logger;
+}
+
 /**
- * Announces this node's keys in the distributed hash table: as soon as its routing table has a peer, and again when
- * nodes joined that may be closer to a key, or returned and may have lost it. Otherwise the table renews them itself.
+ * Announces this node's keys in the distributed hash table: as soon as its routing table has a peer and the node an
+ * address, and again when its addresses have changed, or when nodes joined that may be closer to a key, or returned and
+ * may have lost it. Otherwise the table renews them itself.
  */
 export class Announcer {
-  readonly #routing: Routing;
-  readonly #logger: Logger;
+  readonly #components: AnnouncerComponents;
   #keys = new Map<string, CID>();
   #pending = new Set<string>();
   #knownSize = 0;
@@ -28,23 +35,29 @@ export class Announcer {
   #timer: NodeJS.Timeout | null = null;
   #running: AbortController | null = null;
 
-  constructor(routing: Routing, logger: Logger) {
-    this.#routing = routing;
-    this.#logger = logger;
+  constructor(components: AnnouncerComponents) {
+    this.#components = components;
   }
 
   /** Announces `keys` from now on, and withdraws all others. */
   set(keys: readonly CID[]): void {
+    const { routing, logger } = this.#components;
     const wanted = new Map(keys.map((key) => [key.toString(), key]));
     for (const [name, key] of this.#keys) {
       if (wanted.has(name)) continue;
-      this.#routing
+      routing
         .withdraw(key)
-        .catch((error: unknown) => this.#logger.debug('a key was not withdrawn', { error: String(error) }));
+        .catch((error: unknown) => logger.debug('a key was not withdrawn', { error: String(error) }));
     }
     for (const name of wanted.keys()) if (!this.#keys.has(name)) this.#pending.add(name);
     this.#fresh = true;
     this.#keys = wanted;
+  }
+
+  /** Announces all keys again soon: this node's addresses have changed. */
+  refresh(): void {
+    this.#pending = new Set(this.#keys.keys());
+    this.#fresh = true;
   }
 
   /** A node connected that may not know our keys. */
@@ -64,8 +77,9 @@ export class Announcer {
   }
 
   async #tick(): Promise<void> {
-    const size = this.#routing.size();
-    if (this.#running !== null || this.#keys.size === 0 || size === 0) return;
+    const { routing, isReachable } = this.#components;
+    const size = routing.size();
+    if (this.#running !== null || this.#keys.size === 0 || size === 0 || !isReachable()) return;
     const quietMs = performance.now() - this.#lastAt;
     if (quietMs < retryMs && !this.#fresh) return;
     if (quietMs >= calmMs && (this.#again || size > this.#knownSize)) this.#pending = new Set(this.#keys.keys());
@@ -76,18 +90,21 @@ export class Announcer {
     this.#lastAt = performance.now();
     this.#running = new AbortController();
     const signal = anySignal(this.#running.signal, AbortSignal.timeout(timeoutMs));
-    for (const name of [...this.#pending]) await this.#announce(name, signal);
+    const names = [...this.#pending];
+    // A refresh during the announcement adds them again.
+    this.#pending.clear();
+    for (const name of names) await this.#announce(name, signal);
     this.#running = null;
   }
 
   async #announce(name: string, signal: AbortSignal): Promise<void> {
     const key = this.#keys.get(name);
     try {
-      if (key !== undefined) await this.#routing.announce(key, { signal });
-      this.#pending.delete(name);
+      if (key !== undefined) await this.#components.routing.announce(key, { signal });
     } catch (error) {
-      // It stays pending: the next tick tries again.
-      this.#logger.debug('a key was not announced', { error: String(error) });
+      // The next tick tries again.
+      this.#pending.add(name);
+      this.#components.logger.debug('a key was not announced', { error: String(error) });
     }
   }
 }

@@ -24,7 +24,7 @@ export interface DiscoveryInit {
   readonly bootstrap?: readonly string[] | undefined;
   /** File of the peers seen in earlier runs. @default null: not kept */
   readonly cachePath?: string | null | undefined;
-  /** Whether to fetch the cards of peers. A provider needs connections alone. @default true unless it is a provider */
+  /** Whether to fetch the cards of peers. @default true for a client or router; others need connections alone */
   readonly collect?: boolean | undefined;
   /** Time between two searches in the background, in ms. @default 30_000 for a router, else null: none */
   readonly sweepMs?: number | null | undefined;
@@ -89,7 +89,7 @@ class MergedDiscovery implements Discovery {
     const { peer, logger } = components;
     this.#components = components;
     this.#init = init;
-    this.#collect = init.collect ?? peer.role !== 'provider';
+    this.#collect = init.collect ?? (peer.role === 'client' || peer.role === 'router');
     this.#list = new LiveList(components, this.#collect);
     this.events = this.#list.events;
     this.#supervisor = new Supervisor(
@@ -102,7 +102,7 @@ class MergedDiscovery implements Discovery {
     );
     // Also if only its card expired.
     this.events.on('peer:down', (id) => this.#supervisor.lost(id));
-    this.#announcer = new Announcer(peer.routing, logger);
+    this.#announcer = new Announcer({ routing: peer.routing, isReachable: () => peer.addrs().length > 0, logger });
     this.#cache = init.cachePath == null ? null : new PeerCache(init.cachePath, peer.network, logger);
     this.#field = this.#makeField();
     for (const target of init.bootstrap ?? []) targetPeer(target, 'E_CONFIG');
@@ -116,6 +116,7 @@ class MergedDiscovery implements Discovery {
     events.on('disconnect', this.#onDisconnect);
     events.on('local', this.#onLocal);
     events.on('identify', this.#onIdentify);
+    events.on('addresses', this.#onAddresses);
     for (const target of this.#init.bootstrap ?? []) this.#consider(targetPeer(target), 'bootstrap', target);
     this.#supervisor.start();
     this.#announcer.start();
@@ -133,6 +134,7 @@ class MergedDiscovery implements Discovery {
     events.off('disconnect', this.#onDisconnect);
     events.off('local', this.#onLocal);
     events.off('identify', this.#onIdentify);
+    events.off('addresses', this.#onAddresses);
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#supervisor.stop();
     this.#announcer.stop();
@@ -223,6 +225,8 @@ class MergedDiscovery implements Discovery {
   readonly #onIdentify = (peer: PeerIdString, protocols: readonly string[]): void => {
     if (this.#collect && protocols.includes(cardProtocol)) this.#consider(peer, 'connected');
   };
+
+  readonly #onAddresses = (): void => this.#announcer.refresh();
 
   async #recall(): Promise<void> {
     const cached = (await this.#cache?.load()) ?? [];

@@ -174,10 +174,13 @@ export class LiveList {
   }
 
   async #connect(known: Known, signal: AbortSignal): Promise<void> {
+    const { peer } = this.#components;
     let failure: unknown = null;
     for (const target of [...known.targets, known.peer]) {
+      // Without an address of its own it would be searched for in the hash table, for seconds.
+      if (failure !== null && target === known.peer && (await peer.addrsOf(known.peer)).length === 0) break;
       try {
-        await this.#components.peer.connect(target, { signal });
+        await peer.connect(target, { signal });
         return;
       } catch (error) {
         // The failure of a given address says more than that no address is known.

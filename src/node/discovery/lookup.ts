@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { anySignal, delay } from '../../lib/abort.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { Routing } from '../peer/routing.ts';
@@ -93,11 +92,7 @@ export async function searchRouting(field: Field, query: Query, signal: AbortSig
       if (field.settled() && (field.alone() ? !field.hopeful() : performance.now() - began > tableMs)) return;
       await change(field, signal);
     }
-    const keys = keysOf(query);
-    const sources =
-      keys.length > 0
-        ? keys.map((key) => routing.providers(key, { signal }))
-        : [routing.closest(randomBytes(32), { signal })];
+    const sources = keysOf(query).map((key) => routing.providers(key, { signal }));
     await Promise.all(sources.map((source) => considerAll(field, source)));
   } catch {
     // Aborted, or the query failed: the peers found so far count.

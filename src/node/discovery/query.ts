@@ -14,6 +14,8 @@ export interface Query {
   readonly peer?: PeerIdString | undefined;
 }
 
+/** Roles whose nodes announce themselves. */
+const roles = ['provider', 'router', 'relay'] as const;
 const hexId = /^[0-9a-f]{64}$/i;
 
 /** The card's models that `model` names, or all of them. */
@@ -29,10 +31,10 @@ export function fits(found: VerifiedCard, query: Query): boolean {
   return query.model === undefined || modelsNamed(found.card, query.model).length > 0;
 }
 
-/** The hash table's keys of the peers that match (protocol section 7); none if no key selects them. */
+/** The hash table's keys of the peers that match (protocol section 7). */
 export function keysOf(query: Query): readonly CID[] {
   const { model, role } = query;
-  if (model === undefined) return role === undefined ? [] : [roleKey(role)];
+  if (model === undefined) return (role === undefined ? roles : [role]).map(roleKey);
   if (hexId.test(model)) return [modelKey(model.toLowerCase() as ModelId)];
   const slash = model.lastIndexOf('/');
   // A name may itself contain a slash.

@@ -6,7 +6,7 @@ import { startAccountFile } from './account-file.ts';
 import type { Reach } from './reach.ts';
 import type { RunEntry } from './run-files.ts';
 
-/** What a running `serve` or `route` does now, for `qvac status`. */
+/** What a running `serve`, `route` or `relay` does now, for `qvac status`. */
 export interface Activity {
   /** Unix milliseconds of this record. */
   readonly at: number;
@@ -16,11 +16,13 @@ export interface Activity {
   readonly reach: Reach;
   /** `name quant` of the models that it serves or verifies with. */
   readonly models: readonly string[];
-  /** Null for a router. */
+  /** What it relays; null for a node that is not a relay. */
+  readonly relay: RelayStats | null;
+  /** Null unless it is a provider. */
   readonly slots: { readonly total: number; readonly used: number; readonly waiting: number } | null;
-  /** Measured at the start; null for a router. */
+  /** Measured at the start; null unless it is a provider. */
   readonly tokensPerSecond: number | null;
-  /** Lamports per 1,000 tokens; null for a router. */
+  /** Lamports per 1,000 tokens; null unless it is a provider. */
   readonly price: { readonly in: number; readonly out: number } | null;
   /** Questions of this run: accepted, finished and failed; `refused` counts by code. */
   readonly taken: number;
@@ -34,6 +36,17 @@ export interface Activity {
   readonly lastAskedAt: number | null;
 }
 
+/** What a relay does now, and what it has done in this run. */
+export interface RelayStats {
+  /** Nodes that can be reached through it. */
+  readonly reservations: number;
+  readonly circuits: number;
+  /** Forwarded, both ways together. */
+  readonly bytes: number;
+  /** Refused requests by the limit or reason. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
 /** Counts questions and writes the counts, at most once a second. */
 export interface ActivityLog {
   taken(): void;
@@ -41,6 +54,8 @@ export interface ActivityLog {
   finished(tokens?: number, ms?: number): void;
   failed(): void;
   refused(code: string): void;
+  /** What it relays has changed. */
+  relayed(): void;
   /** Never throws. */
   stop(): Promise<void>;
 }
@@ -50,7 +65,7 @@ export interface ActivityInit {
   readonly dir: string;
   readonly role: RunEntry['role'];
   /** The state of this moment. */
-  now(): Pick<Activity, 'peers' | 'reach' | 'models' | 'slots' | 'tokensPerSecond' | 'price'>;
+  now(): Pick<Activity, 'peers' | 'reach' | 'relay' | 'models' | 'slots' | 'tokensPerSecond' | 'price'>;
 }
 
 const pathOf = (dir: string, role: string): string => join(dir, `${role}-activity.json`);
@@ -90,6 +105,7 @@ export function startActivity(
       refused[code] = (refused[code] ?? 0) + 1;
       asked();
     },
+    relayed: () => file.changed(),
     stop: () => file.stop(),
   };
 }

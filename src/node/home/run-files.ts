@@ -5,15 +5,19 @@ import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import { isRunning, thisProcess } from '../../lib/lock.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 
-/** What a running `serve` or `route` tells other processes of its home about itself. */
+/** The roles whose nodes run until they are stopped. */
+const nodeRoles = ['provider', 'router', 'relay'] as const;
+type NodeRole = (typeof nodeRoles)[number];
+
+/** What a running `serve`, `route` or `relay` tells other processes of its home about itself. */
 export interface RunEntry {
-  readonly role: 'provider' | 'router';
+  readonly role: NodeRole;
   readonly peer: PeerIdString;
   /** Multiaddrs with `/p2p/<id>`. */
   readonly addrs: readonly string[];
   /** The network's name (protocol section 7). */
   readonly network: string;
-  /** Hex ids of the models it serves (provider) or holds (router). */
+  /** Hex ids of the models that it serves (provider) or holds (router). */
   readonly models: readonly string[];
   readonly pid: number;
   /** Unix milliseconds. */
@@ -63,7 +67,7 @@ export function createRunFiles(dir: string): RunFiles {
 async function rolesIn(dir: string): Promise<readonly RunEntry['role'][]> {
   try {
     const names = await readdir(dir);
-    return (['provider', 'router'] as const).filter((role) => names.includes(`${role}.json`));
+    return nodeRoles.filter((role) => names.includes(`${role}.json`));
   } catch (error) {
     if (isMissing(error)) return [];
     throw fileError(error, `read ${dir}`);
@@ -77,13 +81,13 @@ function toJson({ entry, started }: Run): unknown {
 function parse(json: unknown): Run | null {
   if (typeof json !== 'object' || json === null) return null;
   const { role, peer, addrs, network, models, pid, started, startedAt } = json as Readonly<Record<string, unknown>>;
-  if (role !== 'provider' && role !== 'router') return null;
+  if (!nodeRoles.includes(role as NodeRole)) return null;
   if (typeof peer !== 'string' || typeof network !== 'string' || !areTexts(addrs) || !areTexts(models)) return null;
   if (!Number.isSafeInteger(pid) || (pid as number) < 1 || !Number.isSafeInteger(startedAt)) return null;
   if (started !== null && typeof started !== 'string') return null;
   return {
     entry: {
-      role,
+      role: role as NodeRole,
       peer: peer as PeerIdString,
       addrs,
       network,

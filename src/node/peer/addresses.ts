@@ -32,6 +32,16 @@ export function parseAddress(text: string, code: BadTargetCode): Multiaddr {
   }
 }
 
+/** A direct address that other nodes accept. @throws QvacError of `code` */
+export function parseDialable(text: string, code: BadTargetCode): Multiaddr {
+  const address = usableDirectAddress(parseAddress(text, code).toString());
+  if (address === null)
+    throw new QvacError(code, `"${text.slice(0, 200)}" is not an address that others can dial`, {
+      hint: 'for example /ip4/192.0.2.7/tcp/4001 or /dns4/node.example/tcp/4001',
+    });
+  return address;
+}
+
 function parsePeer(text: string, code: BadTargetCode): PeerId {
   try {
     return peerIdFromString(text);
@@ -58,16 +68,26 @@ export function targetPeer(target: string, code: BadTargetCode = 'E_NETWORK'): P
   return parseTarget(target, code).peer.toString() as PeerIdString;
 }
 
-/** The address without its `/p2p` part. */
+/** Whether an address, or the connection that it belongs to, leads through a relay. */
+export function isRelayed(address: Multiaddr): boolean {
+  return address.getComponents().some(({ name }) => name === 'p2p-circuit');
+}
+
+/** The address without the `/p2p` of the peer that it leads to. That of a relay on the way stays. */
 export function withoutPeer(address: Multiaddr): string {
-  return address.decapsulateCode(p2pCode).toString();
+  const last = address.getComponents().at(-1)?.name;
+  return (last === 'p2p' ? address.decapsulateCode(p2pCode) : address).toString();
 }
 
 const reachOrder = ['public', 'private', 'loopback'] as const;
 
-/** At most 16 of a node's own multiaddrs: public ones first, then private, then loopback. Others keep no more. */
+/**
+ * At most 16 of a node's own multiaddrs: public ones first, then those through relays and private ones, then loopback.
+ * Others keep no more.
+ */
 export function bestAddresses(addrs: readonly string[]): readonly string[] {
   const rank = (address: string): number => {
+    if (address.includes('/p2p-circuit')) return 1;
     const kind = kindOfIp(ipOfMultiaddr(address) ?? '');
     // A host name is meant for others.
     return kind === null ? 0 : reachOrder.indexOf(kind);
@@ -75,12 +95,24 @@ export function bestAddresses(addrs: readonly string[]): readonly string[] {
   return addrs.toSorted((a, b) => rank(a) - rank(b)).slice(0, maxAddrs);
 }
 
-/** A multiaddr from a peer, if this node may dial it: TCP over IP, no relay, no port 0; else null. */
+const direct = String.raw`/(ip4|ip6|dns4|dns6|dns)/[^/]+/tcp/[1-9]\d*`;
+const usable = new RegExp(`^${direct}(/p2p/[^/]+/p2p-circuit)?(/p2p/[^/]+)?$`);
+
+/**
+ * A multiaddr from a peer without its `/p2p`, if this node may dial it: TCP over IP, perhaps through one relay, and not
+ * port 0; else null.
+ */
 export function usableAddress(text: string): Multiaddr | null {
-  if (text.length > 300 || !/^\/(ip4|ip6|dns4|dns6|dns)\/[^/]+\/tcp\/[1-9]\d*(\/p2p\/[^/]+)?$/.test(text)) return null;
+  if (text.length > 300 || !usable.test(text)) return null;
   try {
-    return multiaddr(text).decapsulateCode(p2pCode);
+    return multiaddr(withoutPeer(multiaddr(text)));
   } catch {
     return null;
   }
+}
+
+/** `usableAddress` without relays. */
+export function usableDirectAddress(text: string): Multiaddr | null {
+  const address = usableAddress(text);
+  return address === null || isRelayed(address) ? null : address;
 }

@@ -1,22 +1,26 @@
 import { networkInterfaces } from 'node:os';
-import { type Identify, identify } from '@libp2p/identify';
+import { type Identify, identify, identifyPush } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PrivateKey, StreamMuxerFactory } from '@libp2p/interface';
 import { type KadDHTComponents, kadDHT, passthroughMapper, type SingleKadDHT } from '@libp2p/kad-dht';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { QvacError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { PeerIdString } from '../../lib/types.ts';
 import { kadProtocol } from '../../protocol/discovery-keys.ts';
+import { circuits } from './circuit/transport.ts';
+import { dialOrder } from './dial/dial-order.ts';
 import { BoundedStore } from './libp2p/bounded-store.ts';
-import { dialOrder } from './libp2p/dial-order.ts';
+import { type Internals, internals } from './libp2p/internals.ts';
 import { noteProtocolsOnce } from './libp2p/noted-protocols.ts';
 import { boundedPing } from './libp2p/ping.ts';
 import { wholeWrites } from './libp2p/whole-writes.ts';
 import { listenError } from './peer-errors.ts';
 
-export type PeerRole = 'provider' | 'router' | 'client';
+export type PeerRole = 'provider' | 'router' | 'client' | 'relay';
 
 export interface NodeInit {
   readonly privateKey: PrivateKey;
@@ -28,9 +32,13 @@ export interface NodeInit {
   readonly kademlia: boolean;
   readonly muxer: () => StreamMuxerFactory;
   readonly gater: ConnectionGater;
+  /** The multiaddrs to tell other peers, each with `/p2p/<own id>`. Called whenever they are needed. */
+  readonly announced: () => readonly string[];
+  /** Whether this node has a reservation at that relay. */
+  readonly acceptsCircuits: (relay: PeerIdString) => boolean;
 }
 
-export type QvacNode = Libp2p<{ identify: Identify; dht?: SingleKadDHT }>;
+export type QvacNode = Libp2p<{ identify: Identify; internals: Internals; dht?: SingleKadDHT }>;
 
 /** Most open streams of one side of a connection. */
 export const maxStreams = 256;
@@ -52,6 +60,7 @@ export const muxerInit: YamuxMuxerInit = {
 const connectionLimits = {
   provider: { maxConnections: 300, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   router: { maxConnections: 1000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
+  relay: { maxConnections: 4000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   client: { maxConnections: 100, inboundConnectionThreshold: 5, maxIncomingPendingConnections: 10 },
 } as const;
 
@@ -71,8 +80,11 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
   const node = await createLibp2p({
     start: false,
     privateKey: init.privateKey,
-    addresses: { listen: [...init.listen] },
-    transports: [tcp({ backlog: 128 })],
+    addresses: {
+      listen: [...init.listen],
+      announceFilter: () => init.announced().map((address) => multiaddr(address)),
+    },
+    transports: [tcp({ backlog: 128 }), circuits(init.acceptsCircuits)],
     connectionEncrypters: [wholeWrites(noise())],
     streamMuxers: [init.muxer],
     connectionGater: init.gater,
@@ -89,6 +101,9 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
     services: {
       // `introduce` says when: the first stream of a connection goes first.
       identify: identify({ runOnConnectionOpen: false }),
+      // Tells connected peers when addresses or protocols change.
+      identifyPush: identifyPush(),
+      internals,
       ping: boundedPing(),
       ...(init.kademlia ? { dht: kademlia(init.network, clientMode) } : {}),
     },

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { PeerIdString } from '../../lib/types.ts';
+import type { Reach } from '../home/reach.ts';
 import type { QvacNode } from './libp2p.ts';
 
 /** What happens to a peer's connections, by peer id. */
@@ -12,6 +13,10 @@ export interface PeerEvents {
   identify: [peer: PeerIdString, protocols: readonly string[]];
   /** A node of our network answered on the local network; its addresses are known now. */
   local: [peer: PeerIdString];
+  /** The addresses that this node announces have changed. */
+  addresses: [addrs: readonly string[]];
+  /** The way in which others reach this node has changed, or its addresses. */
+  reach: [reach: Reach];
 }
 
 /** Emits on `events` what `node` tells about its peers. */

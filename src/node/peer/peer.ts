@@ -1,9 +1,12 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import type { Monotonic } from '../../lib/clock.ts';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import type { Clock, Monotonic } from '../../lib/clock.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
+import { dialBackProtocol } from '../../protocol/constants.ts';
 import { mdnsTag } from '../../protocol/discovery-keys.ts';
 import type { Identity } from '../home/identity.ts';
 import type { Reach } from '../home/reach.ts';
@@ -11,16 +14,17 @@ import { frameStream, serveStream } from '../streams/serve-stream.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AddressBook } from './address-book.ts';
 import { parseAddress } from './addresses.ts';
-import { type BanLimits, Bans } from './bans.ts';
-import { Dialler } from './dialler.ts';
-import { introduce } from './introduce.ts';
+import { dialAddress } from './dial/dial-address.ts';
+import { Dialler } from './dial/dialler.ts';
+import { introduce } from './dial/introduce.ts';
+import { type BanLimits, Bans } from './guard/bans.ts';
+import { LinkGuard, type LinkLimits } from './guard/link-guard.ts';
+import { withPlaces } from './guard/stream-places.ts';
 import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode, startNode, stopNode } from './libp2p.ts';
-import { LinkGuard, type LinkLimits } from './link-guard.ts';
 import { LocalDiscovery } from './multicast/local-discovery.ts';
 import { type PeerEvents, relayEvents } from './peer-events.ts';
-import { ReachLog } from './reach-log.ts';
+import { PeerReach, type ReachMode } from './reach/peer-reach.ts';
 import { createRouting, type Routing } from './routing.ts';
-import { withPlaces } from './stream-places.ts';
 
 /** One libp2p node. Long-lived: `start` and `stop` are idempotent. */
 export interface Peer {
@@ -34,12 +38,19 @@ export interface Peer {
   readonly events: EventEmitter<PeerEvents>;
   /** The distributed hash table. Finds nothing if it is disabled. */
   readonly routing: Routing;
-  /** Addresses that others can dial, with `/p2p/<id>`. */
+  /**
+   * Multiaddrs that this node announces, with `/p2p/<id>`: those that work from the internet, or, as long as it sees no
+   * peer outside its local network, those of `listening`.
+   */
   addrs(): readonly string[];
+  /** Multiaddrs at which this node listens, with `/p2p/<id>`. */
+  listening(): readonly string[];
   /** The peers with an open connection. */
   connected(): readonly PeerIdString[];
   /** How others reach this node, as far as the connections of this run show. */
   reach(): Reach;
+  /** Resolves once it is known how others reach this node, or the signal aborts. */
+  reachKnown(signal: AbortSignal): Promise<void>;
   /** Round trip to a connected peer in ms, or null. */
   rtt(peer: PeerIdString): number | null;
   /** @throws QvacError E_PORT_IN_USE, E_CONFIG if it cannot listen */
@@ -71,7 +82,17 @@ export interface HandleOptions {
 export interface PeerComponents {
   /** Times bans. @default performance.now */
   readonly monotonic?: Monotonic | undefined;
+  /** @default the system's */
+  readonly clock?: Clock | undefined;
   readonly logger?: Logger | undefined;
+}
+
+/** Something that serves on a node below the level of frames. */
+export interface PeerExtension {
+  /** Called before the node starts. */
+  attach(node: QvacNode): Promise<void>;
+  /** Called before the node stops. */
+  detach(): void;
 }
 
 export interface PeerInit {
@@ -79,6 +100,12 @@ export interface PeerInit {
   readonly key: Identity;
   /** Multiaddrs to listen at. @default none: a node that only dials */
   readonly listen?: readonly string[] | undefined;
+  /** Multiaddrs to announce without a test. @default those at which peers have dialled this node back */
+  readonly announce?: readonly string[] | undefined;
+  /** How others are to reach it: see `ReachMode`. @default auto */
+  readonly reach?: ReachMode | undefined;
+  /** Relays to use, before those found on the network: multiaddrs with `/p2p`. @default none */
+  readonly relays?: readonly string[] | undefined;
   /** Network name (protocol section 7). */
   readonly network: string;
   /** Discovers nodes of the local network by multicast. @default false */
@@ -86,6 +113,8 @@ export interface PeerInit {
   /** Takes part in the distributed hash table. @default true */
   readonly kademlia?: boolean | undefined;
   readonly limits?: Partial<LinkLimits & BanLimits> | undefined;
+  /** @default none */
+  readonly extensions?: readonly PeerExtension[] | undefined;
 }
 
 /** How long closing a connection may take, in ms. */
@@ -113,10 +142,10 @@ class LibP2PPeer implements Peer {
   readonly #logger: Logger;
   readonly #bans: Bans;
   readonly #guard: LinkGuard;
-  readonly #reach = new ReachLog();
   readonly #handlers = new Map<string, Handler>();
-  readonly #dialler = new Dialler(() => this.#node);
+  readonly #dialler: Dialler;
   readonly #addresses: AddressBook;
+  readonly #reach: PeerReach;
   readonly #local: LocalDiscovery | null;
   /** The last address at which another node used this node's key. */
   #twin: string | null = null;
@@ -136,6 +165,30 @@ class LibP2PPeer implements Peer {
       this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
     );
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
+    this.#dialler = new Dialler({
+      running: () => this.#node,
+      addressesOf: (peer) => this.#addresses.toDial(peer),
+      dial: (address, options) => this.#dialAddress(address, options),
+      isBanned: (peer) => this.#bans.isBanned(peer),
+    });
+    this.#reach = new PeerReach(
+      {
+        running: () => this.#node,
+        open: (peer, protocol, options) => this.open(peer, protocol, options),
+        linkTo: (peer) => this.#dialler.linkTo(peer),
+        rtt: (peer) => this.rtt(peer),
+        events: this.events,
+        logger: this.#logger,
+        clock: components.clock,
+      },
+      {
+        peer: this.id,
+        announce: init.announce ?? [],
+        mode: init.reach ?? 'auto',
+        relays: init.relays ?? [],
+        serves: init.role !== 'client',
+      },
+    );
     this.#local = this.mdns ? this.#createLocal() : null;
     this.routing = createRouting(() => this.#node);
     this.events.setMaxListeners(0);
@@ -147,8 +200,11 @@ class LibP2PPeer implements Peer {
       service: mdnsTag(this.network),
       // A client serves nothing.
       answers: this.role !== 'client',
-      addrs: () => this.addrs(),
-      onPeer: (peer, addrs) => void this.learn(peer, addrs).then(() => this.events.emit('local', peer)),
+      addrs: () => this.listening(),
+      onPeer: (peer, addrs) => {
+        this.#addresses.learnLocal(peer, addrs);
+        this.events.emit('local', peer);
+      },
       onTwin: (address) => this.#noticeTwin(address),
     });
   }
@@ -163,7 +219,11 @@ class LibP2PPeer implements Peer {
   }
 
   addrs(): readonly string[] {
-    return this.#node?.getMultiaddrs().map(String) ?? [];
+    return this.#node === null ? [] : this.#reach.announced();
+  }
+
+  listening(): readonly string[] {
+    return this.#reach.listening();
   }
 
   connected(): readonly PeerIdString[] {
@@ -171,7 +231,12 @@ class LibP2PPeer implements Peer {
   }
 
   reach(): Reach {
-    return this.#reach.value;
+    return this.#reach.value();
+  }
+
+  async reachKnown(signal: AbortSignal): Promise<void> {
+    while (this.#reach.value().way === 'unknown' && !signal.aborted)
+      await once(this.events, 'reach', { signal }).catch(() => undefined);
   }
 
   rtt(peer: PeerIdString): number | null {
@@ -184,8 +249,8 @@ class LibP2PPeer implements Peer {
   }
 
   async #start(): Promise<void> {
-    const { key, role, network, listen = [], kademlia = true } = this.#init;
-    for (const address of listen) parseAddress(address, 'E_CONFIG');
+    const { key, role, network, listen = [], announce = [], kademlia = true } = this.#init;
+    for (const address of [...listen, ...announce]) parseAddress(address, 'E_CONFIG');
     const node = await createNode({
       privateKey: key.privateKey,
       role,
@@ -194,15 +259,18 @@ class LibP2PPeer implements Peer {
       kademlia,
       muxer: this.#guard.muxer(muxerInit),
       gater: this.#guard.gater(),
+      announced: () => this.addrs(),
+      acceptsCircuits: (relay) => this.#reach.accepts(relay),
     });
     relayEvents(node, this.events);
-    node.addEventListener('peer:identify', ({ detail }) => this.#reach.identified(detail));
+    this.#reach.follow(node);
     node.addEventListener('connection:open', ({ detail: connection }) => {
-      this.#reach.opened(connection);
       introduce(node, connection, { beside: this.#dialler.isOpening(connection.remotePeer), logger: this.#logger });
     });
     this.#node = node;
+    await this.#registerRaw(node, dialBackProtocol, (stream, connection) => this.#reach.serve(stream, connection));
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
+    for (const extension of this.#init.extensions ?? []) await extension.attach(node);
     this.#guard.start();
     try {
       await startNode(node, listen);
@@ -210,6 +278,7 @@ class LibP2PPeer implements Peer {
       await this.stop();
       throw error;
     }
+    this.#reach.start();
     this.#local?.start();
   }
 
@@ -218,6 +287,8 @@ class LibP2PPeer implements Peer {
     this.#node = null;
     this.#starting = null;
     this.#guard.stop();
+    this.#reach.stop();
+    for (const extension of this.#init.extensions ?? []) extension.detach();
     await this.#local?.stop();
     if (node !== null) await stopNode(node, this.#logger);
   }
@@ -234,12 +305,20 @@ class LibP2PPeer implements Peer {
 
   #register(node: QvacNode, protocol: string, handler: Handler): Promise<void> {
     const { maxInboundStreams = 32 } = handler.options;
+    return this.#registerRaw(node, protocol, withPlaces(handler.run, maxInboundStreams));
+  }
+
+  #registerRaw(
+    node: QvacNode,
+    protocol: string,
+    run: (stream: FrameStream, connection: Connection) => Promise<void>,
+  ): Promise<void> {
     const hooks = { logger: this.#logger, onBadFrame: (peer: PeerIdString) => this.#blame(peer) };
-    const run = withPlaces(handler.run, maxInboundStreams);
     return node.handle(
       protocol,
-      (stream, connection) => serveStream(frameStream(stream, connection.remotePeer), protocol, run, hooks),
-      { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, force: true },
+      (stream, connection) =>
+        serveStream(frameStream(stream, connection.remotePeer), protocol, (frames) => run(frames, connection), hooks),
+      { maxInboundStreams: maxStreams, maxOutboundStreams: maxStreams, runOnLimitedConnection: true, force: true },
     );
   }
 
@@ -255,6 +334,12 @@ class LibP2PPeer implements Peer {
 
   connect(target: PeerIdString | string, options: AbortOptions = {}): Promise<PeerIdString> {
     return this.#dialler.connect(target, options);
+  }
+
+  async #dialAddress(address: Multiaddr, options: { readonly signal: AbortSignal }): Promise<Connection> {
+    const connection = await dialAddress(this.#node, address, options);
+    void this.learn(connection.remotePeer.toString() as PeerIdString, [address.toString()]);
+    return connection;
   }
 
   async disconnect(peer: PeerIdString): Promise<void> {

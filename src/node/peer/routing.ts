@@ -13,8 +13,6 @@ export interface Routing {
   withdraw(key: CID): Promise<void>;
   /** Peers that announced `key`, each once, as they are found. Their addresses are known from then on. */
   providers(key: CID, options?: AbortOptions): AsyncIterable<PeerIdString>;
-  /** Peers close to `key`, as they are found. */
-  closest(key: Uint8Array, options?: AbortOptions): AsyncIterable<PeerIdString>;
 }
 
 /** How long a query may take, in ms. */
@@ -43,11 +41,6 @@ export function createRouting(node: () => QvacNode | null): Routing {
           seen.add(peer);
           yield peer as PeerIdString;
         }
-      }
-    },
-    async *closest(key, options) {
-      for await (const event of running()?.getClosestPeers(key, { signal: bounded(options) }) ?? []) {
-        if (event.name === 'FINAL_PEER') yield event.peer.id.toString() as PeerIdString;
       }
     },
   };

@@ -1,11 +1,12 @@
 import { messageOf, ownWordsOf, QvacError, toError } from '../../errors.ts';
-import { equalBytes } from '../../lib/bytes.ts';
+import { equalBytes, toHex } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { signBody, verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
+import { channelReleaseS } from '../../protocol/constants.ts';
 import { jobIdHex, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { kinds, modeName, modes, payFrom, type Signed, type Verdict } from '../../protocol/messages.ts';
@@ -122,6 +123,7 @@ export class JobHandler {
       throw error;
     } finally {
       end.abort();
+      run.gone();
       this.#ended(run);
     }
   }
@@ -189,12 +191,14 @@ export class JobHandler {
       transcript: isOpened ? finished.transcript : null,
       opening: null,
       receipt: receiptOf(finished),
+      paid: finished.paid,
       saved: Promise.resolve(),
     };
     // Not awaited: a slow disk must not delay the opening.
     if (isOpened) {
       this.#components.kept.add(job);
-      void this.#components.keptFiles.write(() => keptOpeningOf(job, finished));
+      const stepsOf = (): Uint8Array => finished.transcript.keptSteps(0);
+      void this.#components.keptFiles.write(keptOpeningOf(job, finished), stepsOf);
     }
     void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
@@ -218,10 +222,10 @@ export class JobHandler {
     const { kept, keptFiles, receipts } = this.#components;
     const known = kept.find(client, commit);
     if (known !== null) return known;
-    const opening = await keptFiles.read(client, commit);
-    if (opening === null) return null;
-    const { receipt } = await receipts.get(opening.jobId);
-    const { jobId, root, isScore, keepUntil } = opening;
+    const found = await keptFiles.read(client, commit);
+    if (found === null) return null;
+    const { jobId, root, isScore, keepUntil } = found.opening;
+    const { receipt } = await receipts.get(jobId);
     const job: KeptJob = {
       jobId,
       client,
@@ -229,9 +233,10 @@ export class JobHandler {
       root,
       isScore,
       keepUntil,
-      transcript: receipt.opening === null ? openableAgain(opening) : null,
+      transcript: receipt.opening === null ? openableAgain(found) : null,
       opening: receipt.opening,
       receipt,
+      paid: null,
       saved: Promise.resolve(),
     };
     kept.add(job);
@@ -265,14 +270,15 @@ export class JobHandler {
     } finally {
       await this.#save(job);
     }
-    if (verdict !== null)
-      this.#init.onEvent({
-        event: 'job-verdict',
-        job: job.jobId,
-        client,
-        result: verdict.result,
-        faults: verdict.faults,
-      });
+    if (verdict === null) return;
+    this.#init.onEvent({
+      event: 'job-verdict',
+      job: job.jobId,
+      client,
+      result: verdict.result,
+      faults: verdict.faults,
+    });
+    if (run?.isInChannel === true) await takeRelease(stream, run);
   }
 
   #open(job: KeptJob, secret: Uint8Array, client: PeerIdString): Signed {
@@ -294,6 +300,7 @@ export class JobHandler {
   #takeVerdict(job: KeptJob, signed: Signed): Verdict {
     const verdict = decodeVerdictOf(job, signed);
     job.receipt = { ...job.receipt, verdicts: [signed] };
+    job.paid?.verdict(verdict.result);
     return verdict;
   }
 
@@ -316,10 +323,28 @@ export class JobHandler {
   }
 }
 
-function keptOpeningOf(job: KeptJob, { admission, transcript }: FinishedJob): KeptOpening {
-  const { jobId, client, commit, root, isScore, keepUntil } = job;
-  const { count } = admission.offer.challenge;
-  return { jobId, client, commit, root, isScore, count, keepUntil, steps: transcript.kept };
+/** After its verdict the client of a channel acknowledges once more, to release the price. */
+async function takeRelease(stream: FrameStream, run: Run): Promise<void> {
+  run.verdict();
+  const signal = AbortSignal.timeout(channelReleaseS * 1_000);
+  for (;;) {
+    const frame = await stream.read(['ack'], { signal });
+    if (frame === null) return;
+    await run.acknowledge({ body: frame.body, sig: frame.sig });
+  }
+}
+
+function keptOpeningOf(
+  { jobId, client, commit, root, isScore, keepUntil }: KeptJob,
+  { admission, final }: FinishedJob,
+): KeptOpening {
+  const { challenge, payment } = admission.offer;
+  const paidWith = { [payFrom.nothing]: null, [payFrom.jobAccount]: jobId, [payFrom.channel]: toHex(payment.account) };
+  const paidBy = paidWith[payment.pay];
+  return {
+    ...{ jobId, client, commit, root, isScore, keepUntil },
+    ...{ n: final.n, count: challenge.count, payment: paidBy },
+  };
 }
 
 function decodeVerdictOf(job: KeptJob, signed: Signed): Verdict {

@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Engine } from '../../model/engine.ts';
 import {
@@ -7,15 +7,16 @@ import {
   type Transcript,
   type TranscriptInit,
 } from '../../proofs/transcript.ts';
-import { jobProtocol, keepMs as protocolKeepMs, quoteProtocol } from '../../protocol/constants.ts';
+import { channelProtocol, jobProtocol, keepMs as protocolKeepMs, quoteProtocol } from '../../protocol/constants.ts';
 import type { CardIssuer } from '../cards/card-issuer.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { createQuotes } from './admission/quotes.ts';
 import { createRateLimit } from './admission/rate-limit.ts';
 import { createSeenJobs, type SeenJobs } from './admission/seen-jobs.ts';
+import { handleChannel } from './channel-handler.ts';
 import type { ProviderEvent } from './events.ts';
-import { createKeptFiles, type KeptFiles } from './job/kept-files.ts';
+import { createKeptFiles, type KeptFiles, type KeptFilesInit } from './job/kept-files.ts';
 import { createKeptJobs } from './job/kept-jobs.ts';
 import { JobHandler, type ReceiptSink } from './job-handler.ts';
 import type { ProviderPayouts } from './payment/payouts.ts';
@@ -33,6 +34,8 @@ export interface ProviderComponents {
   /** Creates the transcript of each job. @default the transcript of the protocol */
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   readonly clock: Clock;
+  /** Measures the waits for acknowledgements. @default the system's */
+  readonly timer?: Timer | undefined;
   readonly logger: Logger;
 }
 
@@ -40,7 +43,7 @@ export interface ProviderInit {
   /** Journal of the seen offers, so that none is admitted twice, even after a restart; null keeps them in memory. */
   readonly seenFile: string | null;
   /** Keeps what the openings of finished jobs need, over a restart. @default null: in memory only */
-  readonly keptDir?: string | null | undefined;
+  readonly kept?: KeptFilesInit | null | undefined;
   /** How long a client may take for its first frame, in ms. @default 10_000 */
   readonly firstFrameMs?: number | undefined;
   /** How long a client may leave a frame unread, in ms. @default 15_000 */
@@ -55,6 +58,11 @@ export interface ProviderInit {
   readonly burst?: number | undefined;
   /** Sustained requests per second of one peer. @default 10 */
   readonly perSecond?: number | undefined;
+  /**
+   * Price of a job in a channel beside its tokens, lamports, at most that of the card: it costs no transaction.
+   * @default that of the card
+   */
+  readonly channelPriceJob?: number | null | undefined;
   /** How long `stop` waits for running jobs, in ms. @default 5_000 */
   readonly graceMs?: number | undefined;
   readonly onEvent?: ((event: ProviderEvent) => void) | undefined;
@@ -105,11 +113,12 @@ class EngineProvider implements Provider {
       payouts = null,
       createTranscript = protocolTranscript,
       clock,
+      timer,
       logger,
     } = this.#components;
     const {
       seenFile,
-      keptDir = null,
+      kept = null,
       firstFrameMs = 10_000,
       stallMs = 15_000,
       ackStallMs,
@@ -117,10 +126,11 @@ class EngineProvider implements Provider {
       keepMs = protocolKeepMs,
       perSecond = 10,
       burst = 60,
+      channelPriceJob = null,
       onEvent = () => undefined,
     } = this.#init;
     this.#seen = createSeenJobs({ clock, logger }, { file: seenFile });
-    const keptFiles = createKeptFiles({ clock, logger }, keptDir);
+    const keptFiles = createKeptFiles({ clock, logger }, kept);
     await keptFiles.clean();
     this.#keptFiles = keptFiles;
     const quotes = createQuotes({ clock, key: peer.key });
@@ -138,10 +148,12 @@ class EngineProvider implements Provider {
         key: peer.key,
         createTranscript,
         clock,
+        timer,
         logger,
       },
       { firstFrameMs, stallMs, ackStallMs, maxAckWaitMs, keepMs, onEvent },
     );
+    const channels = payouts?.channels ?? null;
     const limit = createRateLimit({ perSecond, burst });
     this.#jobs = jobs;
     await payouts?.start();
@@ -171,7 +183,14 @@ class EngineProvider implements Provider {
     );
     await peer.handle(
       quoteProtocol,
-      guarded((stream) => handleQuote({ card, quotes }, stream, firstFrameMs)),
+      guarded((stream) =>
+        handleQuote({ card, quotes, takesChannels: channels !== null }, stream, { firstFrameMs, channelPriceJob }),
+      ),
+      { maxInboundStreams },
+    );
+    await peer.handle(
+      channelProtocol,
+      guarded((stream) => handleChannel({ card, channels }, stream, firstFrameMs)),
       { maxInboundStreams },
     );
   }

@@ -11,13 +11,21 @@ export interface QuoteHandlerComponents {
   /** Returns this provider's current card. */
   readonly card: () => Card;
   readonly quotes: Quotes;
+  readonly takesChannels: boolean;
+}
+
+export interface QuoteHandlerInit {
+  /** How long a client may take for its first frame, in ms. */
+  readonly firstFrameMs: number;
+  /** Price of a job in a channel, lamports; null: that of the card. */
+  readonly channelPriceJob: number | null;
 }
 
 /** The provider's side of `/qvac/quote/1.0.0`: quotes the card's prices for one job. @throws OfferRefusal */
 export async function handleQuote(
-  { card: currentCard, quotes }: QuoteHandlerComponents,
+  { card: currentCard, quotes, takesChannels }: QuoteHandlerComponents,
   stream: FrameStream,
-  firstFrameMs: number,
+  { firstFrameMs, channelPriceJob }: QuoteHandlerInit,
 ): Promise<void> {
   const ask = await readWithin(stream, ['ask'], firstFrameMs);
   if (ask === null) return;
@@ -29,9 +37,11 @@ export async function handleQuote(
     throw new OfferRefusal('bad-offer', `${ask.maxTokens} tokens do not fit in the context of ${model.context}`);
   if (!model.modes.includes(modeName(ask.mode)))
     throw new OfferRefusal('bad-offer', `mode ${modeName(ask.mode)} is not served`);
-  if (ask.pay === payFrom.channel) throw new OfferRefusal('bad-offer', 'channels are not served');
+  if (ask.pay === payFrom.channel && !takesChannels)
+    throw new OfferRefusal('bad-offer', 'this provider takes no payment from channels');
   const { modelId, requestDigest, mode, promptTokens, maxTokens } = ask;
-  const { priceJob, priceIn, priceOut } = model;
+  const { priceIn, priceOut } = model;
+  const priceJob = ask.pay === payFrom.channel ? (channelPriceJob ?? model.priceJob) : model.priceJob;
   const { tokensPerSecond } = card.compute;
   const terms = {
     client: stream.remote.publicKey,
@@ -48,7 +58,7 @@ export async function handleQuote(
     execClass: card.execClass,
     pay: card.pay,
   };
-  await stream.write({ t: 'quote', ...quotes.issue(terms) });
+  await stream.write({ t: 'quote', ...quotes.issue(terms, ask.pay) });
 }
 
 /** Shortest time that a payment is on hold, in s: a client that vanished gets it back by itself then. */

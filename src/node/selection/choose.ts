@@ -112,6 +112,11 @@ function noChoice({ excluded }: Selection, { model, maxPrice }: SelectionCriteri
     return new QvacError('E_NO_PROVIDER', `${unused}: ${short}`, {
       hint: 'lower --max-tokens, or list other providers: qvac peers',
     });
+  const ability = first('ability');
+  if (ability !== undefined)
+    return new QvacError('E_NO_PROVIDER', `${unused}: ${ability}`, {
+      hint: 'choose another model: qvac peers lists what each can',
+    });
   const mode = first('mode');
   if (mode !== undefined)
     return new QvacError('E_NO_PROVIDER', `${unused}: ${mode}`, {

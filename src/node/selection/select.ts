@@ -24,6 +24,8 @@ export interface SelectionCriteria {
   readonly maxPrice: number;
   /** The models that can be re-executed, if the answer must be; null: any model. */
   readonly only: ReadonlySet<ModelId> | null;
+  /** What the model must serve beyond plain text: names in its `can` (section 3). @default nothing */
+  readonly needs?: readonly string[] | undefined;
 }
 
 /** The terms of a score, in points; 0 is the best value of each. */
@@ -45,7 +47,7 @@ export interface Choice {
   readonly score: number;
 }
 
-export type Exclusion = 'other-model' | 'not-held' | 'mode' | 'context' | 'too-dear' | 'pay' | 'standing';
+export type Exclusion = 'other-model' | 'not-held' | 'mode' | 'ability' | 'context' | 'too-dear' | 'pay' | 'standing';
 
 export interface Selection {
   /** Best first. */
@@ -121,9 +123,12 @@ function examine(
   const mode = modeName(criteria.mode);
   const serving = held.filter((model) => model.modes.includes(mode));
   if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${mode}` };
-  const roomy = serving.filter((model) => model.context > criteria.maxTokens);
+  const { needs = [] } = criteria;
+  const able = serving.filter(({ can }) => needs.every((need) => can.includes(need)));
+  if (able.length === 0) return { why: 'ability', detail: lackOf(needs, serving) };
+  const roomy = able.filter((model) => model.context > criteria.maxTokens);
   if (roomy.length === 0) {
-    const context = Math.max(...serving.map((model) => model.context));
+    const context = Math.max(...able.map((model) => model.context));
     const detail = `its context of ${context} tokens has no room for an answer of ${criteria.maxTokens}`;
     return { why: 'context', detail };
   }
@@ -150,6 +155,12 @@ function examine(
   if (shortfall !== null) return { why: 'pay', detail: shortfall };
   const modelId = modelIdHex(cheapest.model.id);
   return { card, ...cheapest, modelId, standing, record, speed: reputation.speed(card.peer, modelId) };
+}
+
+/** What a provider does not serve of what the question needs. */
+function lackOf(needs: readonly string[], models: readonly CardModel[]): string {
+  const lacking = needs.filter((need) => !models.some(({ can }) => can.includes(need)));
+  return lacking.includes('tools') ? 'its model takes no tools' : 'it serves no grammars';
 }
 
 /** Why the provider's stake does not cover `price`, or null. */

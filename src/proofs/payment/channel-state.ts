@@ -31,12 +31,21 @@ export interface ChannelStateInit {
 export interface ChannelState {
   /** The largest totals of all streams. */
   readonly totals: ChannelTotals;
+  /** The amounts of the jobs under way. */
+  readonly underWayLamports: bigint;
+  /** A job is under way, or waits for its last acknowledgement. */
+  readonly isBusy: boolean;
+  /** The chain has a larger deposit: it was topped up. */
+  topUp(depositLamports: bigint): void;
   /** Why no further job is taken at `nowS`; null if one is. */
   jobRefusal(nowS: number): string | null;
   /** A further job begins. */
   addJob(jobId: JobId, job: ChannelJobInit): void;
   /** Why an acknowledgement of a job cannot be taken; null if it can. The stream's own rules are those of AckState. */
   refusalOf(jobId: JobId, ack: ChannelTotals & { readonly n: number }): string | null;
+  /** The same for totals that come outside the stream of a job: they release jobs whose stream is gone. */
+  totalsRefusal(totals: ChannelTotals): string | null;
+  takeTotals(totals: ChannelTotals): void;
   /** Takes an acknowledgement that is not refused; the totals are kept before the provider goes on. */
   take(jobId: JobId, ack: ChannelTotals & { readonly n: number; readonly isStop: boolean }): void;
   /** A job has ended: its final head over `n` tokens was made, or it has none and `n` is 0. Every job ends. */
@@ -67,7 +76,7 @@ export function createChannelState(init: ChannelStateInit): ChannelState {
 }
 
 class ProviderChannel implements ChannelState {
-  readonly #depositLamports: bigint;
+  #depositLamports: bigint;
   readonly #windowLamports: bigint;
   readonly #jobs = new Map<JobId, ChannelJob>();
   #totals: ChannelTotals;
@@ -87,16 +96,31 @@ class ProviderChannel implements ChannelState {
     return this.#totals;
   }
 
+  topUp(depositLamports: bigint): void {
+    this.#depositLamports = larger(depositLamports, this.#depositLamports);
+  }
+
+  get underWayLamports(): bigint {
+    let sum = 0n;
+    for (const job of this.#jobs.values()) if (job.n === null) sum += job.amountLamports;
+    return sum;
+  }
+
+  get isBusy(): boolean {
+    for (const job of this.#jobs.values()) if (job.n === null || isWaiting(job)) return true;
+    return false;
+  }
+
   jobRefusal(nowS: number): string | null {
     const { committedLamports, releasedLamports } = this.#totals;
-    let openLamports = committedLamports - releasedLamports;
     for (const [jobId, job] of this.#jobs) {
-      if (job.n === null) openLamports += job.amountLamports;
-      else if (isWaiting(job)) return `job ${jobId} waits for its last acknowledgement`;
-      else if (isOwed(job) && nowS - job.endedAtS > channelReleaseS)
+      if (job.n === null) continue;
+      if (isWaiting(job)) return `job ${jobId} waits for its last acknowledgement`;
+      if (isOwed(job) && nowS - job.endedAtS > channelReleaseS)
         return `job ${jobId} ended more than ${channelReleaseS} s ago and is neither released nor failed`;
     }
-    if (openLamports > this.#windowLamports) return 'more is committed and not released, or under way, than the window';
+    if (committedLamports - releasedLamports + this.underWayLamports > this.#windowLamports)
+      return 'more is committed and not released, or under way, than the window';
     return null;
   }
 
@@ -117,12 +141,18 @@ class ProviderChannel implements ChannelState {
   refusalOf(jobId: JobId, ack: ChannelTotals & { readonly n: number }): string | null {
     const job = this.#jobs.get(jobId);
     if (job === undefined) return 'of a job that is not of this channel';
-    const { committedLamports, releasedLamports, n } = ack;
-    if (committedLamports < job.totals.committedLamports || releasedLamports < job.totals.releasedLamports)
+    if (ack.committedLamports < job.totals.committedLamports || ack.releasedLamports < job.totals.releasedLamports)
       return 'the totals fall on one stream';
+    return this.#sumRefusal(ack, this.#sumLamports(job, ack.n));
+  }
+
+  totalsRefusal(totals: ChannelTotals): string | null {
+    return this.#sumRefusal(totals, this.#sumLamports(null, 0));
+  }
+
+  #sumRefusal({ committedLamports, releasedLamports }: ChannelTotals, sum: bigint): string | null {
     if (releasedLamports > committedLamports) return 'more released than committed';
     if (committedLamports > this.#depositLamports) return 'more committed than deposited';
-    const sum = this.#sumLamports(job, n);
     if (larger(committedLamports, this.#totals.committedLamports) < sum) return `committed is below the sum ${sum}`;
     return null;
   }
@@ -134,11 +164,20 @@ class ProviderChannel implements ChannelState {
     job.totals = { committedLamports, releasedLamports };
     job.ackedTokens = ack.n;
     job.isStopped ||= ack.isStop;
+    this.#raise(ack);
+    this.#attribute(job);
+  }
+
+  takeTotals(totals: ChannelTotals): void {
+    this.#raise(totals);
+    this.#attribute(null);
+  }
+
+  #raise({ committedLamports, releasedLamports }: ChannelTotals): void {
     this.#totals = {
       committedLamports: larger(committedLamports, this.#totals.committedLamports),
       releasedLamports: larger(releasedLamports, this.#totals.releasedLamports),
     };
-    this.#attribute(job);
   }
 
   end(jobId: JobId, n: number, atS: number): void {
@@ -161,20 +200,20 @@ class ProviderChannel implements ChannelState {
     this.#forget();
   }
 
-  /** The sum of the prices of all jobs for what was acknowledged, with `n` for one of them. */
-  #sumLamports(changed: ChannelJob, n: number): bigint {
+  /** The sum of the prices of all jobs for what was acknowledged, with `n` for one of them if it is not null. */
+  #sumLamports(changed: ChannelJob | null, n: number): bigint {
     let sum = this.#doneLamports;
     for (const job of this.#jobs.values()) sum += priceAt(job, job === changed ? n : job.ackedTokens);
     return sum;
   }
 
   /**
-   * Finds which jobs what is released so far pays for: the one whose acknowledgement it came with, then those whose
-   * stream is gone, the first to end first.
+   * Finds which jobs what is released so far pays for: the one whose acknowledgement it came with, if any, then those
+   * whose stream is gone, the first to end first.
    */
-  #attribute(own: ChannelJob): void {
+  #attribute(own: ChannelJob | null): void {
     const gone = [...this.#jobs.values()].filter(({ isGone }) => isGone).sort((a, b) => a.endedAtS - b.endedAtS);
-    for (const job of own.isGone ? gone : [own, ...gone]) {
+    for (const job of own === null || own.isGone ? gone : [own, ...gone]) {
       const price = priceAt(job, job.ackedTokens);
       const isOpen = job.n !== null && !job.isReleased && price > 0n;
       if (!isOpen || this.#attributedLamports + price > this.#totals.releasedLamports) continue;

@@ -17,19 +17,6 @@ export interface StepRecordInit {
   readonly isZk: boolean;
 }
 
-/** All that an opening of a finished job needs, about 170 bytes for a step with 20 candidates. */
-export interface KeptSteps {
-  readonly inputDigest: Uint8Array;
-  readonly jobSecret: Uint8Array;
-  readonly isZk: boolean;
-  readonly tokens: readonly number[];
-  /** How many candidates each step has. */
-  readonly counts: readonly number[];
-  /** Of the candidates of all steps, one after another. */
-  readonly ids: Uint32Array;
-  readonly logits: Float32Array;
-}
-
 /** What a provider committed to, step by step (section 4.1, steps 5 to 8). About 8 bytes for each candidate. */
 export class StepRecord {
   readonly #init: StepRecordInit;
@@ -47,27 +34,6 @@ export class StepRecord {
     this.#salt = saltsOf(init.jobSecret);
     this.#selections = new SelectionList(init.topK);
     this.#prefix = init.inputDigest;
-  }
-
-  /** The record of a job that an earlier process kept. @throws RangeError if its lists do not fit together */
-  static restore(kept: KeptSteps, jobId: JobId): StepRecord {
-    const { tokens, counts, ids, logits, inputDigest, jobSecret, isZk } = kept;
-    const total = counts.reduce((sum, count) => sum + count, 0);
-    if (counts.length !== tokens.length || ids.length !== total || logits.length !== total)
-      throw new RangeError(`"kept" expected ${tokens.length} steps with ${total} candidates`);
-    const record = new StepRecord({ jobId, inputDigest, jobSecret, topK: Math.max(1, ...counts.slice(0, 1)), isZk });
-    let start = 0;
-    for (const [at, token] of tokens.entries()) {
-      const end = start + (counts[at] ?? 0);
-      record.push(token, selectionOf(ids.subarray(start, end), logits.slice(start, end)));
-      start = end;
-    }
-    return record;
-  }
-
-  get kept(): KeptSteps {
-    const { inputDigest, jobSecret, isZk } = this.#init;
-    return { inputDigest, jobSecret, isZk, tokens: this.#tokens, ...this.#selections.kept };
   }
 
   get jobId(): Uint8Array {
@@ -166,15 +132,6 @@ class SelectionList {
   at(index: number): Selection {
     const [start, end] = [this.#starts[index] ?? 0, this.#starts[index + 1] ?? 0];
     return selectionOf(this.#ids.subarray(start, end), this.#logits.slice(start, end));
-  }
-
-  get kept(): Pick<KeptSteps, 'counts' | 'ids' | 'logits'> {
-    const end = this.#starts.at(-1) ?? 0;
-    return {
-      counts: this.#starts.slice(1).map((each, at) => each - (this.#starts[at] ?? 0)),
-      ids: this.#ids.slice(0, end),
-      logits: this.#logits.slice(0, end),
-    };
   }
 
   #grow(): void {

@@ -3,7 +3,8 @@ import { textDigestOf } from '../../protocol/digests.ts';
 import { finish, type Head, type Offer, type ScoredStep, type ScoreOpening } from '../../protocol/messages.ts';
 import type { GrammarMatcher } from '../grammar/grammar-matcher.ts';
 import type { TopLogits } from '../logits.ts';
-import { type KeptSteps, StepRecord } from '../record/step-record.ts';
+import { encodeKeptSteps } from '../record/kept-steps.ts';
+import { StepRecord } from '../record/step-record.ts';
 import { selectCandidates } from '../sampling/sampler.ts';
 
 export interface ScoreTranscriptInit {
@@ -32,13 +33,8 @@ export interface ScoreTranscript {
   /** The only head. */
   head(): Head;
   open(): ScoreOpening;
-  /** All that `openKeptScore` needs to make the same opening in a later process. */
-  readonly kept: KeptSteps;
-}
-
-/** The opening of a score job that an earlier process kept. @throws RangeError if `kept` is no record of one */
-export function openKeptScore(kept: KeptSteps, jobId: JobId): ScoreOpening {
-  return openingOf(StepRecord.restore(kept, jobId));
+  /** The steps from index `from` on as they are kept for a later process (`decodeKeptSteps`). */
+  keptSteps(from: number): Uint8Array;
 }
 
 export function createScoreTranscript(init: ScoreTranscriptInit): ScoreTranscript {
@@ -86,15 +82,16 @@ class ScoredAnswer implements ScoreTranscript {
   }
 
   open(): ScoreOpening {
-    return openingOf(this.#record);
+    return scoreOpeningOf(this.#record);
   }
 
-  get kept(): KeptSteps {
-    return this.#record.kept;
+  keptSteps(from: number): Uint8Array {
+    return encodeKeptSteps(this.#record, { ...this.#init, isZk: false }, from);
   }
 }
 
-function openingOf(record: StepRecord): ScoreOpening {
+/** The opening of a finished score job. */
+export function scoreOpeningOf(record: StepRecord): ScoreOpening {
   const { root } = record.committed();
   const steps = Array.from(record.tokens, (_, i): ScoredStep => {
     const { salt, candidates, logits } = record.at(i);

@@ -33,7 +33,7 @@ export interface CardModel {
 export interface Card {
   readonly v: 1;
   readonly peer: Uint8Array;
-  readonly role: 'provider' | 'router';
+  readonly role: 'provider' | 'router' | 'relay';
   readonly seq: number;
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -46,7 +46,7 @@ export interface Card {
     readonly memory: number;
     readonly tokensPerSecond: number;
   };
-  /** Null, as `exec`, for a router without a model. */
+  /** Null, as `exec`, for a relay and for a router without a model. */
   readonly execClass: Uint8Array | null;
   readonly exec: Exec | null;
   readonly pay: Pay | null;
@@ -80,7 +80,7 @@ const card = v.pipe(
   v.strictObject({
     v: version,
     peer: digest,
-    role: v.picklist(['provider', 'router']),
+    role: v.picklist(['provider', 'router', 'relay']),
     seq: natural,
     issuedAt: natural,
     expiresAt: natural,
@@ -92,9 +92,10 @@ const card = v.pipe(
     pay: v.nullable(pay),
     network: text,
   }),
+  v.check(({ role, models }) => role !== 'relay' || models.length === 0, 'a relay has no models'),
   v.check(
-    ({ role, models, execClass }) => (execClass === null) === (role === 'router' && models.length === 0),
-    'execClass is null for a router without a model, and only there',
+    ({ role, models, execClass }) => (execClass === null) === (role !== 'provider' && models.length === 0),
+    'execClass is null for a relay and for a router without a model, and only there',
   ),
   v.check(
     (message) =>

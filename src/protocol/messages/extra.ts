@@ -71,6 +71,11 @@ function isAscendingByUtf8(texts: readonly string[]): boolean {
   return texts.every((one, at) => at === 0 || isBefore(utf8(texts[at - 1] ?? one), utf8(one)));
 }
 
+/** The texts in the order that `stopTexts` wants, each once. */
+export function stopTextsOf(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)].sort((a, b) => (isBefore(utf8(a), utf8(b)) ? -1 : 1));
+}
+
 /** Bytewise, a beginning before the whole. */
 function isBefore(a: Uint8Array, b: Uint8Array): boolean {
   const at = b.findIndex((byte, index) => byte !== a[index]);

@@ -12,7 +12,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import { createEarnings } from '../../node/home/earnings.ts';
 import type { Identity } from '../../node/home/identity.ts';
 import { createEscrowPayouts } from '../../node/provider/payment/escrow-payouts.ts';
-import type { PaymentNews, ProviderPayouts } from '../../node/provider/payment/payouts.ts';
+import type { ChannelNews, PaymentNews, ProviderPayouts } from '../../node/provider/payment/payouts.ts';
 import { endpointOf, isEmbedded, isPlay } from './chain.ts';
 import { agreeToMainnet, type MainnetConsent, needWallet, openEscrowOf } from './escrow.ts';
 
@@ -45,6 +45,7 @@ export interface ProviderPaymentsObserver {
   /** @param chain CAIP-2 */
   payee?(wallet: string, chain: string): void;
   payment?(news: PaymentNews): void;
+  channel?(news: ChannelNews): void;
 }
 
 export interface ProviderPaymentsComponents {
@@ -75,15 +76,20 @@ export async function openProviderPayments(
   if (isEmbedded(config)) keepChain({ config, logger }, options.signal);
   const earnings = createEarnings({ clock: systemClock, logger }, config.home.earnings);
   return createEscrowPayouts(
-    { escrow, clock: systemClock, logger },
+    { escrow, key: key.signingKey, clock: systemClock, logger },
     {
-      peer: key.signingKey.publicKey,
       dir: config.home.payments.provider,
+      channelDir: config.home.channels.provider,
+      stepDir: config.home.steps,
       sweepMs: isPlay(config) ? sweepMs.play : sweepMs.cluster,
       onNews(news) {
         // Earnings are on disk before anyone hears of them.
         if (news.state === 'paid') void earnings.add(news.lamports).then(() => observer.payment?.(news));
         else observer.payment?.(news);
+      },
+      onChannelNews(news) {
+        if (news.lamports > 0n) void earnings.add(news.lamports).then(() => observer.channel?.(news));
+        else observer.channel?.(news);
       },
     },
   );

@@ -14,7 +14,7 @@ const running = (
   dialledIn: Partial<typeof nobody> | Readonly<Record<string, number>> = {},
 ): RunningNode => ({
   entry: { role: 'provider', peer, addrs: addrs.map((address) => `${address}/p2p/${peer}`) },
-  reach: { observed, dialledIn: { ...nobody, ...dialledIn } },
+  reach: { way: 'unknown', observed, dialledIn: { ...nobody, ...dialledIn }, direct: [], failed: [], relays: [] },
 });
 
 describe('reachability', () => {
@@ -105,5 +105,32 @@ describe('reachability', () => {
       if (fix === null) assert.equal(found?.fix, null);
       else assert.match(found?.fix ?? '', fix);
     }
+  });
+
+  it('of a running node is shown by the peers that dialled it back, or could not', async () => {
+    const own = ['192.168.1.5'];
+    const [tested, now] = [{ address: '/ip4/198.41.0.4/tcp/4001', by: peer, at: 1_000 }, 61_000];
+    const node = running(['/ip4/192.168.1.5/tcp/4001'], ['198.41.0.4']);
+    const find = async (reach: Partial<RunningNode['reach']>) =>
+      checkReach(
+        await config(),
+        [{ ...node, reach: { ...node.reach, ...reach } as RunningNode['reach'] }],
+        own,
+        now,
+      )[0];
+    const good = await find({ way: 'direct', direct: [tested] });
+    assert.deepEqual(
+      [good?.result, good?.detail],
+      ['ok', 'serve is reached directly, at /ip4/198.41.0.4/tcp/4001 (dialled back by 12D3Koo…VEk 1 min ago)'],
+    );
+    const bad = await find({ way: 'none', failed: [tested] });
+    assert.deepEqual(
+      [bad?.result, bad?.detail],
+      [
+        'warn',
+        'serve is reached from its local network only: /ip4/198.41.0.4/tcp/4001 (not reached by 12D3Koo…VEk 1 min ago)',
+      ],
+    );
+    assert.match(bad?.fix ?? '', new RegExp(`^forward TCP port 4001 .*/ip4/198\\.41\\.0\\.4/tcp/4001/p2p/${peer}$`));
   });
 });

@@ -58,7 +58,7 @@ it('a damaged entry is logged and kept, and hides no other', async (context) => 
   await writeFile(join(dir, `${idOf(3)}.json`), '{"value":"three"}');
   await writeFile(join(dir, 'notes.json'), '{"value":4}');
   assert.deepEqual(await journal.read(), new Map([[idOf(1), 1]]));
-  assert.deepEqual(warned, ['the note of a job cannot be used', 'the note of a job cannot be used']);
+  assert.deepEqual(warned, ['the note of a payment cannot be used', 'the note of a payment cannot be used']);
   assert.equal(await readFile(join(dir, `${idOf(2)}.json`), 'utf8'), '{"value":');
   assert.equal((await readdir(dir)).length, 4);
 });

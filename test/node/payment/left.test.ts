@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { delay } from '../../../src/lib/abort.ts';
+import { ackStallMs, maxAckWaitMs } from '../../../src/protocol/constants.ts';
 import { finish } from '../../../src/protocol/messages.ts';
+import { manualTimer } from '../../support/clock.ts';
 import type { TestProvider } from '../../support/market.ts';
 import { type PayingEscrow, startPaidProvider } from '../../support/paid.ts';
 import { type PaidProvider, startChain } from '../../support/payments.ts';
@@ -13,13 +14,19 @@ import { openRawPaidJob, type RawPaidJob } from '../../support/raw-paid-job.ts';
 const grace = 64;
 const fee = 5_000n;
 
-async function start(context: TestContext, waits: { readonly ackStallMs: number; readonly maxAckWaitMs?: number }) {
+async function start(context: TestContext) {
   const chain = await startChain(context);
-  const { provider, paid, escrow } = await startPaidProvider(context, chain, { provider: waits });
+  const timer = manualTimer();
+  const { provider, paid, escrow } = await startPaidProvider(context, chain, { timer });
   const [buyer, peer] = [await chain.wallet(), await startPeer(context, { role: 'client' })];
   const open = (): Promise<RawPaidJob> =>
     openRawPaidJob(context, { provider, authority: escrow.wallet, buyer }, { maxTokens: 300 }, peer);
-  return { chain, provider, paid, escrow, buyer, open };
+  /** Lets the provider wait in vain for an acknowledgement. */
+  const stall = async (): Promise<void> => {
+    await timer.waiting();
+    timer.advance(ackStallMs);
+  };
+  return { chain, provider, paid, escrow, buyer, open, timer, stall };
 }
 
 /** Acknowledges these counts, each once as many tokens have come. */
@@ -42,9 +49,10 @@ const isOpen = async (buyer: PayingEscrow, { account }: RawPaidJob): Promise<boo
   (await buyer.job(account)) !== null;
 
 test('a client that acknowledges nothing receives nothing: the provider declines', async (context) => {
-  const { provider, paid, buyer, open } = await start(context, { ackStallMs: 300 });
+  const { provider, paid, buyer, open, stall } = await start(context);
   const job = await open();
   await job.accept();
+  await stall();
   const final = await job.final();
   assert.deepEqual([final.n, final.finish, job.received], [0, finish.brokenOff, 0]);
   await paid.news.until('declined');
@@ -52,7 +60,7 @@ test('a client that acknowledges nothing receives nothing: the provider declines
 });
 
 test('a client that stops to acknowledge gets no more than the grace beyond, and pays for it', async (context) => {
-  const { provider, paid, open } = await start(context, { ackStallMs: 300 });
+  const { provider, paid, open, stall } = await start(context);
   // Around heads and around the grace.
   for (const counts of [
     [0, 1],
@@ -66,6 +74,8 @@ test('a client that stops to acknowledge gets no more than the grace beyond, and
     const job = await open();
     await acknowledge(job, counts);
     const acked = counts.at(-1) ?? 0;
+    await job.tokens(acked + grace);
+    await stall();
     const final = await job.final();
     assert.deepEqual(
       [final.n, final.finish, job.received],
@@ -80,9 +90,11 @@ test('a client that stops to acknowledge gets no more than the grace beyond, and
 });
 
 test('a client that acknowledges the prompt alone gets one token for nothing, and pays for the prompt', async (context) => {
-  const { provider, paid, open } = await start(context, { ackStallMs: 300 });
+  const { provider, paid, open, stall } = await start(context);
   const job = await open();
   await acknowledge(job, [0]);
+  await job.tokens(1);
+  await stall();
   const final = await job.final();
   assert.deepEqual([final.n, job.received], [1, 1]);
   const { lamports } = await submissionOf(provider, paid, job);
@@ -91,7 +103,7 @@ test('a client that acknowledges the prompt alone gets one token for nothing, an
 });
 
 test('a client that leaves is paid for by what it acknowledged, wherever it leaves', async (context) => {
-  const { chain, provider, paid, escrow, buyer, open } = await start(context, { ackStallMs: 30_000 });
+  const { chain, provider, paid, escrow, buyer, open } = await start(context);
   const lamportsOf = async () => {
     const account = await escrow.provider(escrow.wallet);
     return { buyer: await buyer.balance(), seller: await escrow.balance(), stake: account?.stake ?? 0n };
@@ -140,7 +152,7 @@ test('a client that leaves is paid for by what it acknowledged, wherever it leav
 });
 
 test('a client that leaves before the accept, or right after it, is refunded', async (context) => {
-  const { paid, buyer, open } = await start(context, { ackStallMs: 30_000 });
+  const { paid, buyer, open } = await start(context);
   const early = await open();
   early.stream.abort(new Error('gone'));
   const later = await open();
@@ -152,24 +164,39 @@ test('a client that leaves before the accept, or right after it, is refunded', a
   }
 });
 
-test('repeated or crawling acknowledgements hold a slot for no longer than the waits allow', async (context) => {
-  const { provider, paid, open } = await start(context, { ackStallMs: 1_000, maxAckWaitMs: 2_000 });
-  for (const step of [0, 1]) {
-    const job = await open();
-    await acknowledge(job, [0, 1]);
-    const ended = new AbortController();
-    const final = job.final().finally(() => ended.abort());
-    let n = 1;
-    while (!ended.signal.aborted) {
-      await delay(250, ended.signal).catch(() => undefined);
-      n += step;
-      // It may cross the final head, after which only one more is in place.
-      if (!ended.signal.aborted) await job.ack(n).catch(() => undefined);
-    }
-    const { finish: reason, n: sent } = await final;
-    assert.equal(reason, finish.brokenOff);
-    const { lamports } = await submissionOf(provider, paid, job);
-    assert.equal(lamports, job.price(sent, sent));
-    assert.equal(provider.engine.slots.used, 0);
+test('repeated acknowledgements hold a slot no longer than none', async (context) => {
+  const { provider, paid, open, timer } = await start(context);
+  const job = await open();
+  await acknowledge(job, [0, 1]);
+  await job.tokens(1 + grace);
+  for (let quarter = 1; quarter <= 4; quarter++) {
+    await timer.waiting();
+    timer.advance(ackStallMs / 4);
+    if (quarter < 4) await job.ack(1);
   }
+  const { finish: reason, n } = await job.final();
+  assert.deepEqual([reason, n], [finish.brokenOff, 1 + grace]);
+  const { lamports } = await submissionOf(provider, paid, job);
+  assert.equal(lamports, job.price(n, n));
+  assert.equal(provider.engine.slots.used, 0);
+});
+
+test('crawling acknowledgements hold a slot for no longer than all waits together may last', async (context) => {
+  const { provider, paid, open, timer } = await start(context);
+  const job = await open();
+  await acknowledge(job, [0, 1]);
+  let acked = 1;
+  for (let waitedMs = 0; ; acked++) {
+    await job.tokens(acked + grace);
+    await timer.waiting();
+    timer.advance(ackStallMs / 4);
+    waitedMs += ackStallMs / 4;
+    if (waitedMs >= maxAckWaitMs) break;
+    await job.ack(acked + 1);
+  }
+  const { finish: reason, n } = await job.final();
+  assert.deepEqual([reason, n], [finish.brokenOff, acked + grace]);
+  const { lamports } = await submissionOf(provider, paid, job);
+  assert.equal(lamports, job.price(n, n));
+  assert.equal(provider.engine.slots.used, 0);
 });

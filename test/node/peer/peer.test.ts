@@ -195,12 +195,21 @@ test('a peer that breaks the protocol repeatedly is banned, and may return after
 test('of a peer’s addresses only those that can be dialled are kept', async (t) => {
   const client = await startPeer(t, { role: 'client' });
   const { peer } = await testIdentity();
-  const useful = ['/ip4/10.1.2.3/tcp/4001', '/ip6/::1/tcp/4001', '/dns4/node.example/tcp/4001'];
+  const relay = (await testIdentity()).peer;
+  const useful = [
+    '/ip4/10.1.2.3/tcp/4001',
+    '/ip6/::1/tcp/4001',
+    '/dns4/node.example/tcp/4001',
+    `/ip4/8.8.8.8/tcp/443/p2p/${relay}/p2p-circuit`,
+  ];
   const useless = [
     '/ip4/10.1.2.3/udp/4001/quic-v1',
     '/ip4/10.1.2.3/tcp/0',
     '/dnsaddr/node.example',
-    `/ip4/10.1.2.3/tcp/1/p2p/${peer}/p2p-circuit`,
+    '/p2p-circuit',
+    `/p2p/${relay}/p2p-circuit`,
+    `/ip4/8.8.8.8/tcp/443/p2p-circuit`,
+    `/ip4/8.8.8.8/tcp/443/p2p/${relay}/p2p-circuit/p2p/${relay}/p2p-circuit`,
     '/ip4/10.1.2.300/tcp/1',
     'nonsense',
     `/dns4/${'a'.repeat(300)}/tcp/1`,

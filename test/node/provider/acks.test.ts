@@ -22,6 +22,7 @@ import {
 import { decodeAck } from '../../../src/protocol/validate.ts';
 import { type AckWords, signAck } from '../../support/acks.ts';
 import { startProvider, type TestProvider, testInput, testSampler } from '../../support/market.ts';
+import { freeOfChannels } from '../../support/paid.ts';
 import { startPeer, testIdentity } from '../../support/peers.ts';
 import { makeOffer, type RawOffer, readUntil, sendOffer, underQuote } from '../../support/raw-offer.ts';
 
@@ -40,7 +41,8 @@ function payoutsInto(ledger: Ledger): ProviderPayouts {
     pay: { chain: 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1', program: new Uint8Array(32), payee: new Uint8Array(32) },
     secure: async () => ({
       late: new AbortController().signal,
-      keep: async (state) => void ledger.kept.push(state),
+      ...freeOfChannels,
+      keep: async ({ head, ack }) => void ledger.kept.push({ head: head(), ack }),
       deliver: async (deliverable) => void ledger.delivered.push(deliverable),
       decline: () => void ledger.declined++,
     }),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { equalBytes, fromHex } from '../../../src/lib/bytes.ts';
@@ -181,9 +181,10 @@ test('section 4.3: for 600 s the client alone gets the same opening again on a n
 });
 
 test('an opening survives a restart of the provider, before it was made and after', async (context) => {
-  const keptDir = await temporaryHome(context);
+  const home = await temporaryHome(context);
+  const [notes, steps] = [join(home, 'notes'), join(home, 'steps')];
   const clock = movedClock();
-  const provider = await startProvider(context, { clock, provider: { keptDir } });
+  const provider = await startProvider(context, { clock, provider: { kept: { notes, steps } } });
   const { job, secret, client } = await openTestJob(context, provider);
   await receiveAll(job);
   const restart = async (): Promise<void> => {
@@ -205,12 +206,16 @@ test('an opening survives a restart of the provider, before it was made and afte
   await restart();
   assert.deepEqual(await openedAgain(), first);
 
-  const [name = '', ...others] = await readdir(keptDir);
-  assert.deepEqual([others, (await stat(join(keptDir, name))).mode & 0o777], [[], 0o600]);
-  await writeFile(join(keptDir, 'damaged.json'), '{}');
+  const [name = '', ...others] = await readdir(notes);
+  assert.deepEqual([others, (await stat(join(notes, name))).mode & 0o777], [[], 0o600]);
+  assert.equal((await readdir(steps)).length, 1);
+  await writeFile(join(notes, 'damaged.json'), '{}');
+  await mkdir(join(steps, 'left'));
+  const longAgo = clock.now() / 1_000 - 8 * 86_400;
+  await utimes(join(steps, 'left'), longAgo, longAgo);
   clock.move(600_000);
   await restart();
-  assert.deepEqual(await readdir(keptDir), []);
+  assert.deepEqual([await readdir(notes), await readdir(steps)], [[], []]);
 });
 
 test('a client whose stream broke after the final head fetches its opening on a new one by itself', async (context) => {

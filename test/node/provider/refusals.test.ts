@@ -16,6 +16,7 @@ import { encodeExtra } from '../../../src/protocol/validate.ts';
 import { movedClock } from '../../support/clock.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { startProvider, type TestProvider, testInput, testSampler } from '../../support/market.ts';
+import { freeOfChannels } from '../../support/paid.ts';
 import { startPeer, testIdentity } from '../../support/peers.ts';
 import {
   firstFrame,
@@ -79,7 +80,7 @@ test('section 4: a provider refuses an offer that breaks a rule, each by its cod
     [
       'that pays from a channel',
       { quote: other, payment: { pay: payFrom.channel, account: other, amountLamports: 0n } },
-      /^bad-offer: .*channels are not served/,
+      /^bad-offer: .*the quote is unknown/,
     ],
     ['whose input is another', { requestDigest: other }, /^bad-offer: .*input/],
     ['whose start is not the length of the continuation', { start: 1 }, /^bad-offer: .*start/],
@@ -312,6 +313,7 @@ test('an offer with no payment, one that is not exactly the price, or one from a
     pay,
     secure: async () => ({
       late: new AbortController().signal,
+      ...freeOfChannels,
       keep: async () => undefined,
       deliver: async () => undefined,
       decline: () => undefined,
@@ -331,7 +333,7 @@ test('an offer with no payment, one that is not exactly the price, or one from a
   const paid = { pay: payFrom.jobAccount, account: new Uint8Array(32).fill(3), amountLamports: price };
   const nothing = { pay: payFrom.nothing, account: new Uint8Array(32), amountLamports: 0n };
   assert.match(await answer(nothing), /asks for a payment/);
-  assert.match(await answer({ ...paid, pay: payFrom.channel }), /channels are not served/);
+  assert.match(await answer({ ...paid, pay: payFrom.channel }), /for another kind of payment/);
   for (const amountLamports of [price - 1n, price + 1n])
     assert.match(
       await answer({ ...paid, amountLamports }),

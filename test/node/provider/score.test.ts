@@ -139,9 +139,9 @@ test('an answer whose opening is larger than that of any answer is scored and op
 });
 
 test('the opening of a score survives a restart of the referee', async (context) => {
-  const keptDir = await temporaryHome(context);
+  const [notes, steps] = [await temporaryHome(context), await temporaryHome(context)];
   const answer = await answerOf(context, await startProvider(context));
-  const referee = await startProvider(context, { provider: { keptDir } });
+  const referee = await startProvider(context, { provider: { kept: { notes, steps } } });
   const { job, secret } = await openScore(context, referee, answer);
   await receiveAll(job);
   job.abort(new Error('the stream breaks'));

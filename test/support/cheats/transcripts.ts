@@ -1,6 +1,6 @@
-import { fromHex } from '../../../src/lib/bytes.ts';
+import { concat, fromHex } from '../../../src/lib/bytes.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
-import type { KeptSteps } from '../../../src/proofs/record/step-record.ts';
+import { encodeKeptHeader, encodeKeptStep } from '../../../src/proofs/record/kept-steps.ts';
 import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampling/sampler.ts';
 import {
   candDigest,
@@ -51,9 +51,7 @@ export function lying(change: (honest: Transcript, init: TranscriptInit) => Part
       head: changed.head ?? ((reason) => honest.head(reason)),
       open: changed.open ?? ((secret) => honest.open(secret)),
       witnesses: (secret) => honest.witnesses(secret),
-      get kept() {
-        return honest.kept;
-      },
+      keptSteps: (from) => honest.keptSteps(from),
     };
   };
 }
@@ -197,17 +195,12 @@ class ForcedTranscript implements Transcript {
     throw new Error('not in mode zk');
   }
 
-  get kept(): KeptSteps {
-    const { inputDigest, jobSecret } = this.#init;
-    return {
-      inputDigest,
-      jobSecret,
-      isZk: false,
-      tokens: this.tokens,
-      counts: this.#selections.map(({ candidates }) => candidates.length),
-      ids: Uint32Array.from(this.#selections.flatMap(({ candidates }) => candidates.map(([id]) => id))),
-      logits: Float32Array.from(this.#selections.flatMap(({ logits }) => [...logits])),
-    };
+  keptSteps(from: number): Uint8Array {
+    const { jobId, inputDigest, jobSecret } = this.#init;
+    const steps = this.#selections
+      .slice(from)
+      .map((selection, at) => encodeKeptStep({ token: this.tokens[from + at] ?? 0, selection }));
+    return concat(...(from === 0 ? [encodeKeptHeader({ jobId, inputDigest, jobSecret, isZk: false })] : []), ...steps);
   }
 
   head(reason: Finish): Head {

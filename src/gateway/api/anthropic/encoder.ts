@@ -1,12 +1,13 @@
 import {
-  type AnswerEnd,
   type AnswerStart,
+  type ChoiceEnd,
   event,
+  lastChoice,
   modelName,
   type ResponseEncoder,
   sse,
-  trustFields,
 } from '../../answer/response-encoder.ts';
+import { trustFields } from '../../answer/trust-fields.ts';
 import { anthropicError } from './error.ts';
 
 export const messagesEncoder: ResponseEncoder = {
@@ -32,37 +33,36 @@ export const messagesEncoder: ResponseEncoder = {
     ].join(''),
   delta: (_start, text) =>
     event({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }, 'content_block_delta'),
-  end: (end) =>
-    [
+  end: (end) => {
+    const choice = lastChoice(end);
+    const delta = { stop_reason: reasonOf(choice), stop_sequence: choice.stop };
+    return [
       event({ type: 'content_block_stop', index: 0 }, 'content_block_stop'),
-      event(
-        {
-          type: 'message_delta',
-          delta: { stop_reason: reasonOf(end), stop_sequence: end.stop },
-          usage: usageOf(end),
-        },
-        'message_delta',
-      ),
-      event({ type: 'message_stop', ...trustFields(end) }, 'message_stop'),
-    ].join(''),
+      event({ type: 'message_delta', delta, usage: usageOf(choice) }, 'message_delta'),
+      event({ type: 'message_stop', ...trustFields(end.choices) }, 'message_stop'),
+    ].join('');
+  },
   error: (problem) => event(anthropicError(problem), 'error'),
-  body: (end) => ({
-    ...messageOf(end, [{ type: 'text', text: end.text }]),
-    stop_reason: reasonOf(end),
-    stop_sequence: end.stop,
-    usage: usageOf(end),
-  }),
+  body: (end) => {
+    const choice = lastChoice(end);
+    return {
+      ...messageOf(end, [{ type: 'text', text: choice.text }]),
+      stop_reason: reasonOf(choice),
+      stop_sequence: choice.stop,
+      usage: usageOf(choice),
+    };
+  },
 };
 
 function messageOf(start: AnswerStart, content: readonly unknown[]) {
   return { id: `msg_${start.id}`, type: 'message', role: 'assistant', model: modelName(start.source), content };
 }
 
-function reasonOf({ delivered, stop }: AnswerEnd): string {
+function reasonOf({ delivered, stop }: ChoiceEnd): string {
   if (stop !== null) return 'stop_sequence';
   return delivered.finish === 'length' ? 'max_tokens' : 'end_turn';
 }
 
-function usageOf({ delivered: { promptTokens, tokens } }: AnswerEnd) {
+function usageOf({ delivered: { promptTokens, tokens } }: ChoiceEnd) {
   return { input_tokens: promptTokens, output_tokens: tokens };
 }

@@ -5,14 +5,12 @@ import {
   type RequestDefaults,
   readExtension,
   readModel,
-  readSampler,
-  readSeed,
-  readStops,
 } from '../completion-request.ts';
 import { readContent } from '../content.ts';
 import { type ApiMessage, inputOf, readMessages, type TemplateOptions, thinkingOptions } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
+import { readSampling } from '../sampling.ts';
 import { messagesEncoder } from './encoder.ts';
 
 const rules = fieldTable['/v1/messages'];
@@ -23,18 +21,20 @@ export function readMessagesRequest(body: unknown, defaults: RequestDefaults): A
   const prompt = readPrompt(fields, defaults);
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
   if (maxTokens === undefined) throw badField('max_tokens', 'max_tokens: expected a whole number');
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop_sequences' }, defaults);
   const request = {
     inference: {
       ...prompt,
-      sampler: readSampler(fields, defaults, maxTokens),
-      seed: readSeed(fields),
+      ...sampling.inference,
       timeoutMs: defaults.timeoutMs,
       logits: false,
       ...readExtension(fields, defaults),
     },
+    choices: 1,
     stream: fields.flag('stream') ?? false,
-    stops: readStops(fields, 'stop_sequences'),
+    stops: sampling.stops,
     topLogprobs: null,
+    adjusted: fields.adjusted,
   };
   fields.finish();
   return { kind: 'completion', request, encoder: messagesEncoder };

@@ -1,12 +1,14 @@
 import {
   type AnswerEnd,
   type AnswerStart,
+  type ChoiceEnd,
+  lastChoice,
   line,
   modelName,
   ndjson,
   type ResponseEncoder,
-  trustFields,
 } from '../../answer/response-encoder.ts';
+import { trustFields } from '../../answer/trust-fields.ts';
 import { ollamaError } from './error.ts';
 
 /** @param content puts a text where the route's answers have it */
@@ -19,9 +21,9 @@ export function ollamaEncoder(content: (text: string) => object): ResponseEncode
     ...head(end),
     ...content(text),
     done: true,
-    done_reason: end.stop === null && end.delivered.finish === 'length' ? 'length' : 'stop',
-    ...counts(end),
-    ...trustFields(end),
+    done_reason: reasonOf(lastChoice(end)),
+    ...counts(lastChoice(end)),
+    ...trustFields(end.choices),
   });
   return {
     streamType: ndjson,
@@ -29,12 +31,16 @@ export function ollamaEncoder(content: (text: string) => object): ResponseEncode
     delta: (start, text) => line({ ...head(start), ...content(text), done: false }),
     end: (end) => line(last(end, '')),
     error: (problem) => line(ollamaError(problem)),
-    body: (end) => last(end, end.text),
+    body: (end) => last(end, lastChoice(end).text),
   };
 }
 
+function reasonOf({ stop, delivered }: ChoiceEnd): 'length' | 'stop' {
+  return stop === null && delivered.finish === 'length' ? 'length' : 'stop';
+}
+
 /** Durations in nanoseconds. The time to the first token counts as prompt evaluation. */
-function counts({ delivered: { promptTokens, tokens }, firstTokenMs, totalMs }: AnswerEnd) {
+function counts({ delivered: { promptTokens, tokens }, firstTokenMs, totalMs }: ChoiceEnd) {
   const nanoseconds = (ms: number): number => Math.round(ms * 1e6);
   return {
     total_duration: nanoseconds(totalMs),

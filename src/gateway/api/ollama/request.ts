@@ -7,9 +7,6 @@ import {
   type RequestDefaults,
   readExtension,
   readModel,
-  readSampler,
-  readSeed,
-  readStops,
 } from '../completion-request.ts';
 import {
   type ApiMessage,
@@ -21,6 +18,7 @@ import {
 } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
+import { readSampling, type Sampling } from '../sampling.ts';
 import { ollamaEncoder } from './encoder.ts';
 
 type Content = (text: string) => object;
@@ -80,19 +78,21 @@ function readRequest(
   inputWith: (options: TemplateOptions) => Input,
 ): CompletionRequest {
   const options = fields.object('options');
-  const sampler = readOptions(options ?? RequestFields.of({}), defaults);
+  const sampling = readOptions(options ?? RequestFields.of({}), defaults);
   const request: CompletionRequest = {
     inference: {
       input: inputWith(readThink(fields)),
       model: readModel(fields, defaults),
-      ...sampler.inference,
+      ...sampling.inference,
       timeoutMs: defaults.timeoutMs,
       logits: false,
       ...readExtension(fields, defaults),
     },
+    choices: 1,
     stream: fields.flag('stream') ?? true,
-    stops: sampler.stops,
+    stops: sampling.stops,
     topLogprobs: null,
+    adjusted: fields.adjusted,
   };
   fields.raw('keep_alive');
   options?.done();
@@ -100,17 +100,14 @@ function readRequest(
   return request;
 }
 
-function readOptions(options: RequestFields, defaults: RequestDefaults) {
+function readOptions(options: RequestFields, defaults: RequestDefaults): Sampling {
   const limit = options.whole('num_predict', -2, maxTokensRange[1]);
   if (limit === 0) throw badField('options.num_predict', 'options.num_predict: expected at least 1');
-  return {
-    inference: {
-      // Ollama reads a negative number as "no limit"; answers here always have one.
-      sampler: readSampler(options, defaults, limit === undefined || limit < 0 ? undefined : limit),
-      seed: readSeed(options),
-    },
-    stops: readStops(options, 'stop'),
-  };
+  const repeatPenalty = options.raw('repeat_penalty') ?? 1;
+  if (repeatPenalty !== 1) options.adjust('repeat_penalty', ' ignored');
+  // Ollama reads a negative number as "no limit"; answers here always have one.
+  const maxTokens = limit === undefined || limit < 0 ? undefined : limit;
+  return readSampling({ fields: options, maxTokens, stop: 'stop', penalties: true }, defaults);
 }
 
 function readThink(fields: RequestFields): TemplateOptions {

@@ -1,22 +1,25 @@
 import {
   type AnswerEnd,
   type AnswerStart,
+  type ChoiceEnd,
   event,
+  lastChoice,
   modelName,
   type ResponseEncoder,
   sse,
-  trustFields,
+  tokenCounts,
 } from '../../answer/response-encoder.ts';
+import { trustFields } from '../../answer/trust-fields.ts';
 import { openaiError } from './error.ts';
 import { chatLogprobs } from './logprobs.ts';
 
-/** OpenAI's `usage`. It includes tokens that arrived after a stop text: they are paid for. */
-export function openaiUsage({ delivered }: AnswerEnd) {
-  const { promptTokens, tokens } = delivered;
+/** OpenAI's `usage`: the prompt once, the tokens of all answers. */
+export function openaiUsage(end: AnswerEnd) {
+  const { promptTokens, tokens } = tokenCounts(end);
   return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };
 }
 
-export function openaiFinish({ delivered, stop }: AnswerEnd): 'stop' | 'length' {
+export function openaiFinish({ delivered, stop }: ChoiceEnd): 'stop' | 'length' {
   return stop === null && delivered.finish === 'length' ? 'length' : 'stop';
 }
 
@@ -28,43 +31,41 @@ export function lastEvents(
   includeUsage: boolean,
 ): string {
   const done = 'data: [DONE]\n\n';
-  if (!includeUsage) return `${chunk([last], trustFields(end))}${done}`;
-  return `${chunk([last])}${chunk([], { usage: openaiUsage(end), ...trustFields(end) })}${done}`;
+  const trust = trustFields(end.choices);
+  if (!includeUsage) return `${chunk([last], trust)}${done}`;
+  return `${chunk([last])}${chunk([], { usage: openaiUsage(end), ...trust })}${done}`;
 }
 
 export function chatEncoder(includeUsage: boolean, topLogprobs: number | null): ResponseEncoder {
   const chunk = (start: AnswerStart, choices: readonly unknown[], more: object = {}): string =>
     event({ ...head(start, 'chat.completion.chunk'), choices, ...(includeUsage ? { usage: null } : {}), ...more });
-  const choice = (delta: object, finish: string | null, logprobs: unknown = null) => ({
-    index: 0,
+  const choice = (index: number, delta: object, finish: string | null = null, logprobs: unknown = null) => ({
+    index,
     delta,
     logprobs,
     finish_reason: finish,
   });
-  const logprobsOf = ({ steps }: AnswerEnd): unknown =>
+  const closing = (end: ChoiceEnd) => choice(end.index, {}, openaiFinish(end), logprobsOf(end));
+  const logprobsOf = ({ steps }: ChoiceEnd): unknown =>
     topLogprobs === null || steps === null ? null : chatLogprobs(steps, topLogprobs);
   return {
     streamType: sse,
-    start: (start) => chunk(start, [choice({ role: 'assistant', content: '', refusal: null }, null)]),
-    delta: (start, text) => chunk(start, [choice({ content: text }, null)]),
-    end: (end) =>
-      lastEvents(
-        end,
-        (choices, more) => chunk(end, choices, more),
-        choice({}, openaiFinish(end), logprobsOf(end)),
-        includeUsage,
-      ),
+    start: (start, count) =>
+      Array.from({ length: count }, (_, index) =>
+        chunk(start, [choice(index, { role: 'assistant', content: '', refusal: null })]),
+      ).join(''),
+    delta: (start, text, index) => chunk(start, [choice(index, { content: text })]),
+    choiceEnd: (start, end) => chunk(start, [closing(end)]),
+    end: (end) => lastEvents(end, (choices, more) => chunk(end, choices, more), closing(lastChoice(end)), includeUsage),
     error: (problem) => event(openaiError(problem)),
     body: (end) => ({
       ...head(end, 'chat.completion'),
-      choices: [
-        {
-          index: 0,
-          message: { role: 'assistant', content: end.text, refusal: null },
-          logprobs: logprobsOf(end),
-          finish_reason: openaiFinish(end),
-        },
-      ],
+      choices: end.choices.map((one) => ({
+        index: one.index,
+        message: { role: 'assistant', content: one.text, refusal: null },
+        logprobs: logprobsOf(one),
+        finish_reason: openaiFinish(one),
+      })),
       usage: openaiUsage(end),
     }),
   };

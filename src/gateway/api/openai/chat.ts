@@ -3,11 +3,9 @@ import {
   type ApiRequest,
   maxTokensRange,
   type RequestDefaults,
+  readChoices,
   readExtension,
   readModel,
-  readSampler,
-  readSeed,
-  readStops,
 } from '../completion-request.ts';
 import { readContent } from '../content.ts';
 import {
@@ -20,6 +18,7 @@ import {
 } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
+import { readSampling } from '../sampling.ts';
 import { chatEncoder } from './chat-encoder.ts';
 
 const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
@@ -35,19 +34,22 @@ export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
   if (topLogprobs !== undefined && topLogprobs > 0 && !logits)
     throw badField('top_logprobs', 'top_logprobs: needs logprobs: true');
   const includeUsage = readIncludeUsage(fields);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true }, defaults);
+  if ((fields.raw('repetition_penalty') ?? 1) !== 1) fields.adjust('repetition_penalty', ' ignored');
   const request = {
     inference: {
       input: inputOf(messages, readOptions(fields), defaults),
       model: readModel(fields, defaults),
-      sampler: readSampler(fields, defaults, maxTokens),
-      seed: readSeed(fields),
+      ...sampling.inference,
       timeoutMs: defaults.timeoutMs,
       logits,
       ...readExtension(fields, defaults),
     },
+    choices: readChoices(fields),
     stream: fields.flag('stream') ?? false,
-    stops: readStops(fields, 'stop'),
+    stops: sampling.stops,
     topLogprobs: logits ? (topLogprobs ?? 0) : null,
+    adjusted: fields.adjusted,
   };
   fields.finish();
   return { kind: 'completion', request, encoder: chatEncoder(includeUsage, request.topLogprobs) };

@@ -1,7 +1,8 @@
 import {
-  type AnswerEnd,
   type AnswerStart,
+  type ChoiceEnd,
   event,
+  lastChoice,
   modelName,
   type ResponseEncoder,
   sse,
@@ -11,15 +12,14 @@ import {
   type ApiRequest,
   maxTokensRange,
   type RequestDefaults,
+  readChoices,
   readExtension,
   readModel,
-  readSampler,
-  readSeed,
-  readStops,
 } from '../completion-request.ts';
 import { rawInputOf } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { RequestFields } from '../request-fields.ts';
+import { readSampling } from '../sampling.ts';
 import { readIncludeUsage } from './chat.ts';
 import { lastEvents, openaiFinish, openaiUsage } from './chat-encoder.ts';
 import { openaiError } from './error.ts';
@@ -30,19 +30,22 @@ export function readCompletion(body: unknown, defaults: RequestDefaults): ApiReq
   const fields = RequestFields.of(body, fieldTable['/v1/completions']);
   const topLogprobs = fields.whole('logprobs', 0, 20) ?? null;
   const includeUsage = readIncludeUsage(fields);
+  const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true }, defaults);
   const request = {
     inference: {
       input: rawInputOf(readPrompt(fields)),
       model: readModel(fields, defaults),
-      sampler: readSampler(fields, defaults, fields.whole('max_tokens', ...maxTokensRange)),
-      seed: readSeed(fields),
+      ...sampling.inference,
       timeoutMs: defaults.timeoutMs,
       logits: topLogprobs !== null,
       ...readExtension(fields, defaults),
     },
+    choices: readChoices(fields),
     stream: fields.flag('stream') ?? false,
-    stops: readStops(fields, 'stop'),
+    stops: sampling.stops,
     topLogprobs,
+    adjusted: fields.adjusted,
   };
   fields.finish();
   return { kind: 'completion', request, encoder: completionEncoder(includeUsage, topLogprobs) };
@@ -64,29 +67,26 @@ function readPrompt(fields: RequestFields): string {
 function completionEncoder(includeUsage: boolean, topLogprobs: number | null): ResponseEncoder {
   const chunk = (start: AnswerStart, choices: readonly unknown[], more: object = {}): string =>
     event({ ...head(start), choices, ...(includeUsage ? { usage: null } : {}), ...more });
-  const choice = (text: string, finish: string | null, logprobs: unknown = null) => ({
-    index: 0,
+  const choice = (index: number, text: string, finish: string | null = null, logprobs: unknown = null) => ({
+    index,
     text,
     logprobs,
     finish_reason: finish,
   });
-  const logprobsOf = ({ steps }: AnswerEnd): unknown =>
+  const closing = (end: ChoiceEnd, text: string) => choice(end.index, text, openaiFinish(end), logprobsOf(end));
+  const logprobsOf = ({ steps }: ChoiceEnd): unknown =>
     topLogprobs === null || steps === null ? null : completionLogprobs(steps, topLogprobs);
   return {
     streamType: sse,
     start: () => '',
-    delta: (start, text) => chunk(start, [choice(text, null)]),
+    delta: (start, text, index) => chunk(start, [choice(index, text)]),
+    choiceEnd: (start, end) => chunk(start, [closing(end, '')]),
     end: (end) =>
-      lastEvents(
-        end,
-        (choices, more) => chunk(end, choices, more),
-        choice('', openaiFinish(end), logprobsOf(end)),
-        includeUsage,
-      ),
+      lastEvents(end, (choices, more) => chunk(end, choices, more), closing(lastChoice(end), ''), includeUsage),
     error: (problem) => event(openaiError(problem)),
     body: (end) => ({
       ...head(end),
-      choices: [choice(end.text, openaiFinish(end), logprobsOf(end))],
+      choices: end.choices.map((one) => closing(one, one.text)),
       usage: openaiUsage(end),
     }),
   };

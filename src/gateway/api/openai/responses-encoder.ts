@@ -2,11 +2,13 @@ import {
   type AnswerEnd,
   type AnswerStart,
   event,
+  lastChoice,
   modelName,
   type ResponseEncoder,
   sse,
-  trustFields,
+  tokenCounts,
 } from '../../answer/response-encoder.ts';
+import { trustFields } from '../../answer/trust-fields.ts';
 import { openaiError } from './error.ts';
 
 /** Settings of the request that the response repeats. */
@@ -50,7 +52,7 @@ export function responsesEncoder(echo: EchoedSettings): ResponseEncoder {
         send('response.output_text.done', { ...place(end), ...content, text, logprobs: [] }),
         send('response.content_part.done', { ...place(end), ...content, part: partOf(text) }),
         send('response.output_item.done', { output_index: 0, item: messageOf(end, status, text) }),
-        send(`response.${status}`, { response, ...trustFields(end) }),
+        send(`response.${status}`, { response, ...trustFields(end.choices) }),
       ].join('');
     },
     error: (problem) => {
@@ -62,12 +64,12 @@ export function responsesEncoder(echo: EchoedSettings): ResponseEncoder {
         send('error', { code: error.code, message: error.message, param: error.param, error }),
       ].join('');
     },
-    body: (end) => responseOf(end, echo, statusOf(end), [messageOf(end, statusOf(end), end.text)], end),
+    body: (end) => responseOf(end, echo, statusOf(end), [messageOf(end, statusOf(end), lastChoice(end).text)], end),
   };
 }
 
-function statusOf({ delivered }: AnswerEnd): 'completed' | 'incomplete' {
-  return delivered.finish === 'length' ? 'incomplete' : 'completed';
+function statusOf(end: AnswerEnd): 'completed' | 'incomplete' {
+  return lastChoice(end).delivered.finish === 'length' ? 'incomplete' : 'completed';
 }
 
 function partOf(text: string) {
@@ -111,7 +113,8 @@ function responseOf(
   };
 }
 
-function usageOf({ delivered: { promptTokens, tokens } }: AnswerEnd) {
+function usageOf(end: AnswerEnd) {
+  const { promptTokens, tokens } = tokenCounts(end);
   return {
     input_tokens: promptTokens,
     input_tokens_details: { cached_tokens: 0 },

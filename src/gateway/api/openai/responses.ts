@@ -5,13 +5,12 @@ import {
   type RequestDefaults,
   readExtension,
   readModel,
-  readSampler,
-  readSeed,
 } from '../completion-request.ts';
 import { readContent } from '../content.ts';
 import { type ApiMessage, inputOf, type TemplateOptions, thinkingOptions } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
+import { readSampling } from '../sampling.ts';
 import { responsesEncoder } from './responses-encoder.ts';
 
 /** Reads `POST /v1/responses`, text only. @throws Problem */
@@ -23,7 +22,7 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     ...readInput(fields),
   ];
   const maxTokens = fields.whole('max_output_tokens', ...maxTokensRange);
-  const sampler = readSampler(fields, defaults, maxTokens);
+  const sampling = readSampling({ fields, maxTokens, stop: null }, defaults);
   readInclude(fields);
   fields.object('text')?.done();
   fields.object('stream_options')?.done();
@@ -31,15 +30,16 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     inference: {
       input: inputOf(messages, readReasoning(fields), defaults),
       model: readModel(fields, defaults),
-      sampler,
-      seed: readSeed(fields),
+      ...sampling.inference,
       timeoutMs: defaults.timeoutMs,
       logits: false,
       ...readExtension(fields, defaults),
     },
+    choices: 1,
     stream: fields.flag('stream') ?? false,
-    stops: [],
+    stops: sampling.stops,
     topLogprobs: null,
+    adjusted: fields.adjusted,
   };
   fields.finish();
   return {
@@ -48,7 +48,7 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     encoder: responsesEncoder({
       instructions: instructions ?? null,
       maxTokens: maxTokens ?? null,
-      temperature: sampler.temperature / 100,
+      temperature: sampling.inference.sampler.temperature / 100,
     }),
   };
 }

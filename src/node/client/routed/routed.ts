@@ -8,10 +8,10 @@ import type { Receipt } from '../../../proofs/receipt.ts';
 import { signBody } from '../../../proofs/signing.ts';
 import { isDrawnForAudit } from '../../../proofs/tree/challenge.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
-import { defaultChallenges } from '../../../protocol/constants.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
 import { finish, type Input, kinds, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
+import { type AnswerExtra, routedExtra } from '../../job/answer-extra.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
 import { refereed } from '../../referees/referees.ts';
@@ -55,6 +55,10 @@ export interface RoutedInit {
   /** The model's name for people. */
   readonly label: string;
   readonly sampler: SamplerSettings;
+  /** Without a grammar. */
+  readonly extra: AnswerExtra;
+  /** Steps to open. */
+  readonly count: number;
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
   /** What re-executes the answer at level `full`: the router, this machine, or referees that this client asks. */
@@ -138,7 +142,7 @@ class RoutedQuestion {
   }
 
   #open(): Promise<RoutedJob> {
-    const { router, input, model, sampler, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
+    const { router, input, model, sampler, extra, count, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
     const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
     const mode = modeOf(level);
     const secret = this.#secret;
@@ -146,10 +150,10 @@ class RoutedQuestion {
       router,
       input,
       model,
-      sampler: { ...sampler, extra: new Uint8Array() },
+      sampler: { ...sampler, extra: routedExtra(extra) },
       seed,
       secret,
-      count: defaultChallenges,
+      count,
       mode,
       verify,
       maxPrice,

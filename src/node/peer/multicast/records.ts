@@ -1,6 +1,6 @@
 import type { FullPacket, ResponseOutgoingPacket } from 'multicast-dns';
 import type { PeerIdString } from '../../../lib/types.ts';
-import { maxAddrs, targetPeer, usableAddress } from '../addresses.ts';
+import { maxAddrs, targetPeer, usableDirectAddress } from '../addresses.ts';
 
 export type Packet = Partial<Pick<FullPacket, 'questions' | 'answers' | 'additionals'>>;
 export type Answer = ResponseOutgoingPacket['answers'][number];
@@ -46,7 +46,7 @@ export function nodeIn({ answers = [], additionals = [] }: Packet, service: stri
   const targets = [...answers, ...additionals].flatMap((answer) => (answer.type === 'TXT' ? textsOf(answer.data) : []));
   const addrs = new Map<string, PeerIdString>();
   for (const text of targets) {
-    const [address, peer] = [usableAddress(text), peerIn(text)];
+    const [address, peer] = [usableDirectAddress(text), peerIn(text)];
     if (address !== null && peer !== null) addrs.set(address.toString(), peer);
     if (addrs.size === maxAddrs) break;
   }

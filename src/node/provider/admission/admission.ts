@@ -20,6 +20,7 @@ import {
   type Signed,
 } from '../../../protocol/messages.ts';
 import { decodeOffer } from '../../../protocol/validate.ts';
+import { maxExtraBytes } from '../../job/answer-extra.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { OfferRefusal } from '../refusal.ts';
 import { checkLengths, checkOffer, checkQuote, checkSettings } from './offer-rules.ts';
@@ -55,9 +56,6 @@ export interface AdmissionComponents {
 /** Above the average bytes per token of any usual text: a prompt beyond it is refused before it is tokenised. */
 const maxBytesPerToken = 16;
 
-/** Far more than 300 biases and 32 stop texts of a usual length need. */
-const maxExtraBytes = 64 * 1024;
-
 /**
  * Checks an offer against every rule of section 4, cheapest first, and uses up its quote.
  * @throws OfferRefusal
@@ -87,7 +85,7 @@ export function admit(
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
   if (offer.quote !== null && quote === null)
     throw new OfferRefusal('bad-offer', 'the quote is unknown or was used before');
-  if (quote !== null) checkQuote(offer, quote.quote, now);
+  if (quote !== null) checkQuote(offer, quote, now);
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
     throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);

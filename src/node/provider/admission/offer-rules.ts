@@ -10,9 +10,9 @@ import {
   modeName,
   type Offer,
   payFrom,
-  type Quote,
 } from '../../../protocol/messages.ts';
 import { OfferRefusal } from '../refusal.ts';
+import type { IssuedQuote } from './quotes.ts';
 
 export interface OfferFacts {
   /** Unix milliseconds. */
@@ -43,7 +43,6 @@ export function checkOffer(offer: Offer, { now, remote, card }: OfferFacts): Car
   const isFree = model.priceJob === 0 && model.priceIn === 0 && model.priceOut === 0;
   require(offer.quote !== null || isFree, 'this model has a price: ask for a quote first');
   require(offer.quote !== null || payment.pay === payFrom.nothing, 'a payment without a quote');
-  require(payment.pay !== payFrom.channel, 'channels are not served');
   require(offer.quote !== null || hasNoTerms(offer), 'terms without a quote');
   return model;
 }
@@ -65,7 +64,7 @@ export function checkSettings({ grammar }: ExtraSettings, rules: unknown): void 
 }
 
 /** Section 4: the quote, which this provider issued, has not expired and is for this request. @throws OfferRefusal */
-export function checkQuote(offer: Offer, quote: Quote, now: number): void {
+export function checkQuote(offer: Offer, { quote, pay }: Pick<IssuedQuote, 'quote' | 'pay'>, now: number): void {
   const { terms, payment } = offer;
   require(quote.expiresAt > now, 'the quote has expired');
   require(equalBytes(quote.client, offer.client), 'the quote is for another client');
@@ -84,6 +83,7 @@ export function checkQuote(offer: Offer, quote: Quote, now: number): void {
   require(isSame, 'the offer has other terms than the quote');
   const isPaid = payment.pay !== payFrom.nothing;
   require(isPaid === (quote.pay !== null), isPaid ? 'the quote asks for no payment' : 'the quote asks for a payment');
+  require(!isPaid || payment.pay === pay, 'the quote is for another kind of payment');
   const amount = isPaid ? quotedLamports({ ...quote, maxTokens: offer.sampler.maxTokens }) : 0n;
   require(payment.amountLamports === amount, `the amount is ${payment.amountLamports} lamports instead of ${amount}`);
 }

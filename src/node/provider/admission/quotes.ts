@@ -4,13 +4,17 @@ import type { Clock } from '../../../lib/clock.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import { quoteLifeMs } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
-import { kinds, type Quote, type Signed } from '../../../protocol/messages.ts';
+import { kinds, type PayFrom, type Quote, type Signed } from '../../../protocol/messages.ts';
 import { encodeQuote } from '../../../protocol/validate.ts';
 import { OfferRefusal } from '../refusal.ts';
 
 /** The open quotes, each valid for one job. */
 export interface Quotes {
-  /** Signs a quote and keeps it until it expires. @throws OfferRefusal `busy` if too many are open */
+  /**
+   * Signs a quote and keeps it until it expires.
+   * @param pay the kind of payment that it was asked for
+   * @throws OfferRefusal `busy` if too many are open
+   */
   issue(
     terms: Pick<
       Quote,
@@ -28,6 +32,7 @@ export interface Quotes {
       | 'execClass'
       | 'pay'
     >,
+    pay: PayFrom,
   ): Signed;
   /** The open quote with this digest and its signed bytes; null if it is unknown or was used. */
   find(digest: Uint8Array): IssuedQuote | null;
@@ -37,6 +42,8 @@ export interface Quotes {
 
 export interface IssuedQuote {
   readonly quote: Quote;
+  /** The kind of payment that it is for: prices may differ. */
+  readonly pay: PayFrom;
   readonly signed: Signed;
 }
 
@@ -64,7 +71,7 @@ export function createQuotes(
   }
 
   return {
-    issue(terms) {
+    issue(terms, pay) {
       makeRoom(terms.client);
       const issuedAt = clock.now();
       const quote: Quote = {
@@ -76,7 +83,7 @@ export function createQuotes(
         nonce: randomBytes(16),
       };
       const signed = signBody(key, kinds.quote, null, encodeQuote(quote));
-      issued.set(toHex(sha256(signed.body)), { quote, signed });
+      issued.set(toHex(sha256(signed.body)), { quote, pay, signed });
       return signed;
     },
     find: (digest) => issued.get(toHex(digest)) ?? null,

@@ -1,10 +1,12 @@
 import { QvacError } from '../../../errors.ts';
+import { anySignal } from '../../../lib/abort.ts';
+import { systemTimer, type Timer } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import { type AckState, createAckState } from '../../../proofs/payment/ack-state.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { ackStallMs, maxAckWaitMs } from '../../../protocol/constants.ts';
-import { kinds, modes, type Offer, payFrom, type Signed } from '../../../protocol/messages.ts';
+import { type Ack, kinds, modes, type Offer, payFrom, type Signed } from '../../../protocol/messages.ts';
 import { decodeAck } from '../../../protocol/validate.ts';
 
 /** The client stopped acknowledging: the answer ends here, and is paid as far as it was acknowledged. */
@@ -22,6 +24,8 @@ export interface AckGateInit {
   readonly stallMs?: number | undefined;
   /** Longest time that one job waits in all, in ms. @default that of section 4 */
   readonly maxWaitMs?: number | undefined;
+  /** Measures these times. @default the system's */
+  readonly timer?: Timer | undefined;
 }
 
 /**
@@ -32,6 +36,7 @@ export class AckGate {
   readonly #init: AckGateInit;
   readonly #state: AckState;
   readonly #isPaid: boolean;
+  readonly #timer: Timer;
   readonly #stallMs: number;
   readonly #maxWaitMs: number;
   #lastSigned: Signed | null = null;
@@ -43,10 +48,11 @@ export class AckGate {
   #raised = Promise.withResolvers<void>();
 
   constructor(init: AckGateInit) {
-    const { jobId, offer, stallMs = ackStallMs, maxWaitMs = maxAckWaitMs } = init;
+    const { jobId, offer, stallMs = ackStallMs, maxWaitMs = maxAckWaitMs, timer = systemTimer } = init;
     const { pay, account } = offer.payment;
     this.#init = init;
     this.#isPaid = pay !== payFrom.nothing;
+    this.#timer = timer;
     this.#stallMs = stallMs;
     this.#maxWaitMs = maxWaitMs;
     const isScore = offer.mode === modes.score;
@@ -71,7 +77,7 @@ export class AckGate {
   /** So many tokens were handed to the stream; an accept or a head was sent with them, which is to be acknowledged. */
   sent(n: number, isDue: boolean): void {
     this.#state.sent(n);
-    if (this.#isPaid && isDue) this.#dueAt ??= performance.now();
+    if (this.#isPaid && isDue) this.#dueAt ??= this.#timer.now();
   }
 
   finalHead(n: number): void {
@@ -84,21 +90,26 @@ export class AckGate {
 
   /**
    * Checks and takes an acknowledgement; its effect begins with `open`.
+   * @param refusalOf why it is not taken for another reason than the stream's; null if it is
    * @throws QvacError E_BAD_PEER if it is not the client's, or out of place
    */
-  take(signed: Signed): void {
+  take(signed: Signed, refusalOf: (ack: Ack) => string | null = () => null): Ack {
     const before = this.ackedTokens ?? -1;
     try {
       const { jobId, offer } = this.#init;
       if (!verifyBody(offer.client, kinds.ack, jobId, signed))
         throw new MalformedError('ack: not signed by the client');
-      this.#state.take(decodeAck(signed.body));
+      const ack = decodeAck(signed.body);
+      const refusal = this.#state.refusalOf(ack) ?? refusalOf(ack);
+      if (refusal !== null) throw new MalformedError(`ack: ${refusal}`);
+      this.#state.take(ack);
+      this.#lastSigned = signed;
+      if (ack.n > before) this.#dueAt = null;
+      return ack;
     } catch (error) {
       if (error instanceof MalformedError) throw new QvacError('E_BAD_PEER', error.message, { cause: error });
       throw error;
     }
-    this.#lastSigned = signed;
-    if ((this.ackedTokens ?? -1) > before) this.#dueAt = null;
   }
 
   /** Lets what was taken have its effect, once it is kept. */
@@ -134,24 +145,21 @@ export class AckGate {
   }
 
   #checkStall(): void {
-    if (this.#dueAt !== null && performance.now() - this.#dueAt >= this.#stallMs)
+    if (this.#dueAt !== null && this.#timer.now() - this.#dueAt >= this.#stallMs)
       throw new AckStalledError(`acknowledged nothing more for ${this.#stallMs / 1_000} s`);
   }
 
   async #wait(signal: AbortSignal): Promise<void> {
-    const began = performance.now();
+    const began = this.#timer.now();
     this.#dueAt ??= began;
     const leftMs = Math.min(this.#dueAt + this.#stallMs - began, this.#maxWaitMs - this.#waitedMs);
-    const ended = Promise.withResolvers<void>();
-    const onAbort = (): void => ended.resolve();
-    const timer = setTimeout(ended.resolve, Math.max(0, leftMs));
-    signal.addEventListener('abort', onAbort, { once: true });
+    const raised = new AbortController();
+    const elapsed = this.#timer.delay(Math.max(0, leftMs), anySignal(signal, raised.signal)).catch(() => undefined);
     try {
-      await Promise.race([this.#raised.promise, ended.promise]);
+      await Promise.race([this.#raised.promise, elapsed]);
     } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-      this.#waitedMs += performance.now() - began;
+      raised.abort();
+      this.#waitedMs += this.#timer.now() - began;
     }
     this.#checkStall();
     if (this.#waitedMs >= this.#maxWaitMs)

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../errors.ts';
+import type { Timer } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Engine, EngineSession } from '../../../model/engine.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
-import { type Finish, finish, type Head, kinds, payFrom, type Signed } from '../../../protocol/messages.ts';
+import { type Finish, finish, type Head, kinds, modes, payFrom, type Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { PaidJob } from '../payment/payouts.ts';
@@ -14,23 +15,27 @@ import { OfferRefusal } from '../refusal.ts';
 import { AckGate, AckStalledError } from './ack-gate.ts';
 import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
-import { type Openable, openableAnswer } from './openable.ts';
+import { type FinishedSteps, openableAnswer } from './openable.ts';
 
 /** A job that has sent its final head. */
 export interface FinishedJob {
   readonly admission: Admission;
-  readonly transcript: Openable;
+  readonly transcript: FinishedSteps;
   readonly text: string;
   readonly final: Head;
   readonly finalSigned: Signed;
   /** The last acknowledgement. */
   readonly ack: Signed | null;
+  /** Null: it is free. */
+  readonly paid: PaidJob | null;
 }
 
 export interface JobRunComponents {
   readonly engine: Engine;
   readonly key: SigningKey;
   readonly createTranscript: (init: TranscriptInit) => Transcript;
+  /** Measures the waits for acknowledgements. @default the system's */
+  readonly timer?: Timer | undefined;
   readonly logger: Logger;
 }
 
@@ -66,6 +71,12 @@ export interface Run {
    * @throws QvacError E_BAD_PEER if it is invalid or out of place
    */
   acknowledge(signed: Signed): Promise<void>;
+  /** Whether the client may release it once it has sent its verdict. */
+  readonly isInChannel: boolean;
+  /** The client's verdict arrived, after which it may acknowledge once more. */
+  verdict(): void;
+  /** The job's stream is gone. Idempotent. */
+  gone(): void;
 }
 
 /** One admitted answer from its accept to its final head. */
@@ -82,6 +93,8 @@ export class JobRun implements Run {
   #accepted = false;
   #hasLeft = false;
   #final: Head | null = null;
+  /** Steps that are kept for a challenge on the chain. */
+  #keptSteps = 0;
 
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
     const { offer, settings, input, inputDigest, prompt, jobId } = admission;
@@ -91,7 +104,13 @@ export class JobRun implements Run {
     this.#components = components;
     this.#admission = admission;
     this.#isPaid = offer.payment.pay !== payFrom.nothing;
-    this.#gate = new AckGate({ jobId, offer, stallMs: init.ackStallMs, maxWaitMs: init.maxAckWaitMs });
+    this.#gate = new AckGate({
+      jobId,
+      offer,
+      stallMs: init.ackStallMs,
+      maxWaitMs: init.maxAckWaitMs,
+      timer: components.timer,
+    });
     this.#transcript = components.createTranscript({
       jobId,
       offer,
@@ -172,15 +191,27 @@ export class JobRun implements Run {
    */
   async acknowledge(signed: Signed): Promise<void> {
     this.#gate.sent(this.#writer.sentTokens, false);
-    this.#gate.take(signed);
-    if (!this.finished) await this.#keep();
+    const ack = this.#gate.take(signed, (each) => this.#paid?.refusalOf(each) ?? null);
+    this.#paid?.take(ack, signed);
+    // Behind its final head a job account has its last one; in a channel the totals go on.
+    if (!this.finished || this.isInChannel) await this.#keep();
     if (this.#gate.isCancelled) this.#stop.abort(new Error('cancelled by the client'));
     this.#gate.open();
+  }
+
+  /** Whether the client may release it once it has sent its verdict. */
+  get isInChannel(): boolean {
+    return this.#admission.offer.payment.pay === payFrom.channel;
   }
 
   /** The client's verdict arrived, after which it may acknowledge once more. */
   verdict(): void {
     this.#gate.verdict();
+  }
+
+  /** The job's stream is gone: no acknowledgement will come on it. */
+  gone(): void {
+    this.#paid?.leave();
   }
 
   async #generate(slot: Promise<EngineSession>): Promise<Finish> {
@@ -226,16 +257,23 @@ export class JobRun implements Run {
 
   async #sendHead(): Promise<void> {
     // Kept first: after a crash, nothing is submitted that contradicts a head that was sent.
-    await this.#keep();
+    await Promise.all([this.#keep(), this.#keepSteps()]);
     this.#writer.head(this.#sign(this.#transcript.head(finish.notFinal)));
     this.#gate.sent(this.#writer.sentTokens, true);
   }
 
   /** Keeps what a later process of this provider needs in order to be paid for the answer so far. */
   async #keep(): Promise<void> {
-    if (this.#paid === null) return;
-    const head = this.#sign(this.#transcript.head(finish.brokenOff));
-    await this.#paid.keep({ head, ack: this.#gate.last });
+    const head = (): Signed => this.#sign(this.#transcript.head(finish.brokenOff));
+    await this.#paid?.keep({ head, ack: this.#gate.last });
+  }
+
+  /** Keeps what opens the steps so far, before a head over them is sent: any signed head can be challenged. */
+  async #keepSteps(): Promise<void> {
+    if (this.#paid === null || this.#admission.offer.mode === modes.none) return;
+    const from = this.#keptSteps;
+    this.#keptSteps = this.#transcript.n;
+    await this.#paid.keepSteps(this.#transcript.keptSteps(from));
   }
 
   async #finish(reason: Finish): Promise<FinishedJob> {
@@ -247,6 +285,7 @@ export class JobRun implements Run {
     this.#gate.sent(this.#writer.sentTokens, false);
     this.#gate.finalHead(final.n);
     this.#final = final;
+    await this.#keepSteps();
     const ack = this.#gate.last;
     if (ack === null) this.#paid?.decline();
     else await this.#paid?.deliver({ head: finalSigned, ack });
@@ -254,7 +293,8 @@ export class JobRun implements Run {
     await this.#writer.drained();
     // A client that has left since may come back with its challenge.
     const { sentText: text } = this.#writer;
-    return { admission: this.#admission, transcript: openableAnswer(this.#transcript), text, final, finalSigned, ack };
+    const answer = { transcript: openableAnswer(this.#transcript), text, final, finalSigned };
+    return { admission: this.#admission, ...answer, ack, paid: this.#paid };
   }
 
   /** A paid answer's first token counts only once it is acknowledged, even if it is the only one. Never throws. */

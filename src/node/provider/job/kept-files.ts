@@ -2,16 +2,16 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { messageOf } from '../../../errors.ts';
-import { fromBase64Url, toBase64Url } from '../../../lib/base64url.ts';
 import { concat, fromHex, toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { createJsonFile, type JsonFile, type JsonForm } from '../../../lib/json-file.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { JobId } from '../../../lib/types.ts';
-import type { KeptSteps } from '../../../proofs/record/step-record.ts';
+import type { StepRecord } from '../../../proofs/record/step-record.ts';
 import { sha256 } from '../../../protocol/digests.ts';
+import { createStepFiles } from '../payment/step-files.ts';
 
-/** What a later process needs to open a finished job (protocol section 4.3). */
+/** What a later process needs beside the steps to open a finished job (protocol section 4.3). */
 export interface KeptOpening {
   readonly jobId: JobId;
   readonly client: Uint8Array;
@@ -19,19 +19,26 @@ export interface KeptOpening {
   readonly root: Uint8Array;
   /** A score job opens all of its steps. */
   readonly isScore: boolean;
+  /** Tokens of the answer. */
+  readonly n: number;
   /** Steps that a challenge opens. */
   readonly count: number;
   /** Unix milliseconds. */
   readonly keepUntil: number;
-  readonly steps: KeptSteps;
+  /** Hex id of the payment with which the steps are kept; null: the job is free. */
+  readonly payment: string | null;
 }
 
-/** Finished jobs on disk, one file each, so that a restart loses no opening. */
+/** Finished jobs on disk, a note and a file of steps each, so that a restart loses no opening. */
 export interface KeptFiles {
-  /** Writes it until it expires. Never rejects: a full disk must not cost a client its answer. */
-  write(makeOpening: () => KeptOpening): Promise<void>;
+  /**
+   * Writes the note, and for a free job its steps, until it expires. Never rejects: a full disk must not cost a client
+   * its answer.
+   * @param stepsOf the job's steps; a paid job has kept them already
+   */
+  write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<void>;
   /** Null if there is none, or it expired. */
-  read(client: Uint8Array, commit: Uint8Array): Promise<KeptOpening | null>;
+  read(client: Uint8Array, commit: Uint8Array): Promise<{ opening: KeptOpening; record: StepRecord } | null>;
   /** Removes what expired. Never rejects. */
   clean(): Promise<void>;
   /** Waits for the writes under way. Never rejects. */
@@ -43,44 +50,73 @@ export interface KeptFilesComponents {
   readonly logger: Logger;
 }
 
-const maxBytes = 64 << 20;
+export interface KeptFilesInit {
+  /** Folder of the notes. */
+  readonly notes: string;
+  /** Folder of the steps, which the payments share. */
+  readonly steps: string;
+}
+
 const suffix = '.json';
 
-/** @param dir null: nothing is kept */
-export function createKeptFiles({ clock, logger }: KeptFilesComponents, dir: string | null): KeptFiles {
+/** @param init null: nothing is kept */
+export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: KeptFilesInit | null): KeptFiles {
+  if (init === null) return nothingKept;
+  const { notes } = init;
+  const steps = createStepFiles(init.steps, logger);
   const fileAt = (path: string): JsonFile<KeptOpening> =>
-    createJsonFile(path, { what: 'a finished job', onDamaged: 'start-anew', maxBytes, logger, ...keptForm });
+    createJsonFile(path, { what: 'a finished job', onDamaged: 'start-anew', logger, ...keptForm });
   const warn = (error: unknown): void => logger.warn('a finished job was not kept', { reason: messageOf(error) });
   const writes = new Set<Promise<void>>();
+
+  async function write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<void> {
+    const { jobId, payment } = opening;
+    if (payment === null) await steps.append(jobId, jobId, stepsOf());
+    await fileAt(pathOf(notes, opening)).write(opening);
+  }
+
+  async function remove(path: string, opening: KeptOpening | null): Promise<void> {
+    await rm(path, { force: true }).catch(warn);
+    if (opening?.payment === null) await steps.remove(opening.jobId);
+  }
+
   return {
     flush: async () => void (await Promise.all(writes)),
-    async write(makeOpening) {
-      if (dir === null) return;
-      const opening = makeOpening();
-      const file = fileAt(pathOf(dir, opening));
-      const writing = file.write(opening).catch(warn);
+    async write(opening, stepsOf) {
+      const writing = write(opening, stepsOf).catch(warn);
       writes.add(writing);
       await writing.finally(() => writes.delete(writing));
-      setTimeout(() => void file.remove().catch(warn), opening.keepUntil - clock.now()).unref();
+      const leftMs = opening.keepUntil - clock.now();
+      setTimeout(() => void remove(pathOf(notes, opening), opening), leftMs).unref();
     },
     async read(client, commit) {
-      const opening = dir === null ? null : await fileAt(pathOf(dir, { client, commit })).read();
-      return opening === null || opening.keepUntil <= clock.now() ? null : opening;
+      const opening = await fileAt(pathOf(notes, { client, commit })).read();
+      if (opening === null || opening.keepUntil <= clock.now()) return null;
+      const record = await steps.read(opening.payment ?? opening.jobId, opening.jobId, opening.n);
+      return record && { opening, record };
     },
     async clean() {
-      const names = dir === null ? [] : await readdir(dir).catch(() => []);
-      for (const name of names) {
-        const path = join(dir ?? '', name);
-        const opening = name.endsWith(suffix)
+      for (const name of await readdir(notes).catch(() => [])) {
+        const path = join(notes, name);
+        const isNote = name.endsWith(suffix);
+        const opening = isNote
           ? await fileAt(path)
               .read()
               .catch(() => null)
           : null;
-        if (opening === null || opening.keepUntil <= clock.now()) await rm(path, { force: true }).catch(warn);
+        if (opening === null || opening.keepUntil <= clock.now()) await remove(path, opening);
       }
+      await steps.clean(clock.now());
     },
   };
 }
+
+const nothingKept: KeptFiles = {
+  write: async () => undefined,
+  read: async () => null,
+  clean: async () => undefined,
+  flush: async () => undefined,
+};
 
 function pathOf(dir: string, { client, commit }: Pick<KeptOpening, 'client' | 'commit'>): string {
   return join(dir, `${toHex(sha256(concat(client, commit)))}${suffix}`);
@@ -92,81 +128,30 @@ const hex = (bytes: number) =>
     v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
     v.transform((text) => fromHex(text)),
   );
+const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const form = v.object({
   version: v.literal(1),
-  jobId: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  jobId: id,
   client: hex(32),
   commit: hex(32),
   root: hex(32),
   isScore: v.boolean(),
+  n: natural,
   count: natural,
   keepUntil: natural,
-  inputDigest: hex(32),
-  jobSecret: hex(32),
-  isZk: v.boolean(),
-  tokens: v.array(natural),
-  counts: v.array(natural),
-  ids: v.string(),
-  logits: v.string(),
+  payment: v.nullable(id),
 });
 
 const keptForm: JsonForm<KeptOpening> = {
-  toJson({ jobId, client, commit, root, isScore, count, keepUntil, steps }) {
-    const { inputDigest, jobSecret, isZk, tokens, counts, ids, logits } = steps;
-    return {
-      version: 1,
-      jobId,
-      client: toHex(client),
-      commit: toHex(commit),
-      root: toHex(root),
-      isScore,
-      count,
-      keepUntil,
-      inputDigest: toHex(inputDigest),
-      jobSecret: toHex(jobSecret),
-      isZk,
-      tokens: [...tokens],
-      counts: [...counts],
-      ids: toBase64Url(bigEndian(ids, (view, at, id) => view.setUint32(at, id))),
-      logits: toBase64Url(bigEndian(logits, (view, at, logit) => view.setFloat32(at, logit))),
-    } satisfies v.InferInput<typeof form>;
+  toJson({ client, commit, root, ...rest }) {
+    return { version: 1, ...rest, client: toHex(client), commit: toHex(commit), root: toHex(root) };
   },
   parse(json) {
     const { success, output } = v.safeParse(form, json);
     if (!success) return null;
-    const { jobId, client, commit, root, isScore, count, keepUntil } = output;
-    const { inputDigest, jobSecret, isZk, tokens, counts } = output;
-    try {
-      const [ids, logits] = [viewOf(output.ids), viewOf(output.logits)];
-      const steps = {
-        inputDigest,
-        jobSecret,
-        isZk,
-        tokens,
-        counts,
-        ids: Uint32Array.from({ length: ids.byteLength / 4 }, (_, at) => ids.getUint32(4 * at)),
-        logits: Float32Array.from({ length: logits.byteLength / 4 }, (_, at) => logits.getFloat32(4 * at)),
-      };
-      return { jobId: jobId as JobId, client, commit, root, isScore, count, keepUntil, steps };
-    } catch {
-      return null;
-    }
+    const { version: _version, jobId, ...rest } = output;
+    return { ...rest, jobId: jobId as JobId };
   },
 };
-
-function bigEndian(
-  values: Uint32Array | Float32Array,
-  write: (view: DataView, at: number, value: number) => void,
-): Uint8Array {
-  const view = new DataView(new ArrayBuffer(4 * values.length));
-  for (const [at, value] of values.entries()) write(view, 4 * at, value);
-  return new Uint8Array(view.buffer);
-}
-
-/** @throws RangeError for text that is not base64url */
-function viewOf(text: string): DataView {
-  const bytes = fromBase64Url(text);
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}

@@ -4,6 +4,7 @@ import type { JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import type { Signed } from '../../../protocol/messages.ts';
+import type { PaidJob } from '../payment/payouts.ts';
 import type { Openable } from './openable.ts';
 
 /** A finished job that may still be challenged. */
@@ -23,6 +24,8 @@ export interface KeptJob {
   transcript: Openable | null;
   opening: Signed | null;
   receipt: Receipt;
+  /** Hears the client's verdict; null: the job is free. */
+  readonly paid: Pick<PaidJob, 'verdict'> | null;
   /** Resolves when the last write of the receipt has ended, even if it failed. */
   saved: Promise<void>;
 }
@@ -81,9 +84,7 @@ const extraCopies = 8;
 /** Estimated memory of a job without its offer: once it is opened, little more than its tokens. */
 function weightOf({ transcript, receipt }: KeptJob): number {
   return (
-    jobBytes +
-    tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) +
-    stepBytes * (transcript?.tokens.length ?? 0)
+    jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0)
   );
 }
 

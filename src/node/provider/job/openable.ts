@@ -1,6 +1,6 @@
-import type { KeptSteps } from '../../../proofs/record/step-record.ts';
-import { openKeptScore, type ScoreTranscript } from '../../../proofs/score/score-transcript.ts';
-import { openKept, type Transcript } from '../../../proofs/transcript.ts';
+import type { StepRecord } from '../../../proofs/record/step-record.ts';
+import { type ScoreTranscript, scoreOpeningOf } from '../../../proofs/score/score-transcript.ts';
+import { openingOf, type Transcript } from '../../../proofs/transcript.ts';
 import { type Kind, kinds, type Opening, type ScoreOpening } from '../../../protocol/messages.ts';
 import { encodeOpening, encodeScoreOpening } from '../../../protocol/validate.ts';
 import type { KeptOpening } from './kept-files.ts';
@@ -15,40 +15,39 @@ export interface OpeningBody {
 
 /** What the opening of a finished job is made from. */
 export interface Openable {
-  readonly tokens: readonly number[];
-  /** What a later process needs to make the same opening. */
-  readonly kept: KeptSteps;
+  /** Tokens of the job. */
+  readonly n: number;
   /** @param secret to which the offer committed, which is not checked here */
   open(secret: Uint8Array): OpeningBody;
 }
 
-export function openableAnswer(transcript: Transcript): Openable {
-  return openable(transcript, (secret) => answerBody(transcript.open(secret)));
+/** The steps of a job that this process finished. */
+export interface FinishedSteps extends Openable {
+  readonly tokens: readonly number[];
+  /** From index `from` on, as they are kept for a later process (`decodeKeptSteps`). */
+  keptSteps(from: number): Uint8Array;
+}
+
+export function openableAnswer(transcript: Transcript): FinishedSteps {
+  return finished(transcript, (secret) => answerBody(transcript.open(secret)));
 }
 
 /** A score opens all of its steps, whatever the secret is (section 4.7). */
-export function openableScore(transcript: ScoreTranscript): Openable {
-  return openable(transcript, () => scoreBody(transcript.open()));
+export function openableScore(transcript: ScoreTranscript): FinishedSteps {
+  return finished(transcript, () => scoreBody(transcript.open()));
 }
 
-/** @throws RangeError from `open` if what was kept is no record of a job */
-export function openableAgain({ jobId, isScore, count, steps }: KeptOpening): Openable {
-  return {
-    tokens: steps.tokens,
-    kept: steps,
-    open: (secret) =>
-      isScore ? scoreBody(openKeptScore(steps, jobId)) : answerBody(openKept(steps, jobId, count, secret)),
-  };
+function finished(transcript: Transcript | ScoreTranscript, open: Openable['open']): FinishedSteps {
+  const { tokens } = transcript;
+  return { n: tokens.length, tokens, keptSteps: (from) => transcript.keptSteps(from), open };
 }
 
-function openable(transcript: Pick<Openable, 'tokens' | 'kept'>, open: Openable['open']): Openable {
+/** A job that an earlier process finished. */
+export function openableAgain({ opening, record }: { opening: KeptOpening; record: StepRecord }): Openable {
+  const { isScore, n, count } = opening;
   return {
-    tokens: transcript.tokens,
-    // Read only if a file is written.
-    get kept() {
-      return transcript.kept;
-    },
-    open,
+    n,
+    open: (secret) => (isScore ? scoreBody(scoreOpeningOf(record)) : answerBody(openingOf(record, count, secret))),
   };
 }
 

@@ -32,6 +32,7 @@ export class ScoreRun implements Run {
   #paid: PaidJob | null = null;
   #accepted = false;
   #hasSentHead = false;
+  #finalSigned: Signed | null = null;
 
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
     const { offer, inputDigest, prompt, jobId } = admission;
@@ -98,9 +99,23 @@ export class ScoreRun implements Run {
 
   /** @throws QvacError E_BAD_PEER if the acknowledgement is invalid or out of place */
   async acknowledge(signed: Signed): Promise<void> {
-    this.#gate.take(signed);
+    const ack = this.#gate.take(signed, (each) => this.#paid?.refusalOf(each) ?? null);
+    this.#paid?.take(ack, signed);
+    if (this.isInChannel && this.#finalSigned !== null) await this.#keep(this.#finalSigned);
     if (this.#gate.isCancelled) this.leave(new QvacError('E_INTERRUPTED', 'the client cancelled its score job'));
     this.#gate.open();
+  }
+
+  get isInChannel(): boolean {
+    return this.#admission.offer.payment.pay === payFrom.channel;
+  }
+
+  verdict(): void {
+    this.#gate.verdict();
+  }
+
+  gone(): void {
+    this.#paid?.leave();
   }
 
   async #score(): Promise<void> {
@@ -132,8 +147,9 @@ export class ScoreRun implements Run {
     const { key } = this.#components;
     const final = this.#transcript.head();
     const finalSigned = signBody(key, kinds.head, this.#admission.jobId, encodeHead(final));
+    this.#finalSigned = finalSigned;
     // Kept before it is sent: after a crash at least the prompt is due, which was acknowledged.
-    await this.#paid?.keep({ head: finalSigned, ack: this.#gate.last });
+    await Promise.all([this.#keep(finalSigned), this.#paid?.keepSteps(this.#transcript.keptSteps(0))]);
     this.#gate.finalHead(final.n);
     this.#gate.sent(final.n, true);
     this.#hasSentHead = true;
@@ -149,7 +165,12 @@ export class ScoreRun implements Run {
       final,
       finalSigned,
       ack,
+      paid: this.#paid,
     };
+  }
+
+  async #keep(head: Signed): Promise<void> {
+    await this.#paid?.keep({ head: () => head, ack: this.#gate.last });
   }
 
   /** A client that does not acknowledge the head pays for the prompt alone, and gets no opening. Never throws. */

@@ -7,10 +7,12 @@ import { jobIdHex } from '../../../protocol/digests.ts';
 import type { Journal } from '../../home/journal.ts';
 import type { KeptDelivery } from './kept-delivery.ts';
 import type { Deliverable, PaymentNews } from './payouts.ts';
+import type { StepFiles } from './step-files.ts';
 
 export interface DeliveriesComponents {
   readonly escrow: Escrow;
   readonly journal: Journal<KeptDelivery>;
+  readonly steps: StepFiles;
   readonly onNews: (news: PaymentNews) => void;
   /** The program counts the stake of this job as locked from now on, or the job has ended. */
   readonly releaseStake: (jobId: JobId) => void;
@@ -34,9 +36,8 @@ export class Deliveries {
 
   /** Takes over what earlier processes left: what was acknowledged of it is due. */
   async recall(): Promise<void> {
-    const { journal } = this.#components;
-    for (const [jobId, kept] of await journal.read()) {
-      if (kept.ack === null) await journal.remove(jobId);
+    for (const [jobId, kept] of await this.#components.journal.read()) {
+      if (kept.ack === null) await this.forget(jobId);
       else this.#delivered.set(jobId, kept);
     }
   }
@@ -59,8 +60,9 @@ export class Deliveries {
 
   /** Nothing is due for this answer. */
   async forget(jobId: JobId): Promise<void> {
+    const { journal, steps } = this.#components;
     this.#delivered.delete(jobId);
-    await this.#components.journal.remove(jobId);
+    await Promise.all([journal.remove(jobId), steps.remove(jobId)]);
   }
 
   /**
@@ -109,11 +111,11 @@ export class Deliveries {
   async conclude(jobId: JobId): Promise<void> {
     const kept = this.#delivered.get(jobId);
     if (kept === undefined) return;
-    const { escrow, journal, releaseStake, onNews } = this.#components;
+    const { escrow, journal, steps, releaseStake, onNews } = this.#components;
     releaseStake(jobId);
     const outcome = await escrow.jobOutcome(kept.address);
     this.#delivered.delete(jobId);
-    await journal.remove(jobId);
+    await Promise.all([journal.remove(jobId), steps.remove(jobId)]);
     onNews({ job: jobId, state: stateOf(outcome), lamports: outcome?.paid ?? 0n });
   }
 

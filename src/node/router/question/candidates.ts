@@ -5,6 +5,7 @@ import type { RouteFrame } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
 import type { Discovery } from '../../discovery/discovery.ts';
+import { abilitiesFor } from '../../job/answer-extra.ts';
 import { type Considered, consideredOf } from '../../selection/considered.ts';
 import type { Reputation } from '../../selection/reputation.ts';
 import { type Choice, type Exclusion, type Selection, type SelectionCriteria, select } from '../../selection/select.ts';
@@ -48,6 +49,7 @@ export class Candidates {
       maxTokens: route.sampler.maxTokens,
       maxPrice: route.maxPrice,
       only: route.verify === 'full' ? held : null,
+      needs: abilitiesFor(route.input),
     };
   }
 
@@ -159,6 +161,9 @@ export class Candidates {
     }
     if (standing !== undefined)
       return new RouteFailure('no-provider', `no provider of ${model} is usable: ${standing.detail}`);
+    const unable = excluded.find((each) => each.why === 'ability');
+    if (unable !== undefined)
+      return new RouteFailure('no-provider', `no provider of ${model} takes this question: ${unable.detail}`);
     const heldOffered = why.has('mode') || why.has('context');
     if (verify === 'full' && !heldOffered)
       return new RouteFailure('no-model', `no provider offers a file of ${model} that this router can re-execute`);

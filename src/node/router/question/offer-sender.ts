@@ -1,4 +1,4 @@
-import { QvacError } from '../../../errors.ts';
+import { messageOf, QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
@@ -6,6 +6,7 @@ import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import { payFrom } from '../../../protocol/messages.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
+import { checkRoutedExtra } from '../../job/answer-extra.ts';
 import type { Job, JobInit, SignedQuote } from '../../job/job.ts';
 import { type JobComponents, openJob } from '../../job/open-job.ts';
 import { quoteAnswer } from '../../job/quote.ts';
@@ -84,6 +85,7 @@ export class OfferSender {
     try {
       card = await raceSignal(probes.card(peer), over);
       const choice = this.#candidates.renew(card);
+      this.#checkExtra(choice);
       const quote = choice.priceLamports === 0n ? null : await this.#quote(choice, over);
       payment = this.#paymentFor(quote);
       const job = await this.#open(choice, quote, payment, over);
@@ -99,6 +101,15 @@ export class OfferSender {
       if (card !== null && !mayBeTooLong(error, model, input, sampler.maxTokens))
         reputation.record(peer, experienceOf(error));
       return error;
+    }
+  }
+
+  /** @throws RouteFailure for settings that this model's providers must refuse */
+  #checkExtra({ model: { vocab } }: Choice): void {
+    try {
+      checkRoutedExtra(this.#route.sampler.extra, vocab);
+    } catch (error) {
+      throw new RouteFailure('bad-input', messageOf(error));
     }
   }
 

@@ -1,5 +1,5 @@
-import { type Monotonic, monotonicMs } from '../../lib/clock.ts';
-import type { PeerIdString } from '../../lib/types.ts';
+import { type Monotonic, monotonicMs } from '../../../lib/clock.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
 
 export interface BanLimits {
   /** Bad frames within `windowMs` that ban a peer. @default 20 */

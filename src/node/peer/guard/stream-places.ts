@@ -1,5 +1,5 @@
-import type { PeerIdString } from '../../lib/types.ts';
-import type { FrameStream } from '../streams/streams.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
+import type { FrameStream } from '../../streams/streams.ts';
 
 type Handler = (stream: FrameStream) => Promise<void>;
 

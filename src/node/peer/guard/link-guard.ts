@@ -1,7 +1,9 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
 import { type YamuxMuxerInit, yamux } from '@libp2p/yamux';
-import type { PeerIdString } from '../../lib/types.ts';
-import { usableAddress } from './addresses.ts';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { customerOfIp, ipOfMultiaddr } from '../../../lib/ip-kind.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
+import { isRelayed, usableAddress } from '../addresses.ts';
 import type { Bans } from './bans.ts';
 
 /** yamux's muxer, whose type its package does not export. */
@@ -14,8 +16,10 @@ export interface LinkLimits {
   readonly streamsPerSecond: number;
   /** Time between two probes of a connection, in ms. @default 2_000 */
   readonly probeEveryMs: number;
-  /** Time after which an unanswered probe ends the connection, in ms. @default 5_000 */
+  /** Time without a byte after which an unanswered probe ends the connection, in ms. @default 5_000 */
   readonly deadAfterMs: number;
+  /** Connections from one IP address. @default no limit */
+  readonly connectionsPerIp: number;
 }
 
 const defaultLinkLimits: LinkLimits = {
@@ -23,6 +27,7 @@ const defaultLinkLimits: LinkLimits = {
   streamsPerSecond: 200,
   probeEveryMs: 2_000,
   deadAfterMs: 5_000,
+  connectionsPerIp: Number.POSITIVE_INFINITY,
 };
 
 /** Time between two checks of all connections, in ms. */
@@ -38,6 +43,7 @@ interface Link {
   /** Ticks since the last probe. Counted, not timed: a stall of this process must not end connections. */
   ticks: number;
   waiting: boolean;
+  rttMs: number | null;
 }
 
 /**
@@ -49,7 +55,8 @@ export class LinkGuard {
   readonly #limits: LinkLimits;
   readonly #onFlood: (peer: PeerIdString) => void;
   readonly #links = new Set<Link>();
-  readonly #rtt = new Map<PeerIdString, number>();
+  readonly #linksOf = new Map<PeerIdString, Set<Link>>();
+  readonly #perIp = new Map<string, number>();
   #made: Muxer | null = null;
   #timer: NodeJS.Timeout | null = null;
 
@@ -80,17 +87,20 @@ export class LinkGuard {
     };
     return {
       denyDialPeer: banned,
+      denyInboundConnection: ({ remoteAddr }) =>
+        !isRelayed(remoteAddr) && (this.#perIp.get(customerOf(remoteAddr)) ?? 0) >= this.#limits.connectionsPerIp,
       denyInboundEncryptedConnection: banned,
       denyInboundUpgradedConnection: upgraded,
       denyOutboundUpgradedConnection: upgraded,
-      // Drops addresses from others that this node cannot dial or that lead to further ones.
+      // Drops addresses from others that this node cannot dial.
       filterMultiaddrForPeer: (_peer, address) => usableAddress(address.toString()) !== null,
     };
   }
 
-  /** Round trip to `peer` as last measured, in ms, or null. */
+  /** Round trip to `peer` as last measured, in ms, or null. Of several connections the quickest counts. */
   rtt(peer: PeerIdString): number | null {
-    return this.#rtt.get(peer) ?? null;
+    const all = [...(this.#linksOf.get(peer) ?? [])].flatMap(({ rttMs }) => rttMs ?? []);
+    return all.length === 0 ? null : Math.min(...all);
   }
 
   start(): void {
@@ -102,15 +112,30 @@ export class LinkGuard {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     this.#links.clear();
-    this.#rtt.clear();
+    this.#linksOf.clear();
+    this.#perIp.clear();
   }
 
   #watch(peer: PeerIdString, maConn: MultiaddrConnection, muxer: Muxer): void {
-    const link: Link = { peer, maConn, muxer, allowance: this.#limits.streamBurst, ticks: 0, waiting: false };
+    const fresh = { allowance: this.#limits.streamBurst, ticks: 0, waiting: false, rttMs: null };
+    const link: Link = { peer, maConn, muxer, ...fresh };
     this.#links.add(link);
+    const links = this.#linksOf.get(peer) ?? new Set();
+    this.#linksOf.set(peer, links.add(link));
+    const place = isRelayed(maConn.remoteAddr) ? null : customerOf(maConn.remoteAddr);
+    if (place !== null) this.#perIp.set(place, (this.#perIp.get(place) ?? 0) + 1);
     maConn.addEventListener('close', () => {
       this.#links.delete(link);
-      if (![...this.#links].some((other) => other.peer === peer)) this.#rtt.delete(peer);
+      links.delete(link);
+      if (links.size === 0 && this.#linksOf.get(peer) === links) this.#linksOf.delete(peer);
+      if (place === null) return;
+      const left = (this.#perIp.get(place) ?? 1) - 1;
+      if (left > 0) this.#perIp.set(place, left);
+      else this.#perIp.delete(place);
+    });
+    // Whoever sends is alive, even if its answers wait behind much data.
+    maConn.addEventListener('message', () => {
+      link.ticks = link.waiting ? 0 : link.ticks;
     });
     // Early streams are kept for the first listener, which must be libp2p.
     setImmediate(() => muxer.addEventListener('stream', () => this.#opened(link)));
@@ -132,7 +157,7 @@ export class LinkGuard {
     link.muxer.ping().then(
       (rtt) => {
         link.waiting = false;
-        this.#rtt.set(link.peer, rtt);
+        link.rttMs = rtt;
       },
       () => {
         link.waiting = false;
@@ -150,4 +175,9 @@ export class LinkGuard {
       else if (!link.waiting && quietMs >= probeEveryMs) this.#probe(link);
     }
   }
+}
+
+function customerOf(address: Multiaddr): string {
+  const text = address.toString();
+  return customerOfIp(ipOfMultiaddr(text) ?? text);
 }

@@ -1,6 +1,6 @@
 import type { Connection } from '@libp2p/interface';
-import type { Logger } from '../../lib/log.ts';
-import type { QvacNode } from './libp2p.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { QvacNode } from '../libp2p.ts';
 
 /** How long the first stream of a connection runs alone before both sides identify each other, in ms. */
 const introduceMs = 100;

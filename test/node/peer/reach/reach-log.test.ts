@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { multiaddr } from '@multiformats/multiaddr';
-import { ReachLog } from '../../../src/node/peer/reach-log.ts';
-import { addressOf, startPeer } from '../../support/peers.ts';
+import { ReachLog } from '../../../../src/node/peer/reach/reach-log.ts';
+import { addressOf, startPeer } from '../../../support/peers.ts';
 
 describe('how a node is reached', () => {
   it('shows in inbound connections and in observed addresses', async (context) => {
@@ -11,12 +11,21 @@ describe('how a node is reached', () => {
       await startPeer(context, { role: 'provider' }),
       await startPeer(context, { role: 'client' }),
     ];
-    assert.deepEqual(listening.reach(), { observed: [], dialledIn: { loopback: 0, private: 0, public: 0 } });
+    assert.deepEqual(listening.reach(), {
+      way: 'unknown',
+      observed: [],
+      dialledIn: { loopback: 0, private: 0, public: 0 },
+      direct: [],
+      failed: [],
+      relays: [],
+    });
     const known = Promise.all([once(listening.events, 'identify'), once(dialling.events, 'identify')]);
     await dialling.connect(addressOf(listening));
     await known;
-    assert.deepEqual(listening.reach(), { observed: ['127.0.0.1'], dialledIn: { loopback: 1, private: 0, public: 0 } });
-    assert.deepEqual(dialling.reach(), { observed: ['127.0.0.1'], dialledIn: { loopback: 0, private: 0, public: 0 } });
+    assert.deepEqual(listening.reach().dialledIn, { loopback: 1, private: 0, public: 0 });
+    assert.deepEqual(listening.reach().observed, ['127.0.0.1']);
+    assert.deepEqual(dialling.reach().dialledIn, { loopback: 0, private: 0, public: 0 });
+    assert.deepEqual(dialling.reach().observed, ['127.0.0.1']);
   });
 
   it('stays small, whatever peers claim', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { StopFilter } from '../../src/gateway/answer/stop-filter.ts';
+import { StopFilter } from '../../src/lib/stop-filter.ts';
 
 /** The pieces that pass, and the stop that was found. */
 function run(

@@ -3,7 +3,7 @@ import type { NetworkInterfaceInfo } from 'node:os';
 import { test } from 'node:test';
 import type { Address } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
-import { dialOrder } from '../../../../src/node/peer/libp2p/dial-order.ts';
+import { DialRanks, dialOrder } from '../../../../src/node/peer/dial/dial-order.ts';
 
 function info(address: string, bits: number): NetworkInterfaceInfo {
   const base = { address, cidr: `${address}/${bits}`, netmask: '', mac: '', internal: false };
@@ -31,13 +31,14 @@ test('the likeliest and quickest addresses are dialled first', () => {
     '/ip6/fd00::9/tcp/1',
     '/ip4/127.0.0.1/tcp/1',
     '/ip6/::1/tcp/1',
+    '/ip4/8.8.4.4/tcp/1/p2p/12D3KooWLbTqVBYXwEdHqCwAvSGyzAmDUKRYVZmUwk3RNEWjbVEk/p2p-circuit',
   ];
-  const order = dialOrder(() => atHome);
+  const order = dialOrder(new DialRanks(() => atHome));
   for (let turn = 0; turn < expected.length; turn++) {
     const shuffled = [...expected.slice(turn), ...expected.slice(0, turn)];
     const result = sorted(shuffled, order);
     // Those of one rank keep their order.
-    const ranks = [2, 2, 1, 2, 2];
+    const ranks = [2, 2, 1, 2, 2, 1];
     let at = 0;
     for (const size of ranks) {
       assert.deepEqual(new Set(result.slice(at, at + size)), new Set(expected.slice(at, at + size)), `turn ${turn}`);
@@ -50,8 +51,10 @@ test('the likeliest and quickest addresses are dialled first', () => {
 test('the order follows a machine to another network', () => {
   let [interfaces, now] = [atHome as NodeJS.Dict<NetworkInterfaceInfo[]>, 0];
   const order = dialOrder(
-    () => interfaces,
-    () => now,
+    new DialRanks(
+      () => interfaces,
+      () => now,
+    ),
   );
   const addrs = ['/ip4/8.8.8.8/tcp/1', '/ip4/10.1.2.3/tcp/1'];
   assert.deepEqual(sorted(addrs, order), addrs);

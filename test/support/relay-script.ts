@@ -1,0 +1,40 @@
+// A relay in a separate process. Its one argument is a `RelayScript` in JSON; it prints {id, address} once it runs, and
+// answers each line of its input with {stats, memoryBytes}: what it keeps in memory after a garbage collection.
+import { createInterface } from 'node:readline';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/log.ts';
+import { loadIdentity } from '../../src/node/home/identity.ts';
+import { createPeer } from '../../src/node/peer/peer.ts';
+import { createRelayServer } from '../../src/node/relay/relay-server.ts';
+import type { RelayScript } from './relay-process.ts';
+
+const {
+  keyPath,
+  listen = ['/ip4/127.0.0.1/tcp/0'],
+  limits,
+  kademlia = false,
+} = JSON.parse(process.argv[2] ?? '{}') as RelayScript;
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+const relay = createRelayServer({ clock: systemClock, logger: silentLogger }, { limits });
+const peer = createPeer(
+  {},
+  {
+    role: 'relay',
+    reach: 'direct',
+    key: await loadIdentity(keyPath),
+    network: 'test',
+    listen,
+    kademlia,
+    extensions: [relay],
+  },
+);
+await peer.start();
+process.stdout.write(`${JSON.stringify({ id: peer.id, address: peer.listening()[0] })}\n`);
+createInterface({ input: process.stdin }).on('line', () => {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  process.stdout.write(`${JSON.stringify({ stats: relay.stats(), memoryBytes: heapUsed + external })}\n`);
+});
