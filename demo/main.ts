@@ -178,7 +178,9 @@ async function honestRound(stage: Stage, router: NodeReady, question: string): P
   const home = join(stage.home, 'demo', 'serve');
   await openAccount(stage, home, true);
   const terms = ['--price-job', prices.job, '--price-in', prices.in, '--price-out', prices.out];
-  const provider = await startNode(stage, 'serve', [...terms, '--bootstrap', router.addrs[0] ?? ''], 'self-test');
+  // One slot, as the router has: their classes are equal, so the router need not test the provider's first.
+  const flags = [...terms, '--slots', '1', '--bootstrap', router.addrs[0] ?? ''];
+  const provider = await startNode(stage, 'serve', flags, 'self-test');
   say(`provider  ${provider.peer}`);
   const chain = recordOf(stage, home);
   const before = await readRecord(chain);

@@ -95,8 +95,9 @@ const schemas = {
   priceOut: lamports,
   priceJob: v.nullable(lamports),
   free: v.boolean('true or false'),
-  slots: number(1, 64, true),
-  queue: number(0, 10_000, true),
+  slots: v.nullable(number(1, 64, true)),
+  queue: v.nullable(number(0, 10_000, true)),
+  keepPrompts: v.nullable(number(0, 256, true)),
   score: v.boolean('true or false'),
   allow: texts,
   rpc: v.nullable(

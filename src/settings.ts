@@ -206,8 +206,27 @@ export const settings = {
     otherwise: 'your transaction fees',
   },
   free: { kind: 'boolean', flags: '--free', description: 'serve free of charge, whatever the prices', default: false },
-  slots: { kind: 'number', flags: '--slots <n>', description: 'jobs to run at the same time', default: 1 },
-  queue: { kind: 'number', flags: '--queue <n>', description: 'jobs that may wait for a slot', default: 8 },
+  slots: {
+    kind: 'number',
+    flags: '--slots <n>',
+    description: 'jobs to run at the same time',
+    default: null,
+    otherwise: '4, or fewer if memory lacks',
+  },
+  queue: {
+    kind: 'number',
+    flags: '--queue <n>',
+    description: 'jobs that may wait for a slot',
+    default: null,
+    otherwise: 'what is answered in 10 minutes',
+  },
+  keepPrompts: {
+    kind: 'number',
+    flags: '--keep-prompts <n>',
+    description: 'prompts to keep for the next question of their client',
+    default: null,
+    otherwise: '4, or one for each slot',
+  },
   score: {
     kind: 'boolean',
     flags: '--no-score',
@@ -295,7 +314,7 @@ export const settings = {
     flags: '--context <n>',
     description: 'maximum tokens of prompt and answer together',
     default: null,
-    otherwise: "the model's, at most 8192",
+    otherwise: "the model's, at most 32768 and what fits",
   },
   gpu: { kind: 'text', flags: '--gpu <how>', description: 'auto or off', default: 'auto' },
   keepAlive: {

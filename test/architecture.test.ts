@@ -278,6 +278,7 @@ describe('architecture', () => {
       'free',
       'gpu',
       'keepAlive',
+      'keepPrompts',
       'listen',
       'mdns',
       'model',

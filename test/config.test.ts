@@ -28,7 +28,7 @@ describe('config', () => {
     assert.deepEqual([values.temperature, values.topK, values.minP, values.maxTokens], [0.7, 20, 0.05, 512]);
     assert.deepEqual(
       [values.priceIn, values.priceOut, values.slots, values.batch, values.model, values.verify, values.mdns],
-      [0, 0, 1, 63, null, null, true],
+      [0, 0, null, 63, null, null, true],
     );
     assert.deepEqual(values.listen, ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']);
     for (const key of Object.keys(settings)) assert.deepEqual(origins[key as SettingKey], { from: 'default' });

@@ -1,8 +1,9 @@
 import { QvacError } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
+import { consensusMembers } from '../protocol/constants.ts';
 import { observe, report } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
-import { defineCommand, flag } from './parts/definition.ts';
+import { defineCommand, flag, option } from './parts/definition.ts';
 
 export const command = defineCommand({
   description: [
@@ -14,7 +15,11 @@ export const command = defineCommand({
   ].join(' '),
   arguments: [{ name: '[prompt...]', description: 'the question' }],
   settings: askSettings,
-  options: { ...askOptions, stdin: flag('--no-stdin', 'do not read standard input') },
+  options: {
+    ...askOptions,
+    consensus: option('--consensus <n>', 'let 3 providers answer, and compare them', three),
+    stdin: flag('--no-stdin', 'do not read standard input'),
+  },
   examples: [
     { line: 'qvac ask "why is the sky blue?"', what: 'ask the best provider' },
     { line: 'git diff | qvac ask "write a commit message for this"', what: 'put a pipe before the prompt' },
@@ -22,6 +27,8 @@ export const command = defineCommand({
       line: 'qvac ask -m smollm2-135m --seed 7 --verify full "tell me a story"',
       what: 'get a reproducible answer, verified or exit code 6',
     },
+    { line: 'qvac ask --referees 1 "hello"', what: 'let another provider recompute the answer; it sees the prompt' },
+    { line: 'qvac ask --consensus 3 "hello"', what: 'ask three providers, and compare their answers' },
     { line: 'qvac ask --provider 12D3KooW… "hello"', what: 'ask this provider only' },
   ],
   async action({ args, options, config, output, logger, signal }) {
@@ -47,7 +54,12 @@ export const command = defineCommand({
     try {
       // A reader of stdout that is gone stops the answer like Ctrl-C: what was delivered is settled.
       const answer = await client.ask(
-        { messages: [{ role: 'user', content: prompt }], seed: options.seed ?? null, stopTexts: options.stop },
+        {
+          messages: [{ role: 'user', content: prompt }],
+          seed: options.seed ?? null,
+          stopTexts: options.stop,
+          consensus: options.consensus,
+        },
         observer,
         { signal: anySignal(signal, output.readerGone) },
       );
@@ -60,3 +72,10 @@ export const command = defineCommand({
     }
   },
 });
+
+/** @throws QvacError E_USAGE for another number */
+function three(text: string): true {
+  if (text !== String(consensusMembers))
+    throw new QvacError('E_USAGE', `expected ${consensusMembers}, got "${text.slice(0, 20)}"`);
+  return true;
+}

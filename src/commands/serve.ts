@@ -34,6 +34,7 @@ export const command = defineCommand({
     'slots',
     'queue',
     'score',
+    'keepPrompts',
     'threads',
     'batch',
     'context',

@@ -8,13 +8,14 @@ const points = (value: number): string => (Object.is(Math.round(value * 100), -0
 function lines({ job, at, model, provider, considered, turned, failure }: SelectionRecord): readonly string[] {
   const ranked = considered.filter((each) => 'score' in each);
   const excluded = considered.filter((each) => 'why' in each);
-  const rows = ranked.map(({ peer, score, terms: { price, speed, reliability, load } }) => [
+  const rows = ranked.map(({ peer, score, terms: { price, speed, reliability, load, kept } }) => [
     peer === provider ? '→' : '',
     points(score),
     points(price),
     points(speed),
     points(reliability),
     points(load),
+    points(kept),
     peer,
   ]);
   const answered = provider === null ? '' : `answered by ${shortPeer(provider)}, chosen `;
@@ -29,7 +30,7 @@ function lines({ job, at, model, provider, considered, turned, failure }: Select
     '',
     ...(rows.length === 0
       ? ['No provider could be asked.']
-      : table(['', 'SCORE', 'PRICE', 'SPEED', 'RELIABILITY', 'LOAD', 'PROVIDER'], rows)),
+      : table(['', 'SCORE', 'PRICE', 'SPEED', 'RELIABILITY', 'LOAD', 'KEPT', 'PROVIDER'], rows)),
     ...(ranked.length > 1 ? ['A score is the sum of its terms; 0 is the best.'] : []),
     ...(turned.length === 0
       ? []

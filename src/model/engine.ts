@@ -72,10 +72,12 @@ export interface EngineInit {
   readonly modelPath: string;
   readonly modelId: ModelId;
   readonly name?: string | undefined;
-  /** Tokens of prompt and answer together. @default the model's trained context, at most 8192 */
+  /**
+   * Tokens of prompt and answer together. @default the model's trained context, at most 32768 and what memory allows
+   */
   readonly context?: number | undefined;
-  /** Jobs decoded at the same time. @default 1 */
-  readonly slots?: number | undefined;
+  /** Jobs decoded at the same time; 'auto': 4, or fewer if memory lacks. @default 1 */
+  readonly slots?: number | 'auto' | undefined;
   /** @default one less than the cores, at least 1 */
   readonly threads?: number | undefined;
   /** Tokens per evaluation call of the prompt. @default 128 */
@@ -84,13 +86,20 @@ export interface EngineInit {
   readonly batch?: number | undefined;
   /** @default 'auto': the GPU if the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
-  /** Most jobs that wait for a slot. @default 8 */
+  /**
+   * Most jobs that wait for a slot. @default as many as the measured speed answers before a client gives up
+   */
   readonly queue?: number | undefined;
   /**
    * Score jobs computed at the same time (section 4.7), each with a history of its own beside those of the slots. Their
    * calls run in the pauses of other jobs, but wait no longer than 2 s each. @default 0
    */
   readonly scoreSlots?: number | undefined;
+  /**
+   * Prompts to keep for the next one of the same client, those in use included; 'auto': 4, or fewer if memory lacks. A
+   * model with a sliding window or a recurrent state keeps none. @default 0
+   */
+  readonly keepPrompts?: number | 'auto' | undefined;
   /** Folder where self-test results are kept. */
   readonly cacheDir: string;
   /** Unload the weights after so long without a job; null keeps them. @default null */
@@ -102,6 +111,11 @@ export interface OpenOptions extends AbortOptions {
   readonly exec?: Exec | undefined;
   /** A score job: takes one of the `scoreSlots`. @default false */
   readonly isScore?: boolean | undefined;
+  /**
+   * The client that the job is for: `prefill` goes on from what the engine keeps of its earlier prompts, and the prompt
+   * is kept for its later ones. @default nobody
+   */
+  readonly owner?: string | undefined;
 }
 
 export interface SlotUse {
@@ -129,6 +143,8 @@ export interface Engine {
   reproduces?(exec: Exec, options?: AbortOptions): Promise<readonly Schedule[]>;
   /** Tokens per second of a short decode, measured once. */
   measureSpeed(options?: AbortOptions): Promise<number>;
+  /** True if prompts are kept for the next question of their client. @default false */
+  readonly keepsPrompts?: boolean | undefined;
   readonly slots: SlotUse;
   readonly scoreSlots: SlotUse;
   /**
@@ -166,15 +182,21 @@ export interface ReplayOptions extends AbortOptions {
   readonly allowedAt?: ((step: number) => AllowedTokens | null) | null | undefined;
 }
 
+/** Tokens that did not cost an evaluation call of their own. */
+export interface Savings {
+  /** Tokens of the prompt that were taken from a kept one. */
+  readonly reused: number;
+}
+
 /**
  * One job's empty history in a slot. Calls come one at a time; every one stops soon after `signal` aborts. Logits are
  * the largest `topK` among the allowed tokens, and all that tie with the last of them; none if no token is allowed.
  */
 export interface EngineSession {
   /**
-   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, then the
-   * continuation, in blocks of `batch` if the self-test found that these give the bits of one token per call. Logits
-   * after the last token.
+   * The provider's schedule (section 2): the rendered prompt from its first token in blocks of `promptBatch`, without
+   * those that a kept prompt of the `owner` holds, then the continuation, in blocks of `batch` if the self-test found
+   * that these give the bits of one token per call. Logits after the last token.
    */
   prefill(rendering: readonly number[], topK: number, options?: PrefillOptions): Promise<TopLogits>;
   /** One more token in a call of its own (with a companion if the class says so). Logits after it. */
@@ -189,6 +211,8 @@ export interface EngineSession {
     topK: number,
     options?: ReplayOptions,
   ): Promise<readonly TopLogits[]>;
+  /** What the session was spared so far. @default nothing */
+  readonly savings?: Savings | undefined;
   /** Gives the slot back. Idempotent. */
   release(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { basename } from 'node:path';
 import type { Llama, LlamaModel, LlamaModelOptions, Token } from 'node-llama-cpp';
@@ -5,14 +6,16 @@ import { messageOf, QvacError } from '../errors.ts';
 import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Engine, EngineInit, Tokenizer } from './engine.ts';
+import { shardPaths } from './fetch/shards.ts';
 import { createEngine, type Platform } from './run/engine.ts';
+import { isCuttable, type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
 import { startWithDevice } from './run/native/backend.ts';
 import { internalsOfSequence } from './run/native/internals.ts';
 import { createLanes, type NativeSequence } from './run/native/lanes.ts';
 import type { Lanes, LanesInit, Vocabulary, Weights } from './run/weights.ts';
 import { type GgufHeader, readGguf } from './text/gguf.ts';
 import { readTokenTable } from './text/token-bytes.ts';
-import { createTokenizer } from './text/tokenizer.ts';
+import { createTokenizer, trainedContextOf } from './text/tokenizer.ts';
 
 export interface EngineOptions extends AbortOptions {
   /** Gets what llama.cpp says, at debug. @default says nothing */
@@ -20,9 +23,6 @@ export interface EngineOptions extends AbortOptions {
   /** Told while the weights are read, from 0 to 1, also when they are read again after a rest. */
   readonly onLoad?: ((share: number) => void) | undefined;
 }
-
-/** Tokens of prompt and answer together if none are named; the next is tried if memory lacks. */
-const defaultContexts = [8192, 4096, 2048];
 
 /** The library with what its class declares (protocol section 2). */
 interface Library {
@@ -46,13 +46,15 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   const header = await readGguf(init.modelPath);
   const library = await loadLibrary(init.gpu ?? 'auto');
   const platform = await platformOf(library);
-  const contexts = init.context === undefined ? defaultContexts : [init.context];
-  for (const [at, context] of contexts.entries()) {
+  const plans = await planMemory(init, header, platform);
+  for (const [at, { context, slots, maxKept }] of plans.entries()) {
     const tokenizer = await openTokenizer({ ...init, context }, options);
     try {
       return await createEngine(
         {
           init,
+          slots,
+          maxKept,
           platform,
           tokenizer,
           loadWeights: ({ signal }) => loadWeights(library, header, { ...options, signal }),
@@ -61,12 +63,23 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
       );
     } catch (error) {
       await tokenizer.dispose();
-      const isLast = at === contexts.length - 1;
+      const isLast = at === plans.length - 1;
       if (isLast || !(error instanceof QvacError) || error.details?.lacks !== 'context') throw error;
-      logger.warn('less memory than the usual context takes', { model: tokenizer.facts.name, context });
+      logger.warn('less memory than planned', { model: tokenizer.facts.name, context, slots });
     }
   }
-  throw new RangeError('expected a context to try');
+  throw new RangeError('expected a plan to try');
+}
+
+async function planMemory(init: EngineInit, header: GgufHeader, platform: Platform): Promise<readonly MemoryPlan[]> {
+  const sizes = await Promise.all((await shardPaths(header)).map((path) => stat(path)));
+  const weightBytes = sizes.reduce((sum, { size }) => sum + size, 0);
+  return memoryPlans(init, {
+    tokenBytes: tokenBytesOf(header),
+    freeBytes: Math.max(0, platform.freeMemory - weightBytes),
+    trainedContext: trainedContextOf(header),
+    isCuttable: isCuttable(header),
+  });
 }
 
 /** What computes on this machine, without a model. @throws QvacError E_ENGINE if the engine cannot be loaded */
@@ -82,6 +95,7 @@ async function platformOf({ llama, backend, kernels, device }: Library): Promise
     kernels,
     device,
     memory: memory.total,
+    freeMemory: memory.free,
     cores: availableParallelism(),
   };
 }
@@ -212,6 +226,7 @@ async function loadWeights(library: Library, header: GgufHeader, { signal, onLoa
   return {
     gpuLayers: library.backend === 'cpu' ? 0 : model.gpuLayers,
     flash: model.flashAttentionSupported,
+    isCuttable: isCuttable(header) && !model.fileInsights.isRecurrent && !model.fileInsights.isHybrid,
     ...vocabularyOf(model),
     openLanes: (init, options = {}) => openLanes(model, init, options),
     dispose: () => model.dispose(),

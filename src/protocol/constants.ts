@@ -65,6 +65,8 @@ export const flushBytes = kib;
 export const heartbeatMs = 2_000;
 /** Time for an opening after the challenge, and for a challenge at a router (sections 4.0 and 4.3). */
 export const openingTimeoutMs = 30_000;
+/** In a card's `can` (section 3): the provider keeps prompts, so that it is cheaper to go on with one. */
+export const keepsPrompts = 'prefix';
 /** Time after the final head during which an opening can be asked for (section 4.3). */
 export const keepMs = 600_000;
 /** Longest life of an offer (section 4). */
@@ -122,6 +124,8 @@ export const maxToolsBytes = mib;
 export const followingTokens = 20;
 /** Referees whose score jobs one result rests on (section 4.7). */
 export const maxReferees = 3;
+/** Providers that answer one question, to be compared. */
+export const consensusMembers = 3;
 
 /** Bounds of mode zk (section 4.8). */
 export const zkCircuitSteps = 16;

@@ -50,6 +50,8 @@ export interface ClientQuestion {
   readonly seed: bigint | null;
   /** The answer ends before the first of these, at most 32. @default none */
   readonly stopTexts?: readonly string[] | undefined;
+  /** Three providers answer, and are compared. @default false */
+  readonly consensus?: boolean | undefined;
 }
 
 /** This home's client on the network. */
@@ -141,13 +143,15 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     components,
     asked: models.asked,
     router: () => routerOf(config),
-    async ask({ messages, seed, stopTexts = [] }, observer, options = {}) {
+    async ask({ messages, seed, stopTexts = [], consensus = false }, observer, options = {}) {
+      if (consensus) checkConsensus(config);
       firstRouter ??= routerOf(config);
       const wanted: AskInit = {
         ...settingsOf(config, messages),
         seed: seed === null ? null : seedOfNumber(seed),
         model: models.asked,
-        router: await firstRouter,
+        router: consensus ? null : await firstRouter,
+        consensus,
         extra: { stopTexts },
       };
       try {
@@ -173,6 +177,18 @@ function checkReferees({ settings, origins }: Config): void {
   if (origins.referees.from === 'flag' && origins.verify.from === 'flag')
     throw new QvacError('E_USAGE', `--referees ${referees} checks an answer in full, and --verify is ${verify}`, {
       hint: 'leave out --verify, or --referees',
+    });
+}
+
+/** @throws QvacError E_USAGE for flags that name one provider, a router or no check */
+function checkConsensus({ settings: { provider, router, verify } }: Config): void {
+  if (provider !== null || router !== null)
+    throw new QvacError('E_USAGE', 'a consensus is of three providers that this client chooses itself', {
+      hint: 'leave out --provider and --router, or --consensus',
+    });
+  if (verify === 'none' || verify === 'optimistic')
+    throw new QvacError('E_USAGE', `a consensus compares what was opened, and --verify is ${verify}`, {
+      hint: 'leave out --verify, or --consensus',
     });
 }
 

@@ -45,7 +45,7 @@ export function fetchModel(
 export async function loadEngine(
   { config, logger }: ModelContext,
   model: StoredModel,
-  init: Pick<EngineInit, 'name' | 'slots' | 'queue' | 'scoreSlots'>,
+  init: Pick<EngineInit, 'name' | 'slots' | 'queue' | 'scoreSlots' | 'keepPrompts'>,
   progress: ModelProgress,
   { signal }: AbortOptions,
 ): Promise<Engine> {

@@ -98,9 +98,15 @@ async function openEngine(
   teardown: Teardown,
   options: AbortOptions,
 ): Promise<Pick<RunningProvider, 'engine' | 'tokensPerSecond'>> {
-  const { slots, queue, score, name } = components.config.settings;
+  const { slots, queue, keepPrompts, score, name } = components.config.settings;
   const model = await findModel(components, options);
-  const init = { slots, queue, scoreSlots: score ? 1 : 0, name: name ?? model.name };
+  const init = {
+    slots: slots ?? 'auto',
+    queue: queue ?? undefined,
+    scoreSlots: score ? 1 : 0,
+    keepPrompts: keepPrompts ?? 'auto',
+    name: name ?? model.name,
+  } as const;
   const engine = await loadEngine(components, model, init, components.progress, options);
   teardown.add(() => engine.dispose());
   return { engine, tokensPerSecond: await engine.measureSpeed(options) };

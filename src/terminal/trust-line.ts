@@ -29,6 +29,8 @@ export interface TrustFacts {
     /** Score jobs that the result rests on. @default none */
     readonly referees?: readonly unknown[] | undefined;
   };
+  /** How many providers' answers agree; null if one was asked. @default null */
+  readonly consensus?: { readonly agreed: number; readonly of: number } | null | undefined;
   /** Why the checks stopped at `sampling` or `text`, or were inconclusive, in a few words. */
   readonly why: string | null;
   /** The job id in hex; null if the answer broke off before its final head. */
@@ -56,6 +58,7 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
     printable(`${facts.model.name} ${facts.model.quant}`),
     ...costWords(facts),
     style(colour, checkedWords(facts)),
+    ...(facts.consensus == null ? [] : [`${facts.consensus.agreed} of ${facts.consensus.of} answers agree`]),
     facts.receipt === null ? 'no receipt' : `receipt ${shortId(facts.receipt)}`,
   ].join(' · ');
   const faults = verification.result === 'fail' ? explainFaults(verification.faults, facts.provider) : [];

@@ -122,6 +122,7 @@ test('--json prints one object of a fixed shape', async (context) => {
     'model',
     'verification',
     'audit',
+    'consensus',
     'referees',
     'receipt',
     'timing',

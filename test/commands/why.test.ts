@@ -13,8 +13,16 @@ const account = {
   model: 'smollm2-135m',
   provider: '12D3KooWbest' as PeerIdString,
   considered: [
-    { peer: '12D3KooWbest' as PeerIdString, score: -0.25, terms: { price: 0, speed: -0.25, reliability: 0, load: 0 } },
-    { peer: '12D3KooWnext' as PeerIdString, score: -1.5, terms: { price: -1, speed: 0, reliability: -0.5, load: 0 } },
+    {
+      peer: '12D3KooWbest' as PeerIdString,
+      score: -0.25,
+      terms: { price: 0, speed: -0.25, reliability: 0, load: 0, kept: 0 },
+    },
+    {
+      peer: '12D3KooWnext' as PeerIdString,
+      score: -2,
+      terms: { price: -1, speed: 0, reliability: -0.5, load: 0, kept: -0.5 },
+    },
     { peer: '12D3KooWdear' as PeerIdString, why: 'too-dear' as const, detail: 'up to 5000 lamports' },
   ],
   turned: [{ peer: '12D3KooWgone' as PeerIdString, reason: 'the connection broke off' }],
@@ -25,7 +33,7 @@ test('why explains the scores of candidates term by term, and every exclusion', 
   await createSelectionStore(join(home, 'cache', 'choices')).save(account);
   const { code, stdout } = await runInProcess(['why', 'abab', '--home', home]);
   assert.equal(code, 0);
-  assert.match(stdout, /→ +-0\.25 +0\.00 +-0\.25 +0\.00 +0\.00 +12D3KooWbest/);
+  assert.match(stdout, /→ +-0\.25 +0\.00 +-0\.25 +0\.00 +0\.00 +0\.00 +12D3KooWbest/);
   assert.match(stdout, /12D3KooWdear +too-dear +up to 5000 lamports/);
   assert.match(stdout, /12D3KooWgone +the connection broke off/);
   const json = await runInProcess(['why', 'abab', '--home', home, '--json']);

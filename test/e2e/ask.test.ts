@@ -24,7 +24,7 @@ async function startServe(
   const home = await temporaryHome(context);
   await withModel(home);
   const node = new RunningNode(
-    ['serve', '--model', 'smollm2-135m', '--threads', '1', ...market.flags, ...market.listen, ...args],
+    ['serve', '--model', 'smollm2-135m', '--threads', '1', '--slots', '1', ...market.flags, ...market.listen, ...args],
     home,
     context,
   );

@@ -60,7 +60,7 @@ test('a half-closed client gets other responses, too', async (context) => {
   const started = await startGateway(context);
   const models = await sendAndEnd(context, started, '/v1/models', null);
   assert.deepEqual(statusesIn((await models.toArray()).join('')), ['200']);
-  const refused = await sendAndEnd(context, started, '/v1/chat/completions', { messages, n: 2 });
+  const refused = await sendAndEnd(context, started, '/v1/chat/completions', { messages, modalities: ['audio'] });
   const text = (await refused.toArray()).join('');
   assert.equal(statusesIn(text).at(-1), '400');
 });

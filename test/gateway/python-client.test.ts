@@ -24,7 +24,7 @@ events = [event.type for event in client.responses.create(model="scripted", inpu
 text = client.completions.create(model="scripted", prompt="why", max_tokens=2).choices[0].text
 models = [model.id for model in client.models.list()]
 try:
-    client.chat.completions.create(**ask, n=2)
+    client.chat.completions.create(**ask, modalities=["audio"])
 except openai.BadRequestError as error:
     refused = [error.status_code, error.code, error.param]
 try:
@@ -71,7 +71,7 @@ print(json.dumps(dict(
     events: ['response.created', 'response.completed'],
     text: 'It',
     models: ['scripted/q8_0'],
-    refused: [400, 'E_UNSUPPORTED', 'n'],
+    refused: [400, 'E_UNSUPPORTED', 'modalities'],
     missing: 'model_not_found',
   });
 });

@@ -224,6 +224,44 @@ describe('the engine', () => {
     });
   });
 
+  it('goes on from kept prompts with equal bits, in their lane or in a copy, and for their client alone', async () => {
+    const init = { slots: 2, keepPrompts: 3, context: 1024 } as const;
+    const long = Array.from({ length: 600 }, (_, at) => (at * 31 + 5) % 500);
+    const prompts = {
+      first: long,
+      followUp: [...long, ...Array.from({ length: 70 }, (_, at) => (at * 7) % 500)],
+      branch: [...long.slice(0, 260), ...Array.from({ length: 150 }, (_, at) => (at * 11) % 500)],
+      afterBranch: [...long, 1, 2, 3],
+    };
+    const run = async (engine: Engine, prompt: readonly number[], owner?: string) => {
+      const session = await engine.open({ owner });
+      const bits = [bitsOf(await session.prefill(prompt, 20))];
+      for (let token = 40; token < 43; token++) bits.push(bitsOf(await session.decode(token, 20)));
+      await session.release();
+      return { bits, reused: session.savings?.reused };
+    };
+    await withEngine(await tinyModel(), init, async (keeping) => {
+      assert.equal(keeping.keepsPrompts, true);
+      await withEngine(await tinyModel(), { context: 1024 }, async (plain) => {
+        assert.equal(plain.keepsPrompts, false);
+        const expected = {
+          first: 0,
+          followUp: 512,
+          // Two blocks are shared: a copy, so that the longer prompt stays.
+          branch: 256,
+          afterBranch: 512,
+        };
+        for (const [name, prompt] of Object.entries(prompts)) {
+          const { bits, reused } = await run(keeping, prompt, 'alice');
+          assert.deepEqual(bits, (await run(plain, prompt, 'alice')).bits, name);
+          assert.equal(reused, expected[name as keyof typeof expected], name);
+        }
+        const { bits, reused } = await run(keeping, prompts.followUp, 'bob');
+        assert.deepEqual([bits, reused], [(await run(plain, prompts.followUp)).bits, 0]);
+      });
+    });
+  });
+
   it('has a line, and is busy where that is full', async () => {
     await withEngine(await tinyModel(), { queue: 1 }, async (engine) => {
       const session = await engine.open();

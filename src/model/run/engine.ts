@@ -9,14 +9,13 @@ import { createLoader, type Loaded, type Loader } from './loader.ts';
 import { type SelfTestComponents, testClass, testOwnClass } from './self-test.ts';
 import { createSelfTestStore, type SelfTestKey, type SelfTestStore } from './self-test-store.ts';
 import { createSession } from './session.ts';
-import { createSlots, type Slots } from './slots.ts';
+import { createSlots, minQueue, queueFor, type Slots } from './slots.ts';
 import type { Weights } from './weights.ts';
 
 /** Beyond it llama.cpp takes kernels whose bits are others than those of one token per call, on every CPU tried. */
 const defaultBatch = 63;
 /** From here on the prompt costs the least; larger blocks would only make a cache of them coarser. */
 const defaultPromptBatch = 128;
-const defaultQueue = 8;
 const speedTokens = 24;
 
 /** What the loaded library declares of itself and the machine. */
@@ -28,11 +27,17 @@ export interface Platform {
   readonly device: string;
   /** bytes */
   readonly memory: number;
+  /** bytes */
+  readonly freeMemory: number;
   readonly cores: number;
 }
 
 export interface EngineComponents {
   readonly init: EngineInit;
+  /** Jobs decoded at the same time. */
+  readonly slots: number;
+  /** Most prompts that are kept between jobs. */
+  readonly maxKept: number;
   readonly platform: Platform;
   readonly tokenizer: Tokenizer;
   loadWeights(options: AbortOptions): Promise<Weights>;
@@ -40,26 +45,28 @@ export interface EngineComponents {
 
 /** Opens the engine with its weights loaded. It owns the tokenizer from then on. */
 export async function createEngine(
-  { init, platform, tokenizer, loadWeights }: EngineComponents,
+  { init, slots, maxKept, platform, tokenizer, loadWeights }: EngineComponents,
   options: AbortOptions = {},
 ): Promise<Engine> {
-  const { slots = 1, scoreSlots = 0, queue = defaultQueue } = init;
+  const { scoreSlots = 0 } = init;
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
   const batch = init.batch ?? defaultBatch;
   const promptBatch = init.promptBatch ?? defaultPromptBatch;
-  const spare = threads > 1 ? slots + scoreSlots : null;
+  const jobLanes = Math.max(slots + scoreSlots, maxKept);
+  const companions = threads > 1;
   const loader = createLoader({
     lanes: {
-      lanes: slots + scoreSlots + (spare === null ? 0 : 1),
+      lanes: jobLanes + (companions ? 1 : 0),
       threads,
       batch: Math.max(batch, promptBatch),
       context: tokenizer.facts.context,
     },
-    spare,
+    jobLanes,
+    maxKept,
     idleMs: init.idleUnloadMs ?? null,
     loadWeights,
   });
-  const { gpuLayers, flash } = await loader.use(({ weights }) => Promise.resolve(weights), options);
+  const { gpuLayers, flash, isCuttable } = await loader.use(({ weights }) => Promise.resolve(weights), options);
   const exec: Exec = {
     engine: platform.engine,
     backend: platform.backend,
@@ -84,11 +91,13 @@ export async function createEngine(
     tokenizer,
     exec,
     cores: platform.cores,
-    companions: spare !== null,
+    companions,
     batchIsFree,
     device: { backend: platform.backend, device: platform.device, memory: platform.memory },
-    slots: createSlots(slots, queue),
-    scoreSlots: createSlots(scoreSlots, queue),
+    slots,
+    scoreSlots,
+    keepsPrompts: isCuttable && maxKept > 0,
+    queue: init.queue ?? null,
     results,
     ownKey,
     tested: await results.get(ownKey),
@@ -105,8 +114,11 @@ interface Parts {
   /** True if no one asked for this batch, so that the self-test may choose a smaller one. */
   readonly batchIsFree: boolean;
   readonly device: Engine['device'];
-  readonly slots: Slots;
-  readonly scoreSlots: Slots;
+  readonly slots: number;
+  readonly scoreSlots: number;
+  readonly keepsPrompts: boolean;
+  /** Most jobs that wait for a slot; null: as many as the speed allows. */
+  readonly queue: number | null;
   readonly results: SelfTestStore;
   readonly ownKey: SelfTestKey;
   /** The self-test's result if an earlier run left it. */
@@ -119,11 +131,13 @@ class SlottedEngine implements Engine {
   readonly device: Engine['device'];
   readonly slots: Slots;
   readonly scoreSlots: Slots;
+  readonly keepsPrompts: boolean;
   readonly #parts: Parts;
   readonly #shutdown = new AbortController();
   #tested: SelfTestResult | null;
   #testing: Promise<SelfTestResult> | null = null;
   #speed: Promise<number> | null = null;
+  #maxWaiting: number;
   #disposed: Promise<void> | null = null;
 
   constructor(parts: Parts) {
@@ -131,8 +145,10 @@ class SlottedEngine implements Engine {
     this.facts = parts.tokenizer.facts;
     this.tokenizer = parts.tokenizer;
     this.device = parts.device;
-    this.slots = parts.slots;
-    this.scoreSlots = parts.scoreSlots;
+    this.keepsPrompts = parts.keepsPrompts;
+    this.#maxWaiting = parts.queue ?? minQueue;
+    this.slots = createSlots(parts.slots, () => this.#maxWaiting);
+    this.scoreSlots = createSlots(parts.scoreSlots, () => this.#maxWaiting);
     this.#tested = parts.tested;
   }
 
@@ -144,22 +160,24 @@ class SlottedEngine implements Engine {
     return this.#tested;
   }
 
-  async open({ signal, exec, isScore = false }: OpenOptions = {}): Promise<EngineSession> {
+  async open({ signal, exec = this.exec, owner, isScore = false }: OpenOptions = {}): Promise<EngineSession> {
     this.#shutdown.signal.throwIfAborted();
-    if (exec !== undefined && callSize(exec) > callSize(this.#parts.exec))
+    if (callSize(exec) > callSize(this.#parts.exec))
       throw new QvacError(
         'E_ENGINE',
         `this engine takes ${callSize(this.#parts.exec)} tokens a call, the class asked for ${callSize(exec)}`,
       );
     const slots = isScore ? this.scoreSlots : this.slots;
     if (slots.total === 0) throw new QvacError('E_ENGINE', 'this engine has no slot for score jobs');
-    const slot = await slots.take({ signal });
+    await slots.take({ signal });
+    // Of another class nothing is known here: a verifier that recomputes one names the schedule.
+    const blocksAreExact = isSameExec(exec, this.exec) && this.#tested?.sameBits.includes('prefill') === true;
     const opened = Promise.withResolvers<EngineSession>();
     const released = Promise.withResolvers<void>();
     // The weights stay until the session gives its slot back. They are loaded without this signal: others may wait for
     // them too.
     const given = this.#parts.loader
-      .use(async ({ lanes, rounds }: Loaded) => {
+      .use(async ({ lanes, rounds, pool }: Loaded) => {
         signal?.throwIfAborted();
         const onRelease = (): Promise<void> => {
           released.resolve();
@@ -169,12 +187,12 @@ class SlottedEngine implements Engine {
           createSession({
             lanes,
             rounds,
-            // The lanes of score jobs are behind those of the slots.
-            lane: isScore ? this.slots.total + slot : slot,
+            pool,
+            owner: this.keepsPrompts ? (owner ?? null) : null,
+            exec,
+            blocksAreExact,
+            isAnswerKeepable: blocksAreExact && exec.promptBatch <= exec.batch,
             background: isScore,
-            exec: exec ?? this.exec,
-            // Of another class nothing is known here: who recomputes one asks for a schedule by name.
-            blocksAreExact: exec === undefined && this.#tested?.sameBits.includes('prefill') === true,
             context: this.facts.context,
             shutdown: this.#shutdown.signal,
             onRelease,
@@ -183,7 +201,7 @@ class SlottedEngine implements Engine {
         await released.promise;
       })
       .catch((error: unknown) => opened.reject(error))
-      .then(() => slots.give(slot));
+      .then(() => slots.give());
     return await opened.promise;
   }
 
@@ -220,9 +238,10 @@ class SlottedEngine implements Engine {
     if (this.#speed !== null) return this.#speed;
     const speed = measure(this, signal);
     this.#speed = speed;
-    speed.catch(() => {
-      this.#speed = null;
-    });
+    speed.then(
+      (tokensPerSecond) => (this.#maxWaiting = this.#parts.queue ?? queueFor(tokensPerSecond, this.#parts.slots)),
+      () => (this.#speed = null),
+    );
     return speed;
   }
 

@@ -1,5 +1,6 @@
 import { QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
+import { createLanePool, type LanePool } from './lane-pool.ts';
 import { createRounds, type Rounds } from './rounds.ts';
 import type { Lanes, LanesInit, Weights } from './weights.ts';
 
@@ -8,12 +9,15 @@ export interface Loaded {
   readonly weights: Weights;
   readonly lanes: Lanes;
   readonly rounds: Rounds;
+  readonly pool: LanePool;
 }
 
 export interface LoaderInit {
   readonly lanes: LanesInit;
-  /** The lane that companions use, or null if there is none. */
-  readonly spare: number | null;
+  /** Lanes that jobs use; companions use the one behind them, if there is one. */
+  readonly jobLanes: number;
+  /** Most prompts that are kept between jobs. */
+  readonly maxKept: number;
   /** Puts the weights down after so long without use, ms; null never does. */
   readonly idleMs: number | null;
   loadWeights(options: AbortOptions): Promise<Weights>;
@@ -77,7 +81,14 @@ class WeightsLoader implements Loader {
     const weights = await this.#init.loadWeights({ signal });
     try {
       const lanes = await weights.openLanes(this.#init.lanes, { signal });
-      return { weights, lanes, rounds: createRounds(lanes, this.#init.spare) };
+      const { jobLanes, maxKept } = this.#init;
+      const spare = this.#init.lanes.lanes > jobLanes ? jobLanes : null;
+      return {
+        weights,
+        lanes,
+        rounds: createRounds(lanes, spare),
+        pool: createLanePool(lanes, { lanes: jobLanes, maxKept }),
+      };
     } catch (error) {
       await weights.dispose();
       throw error;

@@ -7,7 +7,7 @@ import type { Exec } from '../../protocol/messages.ts';
 import type { Schedule, SelfTestResult } from '../engine.ts';
 
 /** Raise when the test itself changes, so that older results are not used. */
-const version = 2;
+const version = 3;
 
 /** What a result was found for: the same question on the same engine release has the same answer. */
 export interface SelfTestKey {
@@ -37,9 +37,10 @@ export function createSelfTestStore(dir: string): SelfTestStore {
       return text === null ? null : parseResult(text, key.exec);
     },
     async put(key, result) {
+      const { threads, batch, sequences } = result.exec;
       await writeFileAtomic(
         pathOf(key),
-        `${JSON.stringify({ threads: result.exec.threads, batch: result.exec.batch, sameBits: result.sameBits })}\n`,
+        `${JSON.stringify({ threads, batch, sequences, sameBits: result.sameBits })}\n`,
       ).catch(() => undefined);
     },
   };
@@ -54,18 +55,20 @@ function parseResult(text: string, exec: Exec): SelfTestResult | null {
       value === null ||
       !('threads' in value) ||
       !('batch' in value) ||
+      !('sequences' in value) ||
       !('sameBits' in value)
     )
       return null;
-    const { threads, batch, sameBits } = value;
+    const { threads, batch, sequences, sameBits } = value;
     if (
       typeof threads !== 'number' ||
       typeof batch !== 'number' ||
+      typeof sequences !== 'number' ||
       !Array.isArray(sameBits) ||
       !sameBits.every(isSchedule)
     )
       return null;
-    return { exec: { ...exec, threads, batch }, sameBits };
+    return { exec: { ...exec, threads, batch, sequences }, sameBits };
   } catch {
     return null;
   }

@@ -27,8 +27,8 @@ export interface SelfTestComponents {
 
 /**
  * Finds the class that this machine establishes for itself. With several threads it is the one of `threads` 0 where a
- * companion makes the bits independent of their number; if `exec.batch` is not exact and `batchIsFree`, a smaller
- * one.
+ * companion makes the bits independent of their number; with several sequences the one of a single sequence if
+ * neighbours in a call change the bits; if `exec.batch` is not exact and `batchIsFree`, a smaller one.
  * @param exec the class with the true number of threads
  */
 export async function testOwnClass(
@@ -37,7 +37,10 @@ export async function testOwnClass(
   batchIsFree: boolean,
   options: AbortOptions = {},
 ): Promise<SelfTestResult> {
-  const asked = components.threads > 1 ? [{ ...exec, threads: 0 }, exec] : [exec];
+  const asked = [...new Set([exec.sequences, 1])].flatMap((sequences) => [
+    ...(components.threads > 1 ? [{ ...exec, sequences, threads: 0 }] : []),
+    { ...exec, sequences },
+  ]);
   for (const candidate of asked) {
     const first = await testClass(components, candidate, options);
     if (first === null) continue;

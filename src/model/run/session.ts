@@ -2,24 +2,29 @@ import { QvacError } from '../../errors.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Exec } from '../../protocol/messages.ts';
 import type { AllowedTokens, EngineSession } from '../engine.ts';
+import type { LaneLease, LanePool } from './lane-pool.ts';
 import type { Rounds } from './rounds.ts';
 import type { LaneCall, Lanes } from './weights.ts';
 
 export interface SessionComponents {
   readonly lanes: Lanes;
   readonly rounds: Rounds;
-  readonly lane: number;
+  readonly pool: LanePool;
+  /** The client whose prompts may be gone on with, and for whom this one is kept; null: nobody. */
+  readonly owner: string | null;
   /** The class whose schedule this session keeps. */
   readonly exec: Exec;
   /** True if blocks of the class's `batch` give the bits of one token per call. */
   readonly blocksAreExact: boolean;
+  /** True if one token per call gives the bits of a prompt block, so that a later prompt may go on from an answer. */
+  readonly isAnswerKeepable: boolean;
   /** Tokens of prompt and answer together. */
   readonly context: number;
-  /** True if its calls give way to those of other sessions. */
-  readonly background: boolean;
+  /** True if its calls give way to those of other sessions. @default false */
+  readonly background?: boolean | undefined;
   /** Aborts when the engine is shut down. */
   readonly shutdown: AbortSignal;
-  /** Called once, when the lane is empty and no work of this session is under way. */
+  /** Called once, when the lane is given back and no work of this session is under way. */
   onRelease(): Promise<void>;
 }
 
@@ -27,9 +32,11 @@ export interface SessionComponents {
 export function createSession({
   lanes,
   rounds,
-  lane,
+  pool,
+  owner,
   exec,
   blocksAreExact,
+  isAnswerKeepable,
   context,
   background,
   shutdown,
@@ -41,13 +48,25 @@ export function createSession({
   const capacity = context - 1;
   let busy: Promise<unknown> = Promise.resolve();
   let released: Promise<void> | null = null;
+  let lease: LaneLease | null = null;
+  let reused = 0;
+  /** First tokens of the lane's history, as far as they have the bits of prompt blocks. */
+  let keepable: number[] = [];
 
   async function runCall(call: Omit<LaneCall, 'lane'>, run: Run): Promise<readonly TopLogits[]> {
     run.signal?.throwIfAborted();
     shutdown.throwIfAborted();
-    const logits = await rounds.run({ call: { lane, ...call }, topK: run.topK, shared, companion, background });
-    run.signal?.throwIfAborted();
-    return logits;
+    if (lease === null) throw new QvacError('E_BUG', 'the session has no prompt yet');
+    try {
+      const { lane } = lease;
+      const logits = await rounds.run({ call: { lane, ...call }, topK: run.topK, shared, companion, background });
+      run.signal?.throwIfAborted();
+      return logits;
+    } catch (error) {
+      // What a failed call left in the history is not known.
+      if (run.signal?.aborted !== true) keepable = [];
+      throw error;
+    }
   }
 
   /** The tokens in blocks of `size`; logits after each from `logitsFrom` on. */
@@ -69,10 +88,38 @@ export function createSession({
     return logits;
   }
 
-  /** Empties the lane for a job of that many tokens. */
-  async function begin(length: number): Promise<void> {
+  /**
+   * Finds a lane for a job of that many tokens.
+   * @returns the number of prompt tokens that its history holds already
+   */
+  async function begin(prompt: readonly number[], length: number, client: string | null): Promise<number> {
+    if (prompt.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
     if (length > capacity) throw new QvacError('E_CONTEXT', `${length} tokens exceed the context of ${context}`);
-    if (lanes.length(lane) > 0) await lanes.erase(lane, 0);
+    keepable = [];
+    if (lease !== null) {
+      await lanes.erase(lease.lane, 0);
+      return 0;
+    }
+    lease = await pool.take({ owner: client, exec, prompt });
+    keepable = prompt.slice(0, lease.reused);
+    return lease.reused;
+  }
+
+  /** The prompt's blocks, from its token `from` on; logits after the last one, if wanted. */
+  async function runPrompt(
+    prompt: readonly number[],
+    from: number,
+    wantsLogits: boolean,
+    run: Run,
+  ): Promise<TopLogits | undefined> {
+    let last: TopLogits | undefined;
+    for (let at = from; at < prompt.length; at += exec.promptBatch) {
+      const block = prompt.slice(at, at + exec.promptBatch);
+      const isLast = at + block.length === prompt.length;
+      [last] = await runBlocks(block, block.length, isLast && wantsLogits ? block.length - 1 : block.length, run);
+      if (block.length === exec.promptBatch || isAnswerKeepable) keepable.push(...block);
+    }
+    return last;
   }
 
   /** Logits after the prompt and after all but the last token of `answer`. */
@@ -82,14 +129,14 @@ export function createSession({
     size: number,
     run: Run,
   ): Promise<readonly TopLogits[]> {
-    if (rendering.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
     if (answer.length === 0) return [];
     const behind = answer.slice(0, -1);
-    await begin(rendering.length + behind.length);
-    const first = await runBlocks(rendering, exec.promptBatch, rendering.length - 1, run);
+    // A re-execution neither goes on from what another job computed, nor does any job go on from it.
+    await begin(rendering, rendering.length + behind.length, null);
+    const first = await runPrompt(rendering, 0, true, run);
     const { allowedAt } = run;
     const later: Run = { ...run, allowedAt: allowedAt && ((at) => allowedAt(at + 1)) };
-    return [...first, ...(await runBlocks(behind, size, 0, later))];
+    return [...(first === undefined ? [] : [first]), ...(await runBlocks(behind, size, 0, later))];
   }
 
   /** Keeps calls of one session apart, and off a lane that was given back. */
@@ -102,22 +149,24 @@ export function createSession({
 
   function release(): Promise<void> {
     shutdown.removeEventListener('abort', release);
-    released ??= busy.then(() => lanes.erase(lane, 0)).then(onRelease, onRelease);
+    released ??= busy.then(() => lease?.giveBack(keepable)).then(onRelease, onRelease);
     return released;
   }
   // An engine that shuts down does not wait for who forgot to release.
   shutdown.addEventListener('abort', release, { once: true });
 
   return {
+    get savings() {
+      return { reused };
+    },
     prefill(rendering, topK, { signal, allowed = null, continuation = [] } = {}) {
       return inTurn(async () => {
-        if (rendering.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
         const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
-        await begin(rendering.length + continuation.length);
-        const wanted = continuation.length === 0 ? rendering.length - 1 : rendering.length;
-        const [first] = await runBlocks(rendering, exec.promptBatch, wanted, run);
+        reused = await begin(rendering, rendering.length + continuation.length, owner);
+        const first = await runPrompt(rendering, reused, continuation.length === 0, run);
         const size = blocksAreExact ? exec.batch : 1;
         const [last] = await runBlocks(continuation, size, continuation.length - 1, run);
+        if (isAnswerKeepable) keepable.push(...continuation);
         const logits = last ?? first;
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;
@@ -125,10 +174,11 @@ export function createSession({
     },
     decode(token, topK, { signal, allowed = null } = {}) {
       return inTurn(async () => {
-        if (lanes.length(lane) >= capacity)
+        if (lease !== null && lanes.length(lease.lane) >= capacity)
           throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
         const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
         const [logits] = await runBlocks([token], 1, 0, run);
+        if (isAnswerKeepable) keepable.push(token);
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;
       });

@@ -36,6 +36,11 @@ export interface Lanes {
   length(lane: number): number;
   /** Drops the history from token `from` on. */
   erase(lane: number, from: number): Promise<void>;
+  /**
+   * Makes the history of `to` the first `length` tokens of that of `from`. False if this release of the library cannot;
+   * then `to` is empty.
+   */
+  copy(from: number, to: number, length: number): Promise<boolean>;
   dispose(): Promise<void>;
 }
 
@@ -53,6 +58,8 @@ export interface Weights extends Vocabulary {
   readonly gpuLayers: number;
   /** True if the architecture can use flash attention; then it is used. */
   readonly flash: boolean;
+  /** True if a history holds all of its tokens and can be cut anywhere: no sliding window, nothing recurrent. */
+  readonly isCuttable: boolean;
   openLanes(init: LanesInit, options?: AbortOptions): Promise<Lanes>;
   dispose(): Promise<void>;
 }

@@ -148,6 +148,11 @@ function bytesOfTokens(
   };
 }
 
+/** Tokens of the context that the model was trained for. */
+export function trainedContextOf(header: GgufHeader): number {
+  return numberOf(header, `${textOf(header, 'general.architecture') ?? ''}.context_length`) ?? assumedContext;
+}
+
 function factsOf(
   header: GgufHeader,
   init: TokenizerComponents['init'],
@@ -155,7 +160,7 @@ function factsOf(
   table: TokenTable,
 ): ModelFacts {
   const described = describeGguf(header);
-  const trained = numberOf(header, `${described.arch}.context_length`) ?? assumedContext;
+  const trained = trainedContextOf(header);
   const stops: number[] = [];
   for (let token = 0; token < table.size; token++) if (vocabulary.isStop(token)) stops.push(token);
   if (stops.length > maxStops)

@@ -1,7 +1,7 @@
 import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultError } from '../../proofs/fault.ts';
-import type { Finish } from '../../protocol/messages.ts';
+import type { FaultCode, Finish } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
 import type { RefereeCount, RefereeEstimate, RefereeReport } from '../referees/reports.ts';
 import { faultyVerification, type Verification, type VerifyLevel } from '../verification/verification.ts';
@@ -28,6 +28,27 @@ export interface AuditDraw {
   readonly isDrawn: boolean;
 }
 
+/** How far several providers' answers to one question agree. */
+export interface Consensus {
+  /** Answers that agree with the one that is shown, itself included. */
+  readonly agreed: number;
+  /** Answers that were compared. */
+  readonly of: number;
+  /** In the order in which they were chosen. */
+  readonly members: readonly ConsensusMember[];
+}
+
+export interface ConsensusMember {
+  readonly peer: PeerIdString;
+  /** Null without a receipt. */
+  readonly receipt: JobId | null;
+  /** How many answers agree with its own, itself included; null if it gave none that could be compared. */
+  readonly agreed: number | null;
+  readonly faults: readonly FaultCode[];
+  /** Why it gave no answer; null if it did. */
+  readonly why: string | null;
+}
+
 /** One answer, with its check, its price and its payment. */
 export interface Answer {
   readonly text: string;
@@ -43,6 +64,8 @@ export interface Answer {
   readonly verification: Verification;
   /** Whether an optimistic answer was drawn for an audit; null at the other levels. */
   readonly audit: AuditDraw | null;
+  /** How far the answers of several providers agree; null if one was asked. */
+  readonly consensus: Consensus | null;
   /** The peers that were asked to score it, in the order of their draw. */
   readonly referees: readonly RefereeReport[];
   /** What the checks found, or why they stopped where they did, in a few words; null if there is nothing to add. */
@@ -130,6 +153,7 @@ export function faultyAnswer(
     ...base,
     verification: faultyVerification(fault),
     audit: null,
+    consensus: null,
     referees: [],
     why: detail,
     receipt: null,

@@ -13,6 +13,7 @@ import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
+import type { Referees } from '../referees/referees.ts';
 import type { RefereeCount } from '../referees/reports.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
@@ -28,6 +29,7 @@ import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
 import { SelectionLog } from './selection-log.ts';
 import { type Stopwatch, startStopwatch } from './stopwatch.ts';
+import { askTogether, type TogetherInit } from './together.ts';
 
 export interface AskComponents extends DirectComponents {
   /** Keeps a record of how each provider was selected. @default none is kept */
@@ -35,6 +37,8 @@ export interface AskComponents extends DirectComponents {
   /** Jobs that this client has with a peer now, if it asks many questions at once. @default none */
   readonly inFlight?: ((peer: PeerIdString) => number) | undefined;
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get' | 'refresh'>;
+  /** Has other providers score answers. @default none is asked */
+  readonly referees?: Referees | null | undefined;
 }
 
 export interface AskInit {
@@ -55,6 +59,8 @@ export interface AskInit {
    * `verify` is null, `full` or `optimistic`. @default null: none
    */
   readonly referees?: RefereeCount | null | undefined;
+  /** Has three providers answer, and compares them; no router is asked. @default false */
+  readonly consensus?: boolean | undefined;
   /** How likely an established provider's answer is audited at level `optimistic`, 0 … 1. @default 0.05 */
   readonly auditRate?: number | undefined;
   /** Peer id or multiaddr of the one provider to ask. @default null: the best */
@@ -121,6 +127,7 @@ class Asking {
   async run(): Promise<Answer> {
     checkInput(this.#init.input);
     try {
+      if (this.#init.consensus === true) return await this.#together();
       const router = await reachRouter(
         this.#components.discovery,
         this.#router,
@@ -264,8 +271,45 @@ class Asking {
     throw failure ?? noOffer();
   }
 
+  async #together(): Promise<Answer> {
+    const { verifier, referees = null } = this.#components;
+    if (referees === null) throw new Error('answers can be compared only by a client with referees');
+    const choices = await this.#choose();
+    const [best] = choices;
+    if (best === undefined) throw noOffer();
+    // One file for all: another quantisation would be another answer.
+    const same = choices.filter(({ modelId }) => modelId === best.modelId);
+    const { modelId } = best;
+    const init: TogetherInit = {
+      choices: same,
+      question: { ...this.#question(), seed: this.#seed() },
+      refereeCount: await this.#plan.for({ model: modelId, level: 'full' }, null, 0n),
+      maxPrice: this.#init.maxPrice,
+      observing: (observer, { card }) => this.#selectionLog.observing(observer, { provider: card.peer }),
+    };
+    verifier.prepare(modelId, 'full');
+    const answer = await askTogether({ ...this.#components, referees }, init, this.#observer, this.#options);
+    await this.#selectionLog.end(null);
+    return answer;
+  }
+
+  /** What is the same for every provider that is asked, but the seed. */
+  #question(): Omit<TogetherInit['question'], 'seed'> {
+    const { input, sampler, thorough = false, auditRate = defaultAuditRate, timeoutMs } = this.#init;
+    return {
+      input,
+      sampler,
+      extra: this.#extra,
+      count: this.#count,
+      auditRate,
+      timeouts: { totalMs: this.#timeLeftMs, allowedMs: timeoutMs },
+      stopwatch: this.#stopwatch,
+      thorough,
+    };
+  }
+
   async #turnTo(choice: Choice): Promise<DirectOutcome> {
-    const { input, sampler, maxPrice, thorough = false } = this.#init;
+    const { input, sampler, maxPrice } = this.#init;
     const { model, modelId, card } = choice;
     const tooLong = await findTooLong(
       this.#components.verifier,
@@ -277,27 +321,14 @@ class Asking {
     const level = await this.#levelFor(choice);
     const refereeCount = await this.#plan.for({ model: modelId, level }, card, choice.priceLamports);
     if (level === 'sampling' || level === 'full') this.#components.verifier.prepare(choice.modelId, level);
-    const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
-    return askProvider(
+    const outcome = await askProvider(
       this.#components,
-      {
-        choice,
-        input,
-        sampler,
-        extra: this.#extra,
-        count: this.#count,
-        maxPrice,
-        seed: this.#seed(),
-        level,
-        refereeCount,
-        auditRate: this.#init.auditRate ?? defaultAuditRate,
-        timeouts,
-        stopwatch: this.#stopwatch,
-        thorough,
-      },
+      { ...this.#question(), choice, maxPrice, seed: this.#seed(), level, refereeCount },
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
     );
+    if (outcome.answer !== null) this.#components.reputation.answered(card.peer, modelId, this.#init.input);
+    return outcome;
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
@@ -327,6 +358,7 @@ class Asking {
       maxTokens: sampler.maxTokens,
       maxPrice,
       only: null,
+      knownShare: this.#components.reputation.knownShareOf(input),
       needs: abilitiesFor(input, this.#extra),
     };
   }

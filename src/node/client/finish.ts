@@ -110,6 +110,7 @@ export async function finishAnswer(
     level,
     verification: assessment,
     audit,
+    consensus: null,
     referees: panel?.referees ?? [],
     why: by ?? reasonFor(assessment, { level, audit, interrupted }),
     receipt: job.jobId,

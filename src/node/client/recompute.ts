@@ -5,18 +5,23 @@ import type { Assessment } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
-import { type Referees, refereed } from '../referees/referees.ts';
-import type { PanelResult, RefereeCount } from '../referees/reports.ts';
+import { refereed } from '../referees/referees.ts';
+import type { PanelInit, PanelResult, RefereeCount } from '../referees/reports.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import { audited } from '../verification/second-opinion.ts';
 import { isRecomputed } from '../verification/verification.ts';
 import type { CheckOptions } from '../verification/verifier.ts';
 import type { AskObserver } from './answer.ts';
 
+/** Asks others about one answer; resolves to null if there was nobody to ask. */
+export interface PanelAsker {
+  ask(init: PanelInit, options?: AbortOptions): Promise<PanelResult | null>;
+}
+
 export interface RecomputeComponents {
   readonly verifier: Pick<LocalVerifier, 'check'>;
   /** Has other providers score answers. @default none is asked */
-  readonly referees?: Referees | null | undefined;
+  readonly referees?: PanelAsker | null | undefined;
 }
 
 export interface RecomputeInit {

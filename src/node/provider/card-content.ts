@@ -1,5 +1,6 @@
 import { fromHex } from '../../lib/bytes.ts';
 import type { Engine } from '../../model/engine.ts';
+import { keepsPrompts } from '../../protocol/constants.ts';
 import type { ModeName, Pay } from '../../protocol/messages.ts';
 import type { CardContent } from '../cards/card-issuer.ts';
 
@@ -12,7 +13,7 @@ export interface ServedModel {
   /** Lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
-  /** What it serves beyond plain text (protocol section 3), ascending. @default nothing */
+  /** What it serves beyond plain text and what the engine tells (protocol section 3), ascending. @default nothing */
   readonly can?: readonly string[] | undefined;
   /** Measured at the start. */
   readonly tokensPerSecond: number;
@@ -39,7 +40,7 @@ export function cardContentOf(
         vocab: facts.vocab,
         stops: facts.stops,
         vocabDigest: tokenizer.vocabulary.digest,
-        can,
+        can: engine.keepsPrompts === true ? [...can, keepsPrompts].sort() : can,
         modes: scoreSlots.total > 0 ? [...answerModes, 'score'] : answerModes,
         priceJob,
         priceIn,

@@ -19,6 +19,8 @@ export type ProviderEvent =
       readonly tokens: number;
       readonly finish: Finish;
       readonly ms: number;
+      /** Tokens of the prompt that a kept one saved. */
+      readonly reused: number;
     }
   /** No final head was sent: the client left, or the job failed. */
   | { readonly event: 'job-failed'; readonly job: JobId; readonly client: PeerIdString; readonly reason: string }

@@ -54,7 +54,7 @@ export interface ProviderInit {
   readonly maxAckWaitMs?: number | undefined;
   /** How long a finished job is kept for its challenge, in ms. @default 600_000 (section 4.3) */
   readonly keepMs?: number | undefined;
-  /** Requests that one peer may make at once. @default 60 */
+  /** Requests that one peer may make at once. @default 128 */
   readonly burst?: number | undefined;
   /** Sustained requests per second of one peer. @default 10 */
   readonly perSecond?: number | undefined;
@@ -77,7 +77,7 @@ export interface Provider {
 }
 
 /** Open streams of one peer and protocol: a router's running jobs, and those that await its challenge. */
-const maxInboundStreams = 64;
+const maxInboundStreams = 128;
 
 /**
  * ```ts
@@ -125,7 +125,7 @@ class EngineProvider implements Provider {
       maxAckWaitMs,
       keepMs = protocolKeepMs,
       perSecond = 10,
-      burst = 60,
+      burst = 128,
       channelPriceJob = null,
       onEvent = () => undefined,
     } = this.#init;

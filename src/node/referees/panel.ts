@@ -72,11 +72,13 @@ export class Panel {
   }
 
   async #draw(size: Omit<ScoreSize, 'maxPrice'>): Promise<readonly Choice[]> {
-    const { receipt, provider } = this.#init;
+    const { receipt, provider, among, except } = this.#init;
     const most = { ...size, maxPrice: Number(this.#leftLamports) };
-    const candidates = await this.#candidates.find(most, provider, maxReferees, this.#options);
+    const found = await this.#candidates.find(most, provider, among?.length ?? maxReferees, this.#options);
+    const mayBeAsked = ({ card: { peer } }: Choice): boolean =>
+      among?.includes(peer) !== false && except?.includes(peer) !== true;
     const { root } = decodeHead(receipt.heads[0]?.body ?? new Uint8Array());
-    return drawnFrom(candidates, root, receipt.secret ?? new Uint8Array());
+    return drawnFrom(found.filter(mayBeAsked), root, receipt.secret ?? new Uint8Array());
   }
 
   get #voices(): number {

@@ -13,6 +13,10 @@ export interface PanelInit {
   readonly receipt: Receipt;
   readonly provider: VerifiedCard;
   readonly count: RefereeCount;
+  /** The only peers that may be asked. @default any provider */
+  readonly among?: readonly PeerIdString[] | undefined;
+  /** Peers that may not be asked. @default none */
+  readonly except?: readonly PeerIdString[] | undefined;
   /** For all score jobs together, lamports. */
   readonly maxPrice: bigint;
 }

@@ -54,6 +54,10 @@ export const rejectedWeight = 3;
 /** `n` slashed jobs divide the reliability by 1 + `n` times this. */
 export const slashedWeight = 4;
 
+/** Conversations whose providers are remembered, and beginnings of each, the longest ones. */
+export const maxAskedPrompts = 256;
+export const maxAskedTurns = 64;
+
 // Selection: the worth of each term, in points
 
 /** Each doubling of the price. */
@@ -64,5 +68,7 @@ export const speedTermWeight = 0.5;
 export const reliabilityWeight = 2;
 /** All slots in use by this node. */
 export const loadWeight = 1;
+/** A provider keeps the whole prompt of the last turn. */
+export const keptWeight = 1;
 /** Assumed time to the first token of an unmeasured provider, ms. */
 export const assumedFirstTokenMs = secondMs;

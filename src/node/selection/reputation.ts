@@ -3,7 +3,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
-import type { FaultCode } from '../../protocol/messages.ts';
+import type { FaultCode, Input } from '../../protocol/messages.ts';
+import { createAskedPrompts, type KnownShare } from './asked-prompts.ts';
 import {
   busyWeight,
   cooldownMs,
@@ -72,6 +73,10 @@ export interface Reputation {
   /** Measured speed of `peer` with `model`, or null. */
   speed(peer: PeerIdString, model: ModelId): Speed | null;
   peers(): readonly PeerIdString[];
+  /** Remembers, until this process ends, that `peer` answered this conversation. */
+  answered(peer: PeerIdString, model: ModelId, input: Input): void;
+  /** How much of `input` each provider answered before. */
+  knownShareOf(input: Input): KnownShare;
 }
 
 export interface ReputationComponents {
@@ -185,6 +190,7 @@ class FileReputation implements Reputation {
   readonly #logger: Logger;
   readonly #file: JsonFile<ReadonlyMap<PeerIdString, ProviderRecord>> | null;
   #records = new Map<PeerIdString, ProviderRecord>();
+  readonly #prompts = createAskedPrompts();
   #timer: NodeJS.Timeout | null = null;
   #saving: Promise<void> = Promise.resolve();
 
@@ -217,6 +223,14 @@ class FileReputation implements Reputation {
     this.#records.set(peer, learn(known === undefined ? newcomer(now) : decay(known, now), experience, now));
     if (this.#records.size > maxProviders) this.#forgetOne(now);
     if (this.#file !== null) this.#timer ??= this.#schedule();
+  }
+
+  answered(peer: PeerIdString, model: ModelId, input: Input): void {
+    this.#prompts.add(input, peer, model);
+  }
+
+  knownShareOf(input: Input): KnownShare {
+    return this.#prompts.shareOf(input);
   }
 
   standing(peer: PeerIdString): Standing {

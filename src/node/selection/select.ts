@@ -1,14 +1,23 @@
 import { escrowRules } from '../../escrow/constants.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
+import { keepsPrompts } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { quotedLamports } from '../../protocol/messages/quote.ts';
 import { type CardModel, type Mode, modeName, type Pay } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import type { ChainRecord } from '../payment/payments.ts';
+import type { KnownShare } from './asked-prompts.ts';
 import { chainReliability } from './chain-reliability.ts';
-import { assumedFirstTokenMs, loadWeight, priceWeight, reliabilityWeight, speedTermWeight } from './constants.ts';
+import {
+  assumedFirstTokenMs,
+  keptWeight,
+  loadWeight,
+  priceWeight,
+  reliabilityWeight,
+  speedTermWeight,
+} from './constants.ts';
 import type { Reputation, Standing } from './reputation.ts';
 import type { Speed } from './reputation-file.ts';
 
@@ -24,6 +33,8 @@ export interface SelectionCriteria {
   readonly maxPrice: number;
   /** The models that can be re-executed, if the answer must be; null: any model. */
   readonly only: ReadonlySet<ModelId> | null;
+  /** How much of the prompt a provider may have kept. @default nothing */
+  readonly knownShare?: KnownShare | undefined;
   /** What the model must serve beyond plain text: names in its `can` (section 3). @default nothing */
   readonly needs?: readonly string[] | undefined;
 }
@@ -34,6 +45,7 @@ export interface Terms {
   readonly speed: number;
   readonly reliability: number;
   readonly load: number;
+  readonly kept: number;
 }
 
 export interface Choice {
@@ -185,6 +197,8 @@ function rank(eligible: readonly Eligible[], components: SelectComponents, crite
   const fastest = Math.max(0, ...eligible.map(({ speed }) => speed?.tokensPerSecond ?? 0));
   const times = new Map(eligible.map((each) => [each, expectedMs(each, criteria.maxTokens, fastest)]));
   const shortest = Math.min(...times.values());
+  const shares = new Map(eligible.map((each) => [each, keptShare(each, criteria)]));
+  const largestShare = Math.max(...shares.values());
   return (
     eligible
       .map((each) => {
@@ -195,9 +209,11 @@ function rank(eligible: readonly Eligible[], components: SelectComponents, crite
             reliabilityWeight *
             Math.log2(each.standing.reliability * (each.record === null ? 1 : chainReliability(each.record))),
           load: -loadWeight * Math.min(4, components.inFlight(each.card.peer) / Math.max(1, each.model.slots)),
+          kept: keptWeight * ((shares.get(each) ?? 0) - largestShare),
         };
         const { speed: _speed, record: _record, ...choice } = each;
-        return { ...choice, terms, score: terms.price + terms.speed + terms.reliability + terms.load };
+        const score = terms.price + terms.speed + terms.reliability + terms.load + terms.kept;
+        return { ...choice, terms, score };
       })
       // Equal scores are ordered by peer id, so that the result is deterministic.
       .toSorted((a, b) => b.score - a.score || (a.card.peer < b.card.peer ? -1 : 1))
@@ -212,4 +228,9 @@ function expectedMs({ speed, card }: Eligible, maxTokens: number, fastest: numbe
   const claimed = Math.min(card.card.compute.tokensPerSecond, fastest > 0 ? 2 * fastest : Infinity);
   const perSecond = Math.max(0.01, speed?.tokensPerSecond ?? claimed);
   return (speed?.firstTokenMs ?? assumedFirstTokenMs) + (maxTokens * 1_000) / perSecond;
+}
+
+/** How much of the prompt the provider says that it keeps, and was asked before. */
+function keptShare({ card, model, modelId }: Eligible, { knownShare }: SelectionCriteria): number {
+  return model.can.includes(keepsPrompts) ? (knownShare?.(card.peer, modelId) ?? 0) : 0;
 }

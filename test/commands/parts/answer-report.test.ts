@@ -15,6 +15,7 @@ const free: Answer = {
   model: { name: 'm', quant: 'q8_0', id: 'ab'.repeat(32) as ModelId },
   level: 'full',
   audit: null,
+  consensus: null,
   referees: [],
   verification: {
     result: 'inconclusive',
@@ -66,6 +67,7 @@ test('a free answer has a fixed JSON shape; a paid one adds the payment, and whe
     'model',
     'verification',
     'audit',
+    'consensus',
     'referees',
     'receipt',
     'timing',

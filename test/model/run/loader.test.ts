@@ -11,11 +11,13 @@ function loggingLoader(idleMs: number | null, failures = 0): { readonly loader: 
     evaluate: () => Promise.resolve([]),
     length: () => 0,
     erase: () => Promise.resolve(),
+    copy: () => Promise.resolve(false),
     dispose: () => Promise.resolve(void log.push('lanes down')),
   };
   const weights: Weights = {
     gpuLayers: 0,
     flash: true,
+    isCuttable: true,
     tokenize: () => [],
     isStop: () => false,
     openLanes: () => (failing-- > 0 ? Promise.reject(new Error('no memory')) : Promise.resolve(lanes)),
@@ -23,7 +25,8 @@ function loggingLoader(idleMs: number | null, failures = 0): { readonly loader: 
   };
   const loader = createLoader({
     lanes: { lanes: 1, threads: 1, batch: 63, context: 256 },
-    spare: null,
+    jobLanes: 1,
+    maxKept: 0,
     idleMs,
     loadWeights() {
       log.push('up');

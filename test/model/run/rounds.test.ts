@@ -24,6 +24,7 @@ function countingLanes(count: number): Lanes & { readonly calls: string[] } {
       lengths[lane] = from;
       await Promise.resolve();
     },
+    copy: () => Promise.resolve(false),
     dispose: () => Promise.resolve(),
   };
 }

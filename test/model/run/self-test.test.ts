@@ -39,6 +39,7 @@ function fakeWeights(machine: Machine): Fake {
     tokens: 0,
     gpuLayers: 0,
     flash: true,
+    isCuttable: true,
     tokenize: () => [],
     isStop: () => false,
     dispose: () => Promise.resolve(),
@@ -88,6 +89,7 @@ function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: 
       histories[lane]?.splice(from);
       return Promise.resolve();
     },
+    copy: () => Promise.resolve(false),
     dispose: () => Promise.resolve(),
   };
 }
@@ -155,7 +157,18 @@ describe('the self-test on machines of every kind', () => {
 
   it('tests busy neighbours where several sessions share a call', async () => {
     assert.deepEqual(await own({}, { sequences: 4 }), { threads: 1, batch: 63, sameBits: ['alone', 'prefill'] });
-    assert.deepEqual(await own({ disturbed: true }, { sequences: 4 }), { threads: 1, batch: 63, sameBits: [] });
+    assert.deepEqual(await own({ disturbed: true }), { threads: 1, batch: 63, sameBits: ['alone', 'prefill'] });
+  });
+
+  it('puts each session into calls of its own where neighbours change the bits', async () => {
+    const { exec: found, sameBits } = await testOwnClass(
+      partsOf({ disturbed: true }, 1),
+      { ...exec, sequences: 4 },
+      true,
+    );
+    assert.deepEqual([found.sequences, sameBits], [1, ['alone', 'prefill']]);
+    const parts = partsOf({}, 1);
+    assert.equal((await testOwnClass(parts, { ...exec, sequences: 4 }, true)).exec.sequences, 4);
     assert.deepEqual(await own({ disturbed: true }), { threads: 1, batch: 63, sameBits: ['alone', 'prefill'] });
   });
 

@@ -77,6 +77,17 @@ test('a peer that asks too often receives busy, others are served', async (conte
   await receiveAll((await openTestJob(context, provider)).job);
 });
 
+test('100 questions of one client at once are all answered', async (context) => {
+  const provider = await startProvider(context, { script: { slots: 4, queue: 96 } });
+  const client = await startPeer(context, { role: 'client' });
+  const sampler = { ...testSampler, maxTokens: 2 };
+  const jobs = await Promise.all(
+    Array.from({ length: 100 }, async () => (await openTestJob(context, provider, { sampler }, client)).job),
+  );
+  await Promise.all(jobs.map((job) => receiveAll(job)));
+  assert.deepEqual(new Set(jobs.map(({ received }) => received.final?.n)), new Set([2]));
+});
+
 test('jobs beyond the limit of one peer receive busy, and are not cut off', async (context) => {
   const gate = createGate(0);
   const provider = await startProvider(context, {
@@ -85,10 +96,10 @@ test('jobs beyond the limit of one peer receive busy, and are not cut off', asyn
   });
   const client = await startPeer(context, { role: 'client' });
   const jobs = await Promise.all(
-    Array.from({ length: 80 }, async () => (await openTestJob(context, provider, {}, client)).job),
+    Array.from({ length: 144 }, async () => (await openTestJob(context, provider, {}, client)).job),
   );
   const ended = Promise.allSettled(jobs.map((job) => receiveAll(job)));
-  while (provider.engine.slots.waiting < 63) await new Promise((resume) => setImmediate(resume));
+  while (provider.engine.slots.waiting < 127) await new Promise((resume) => setImmediate(resume));
   gate.open();
   const reasons = (await ended).flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
   assert.equal(reasons.length, 16);

@@ -195,4 +195,18 @@ describe('select', () => {
       }),
     );
   });
+
+  it('prefers the provider that keeps the prompt, if it says so, but not at twice the price', () => {
+    const knownShare = (peer: PeerIdString): number => (peer === peerOf('b') ? 1 : 0);
+    const first = (cards: readonly VerifiedCard[]): PeerIdString | undefined =>
+      choose(cards, { knownShare }).choices[0]?.card.peer;
+    assert.equal(first([card('a'), card('b', { can: ['prefix'] })]), peerOf('b'));
+    assert.equal(first([card('a'), card('b')]), peerOf('a'));
+    assert.equal(first([card('a', { priceIn: 1_000 }), card('b', { can: ['prefix'], priceIn: 4_000 })]), peerOf('a'));
+    const { choices } = choose([card('a'), card('b', { can: ['prefix'] })], { knownShare });
+    assert.deepEqual(
+      choices.map(({ terms }) => terms.kept),
+      [0, -1],
+    );
+  });
 });

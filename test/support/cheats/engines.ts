@@ -37,6 +37,20 @@ export function sometimesCheap(truth: Engine, cheap: Engine, isCheap: (answer: n
   });
 }
 
+/** Scores the answers of others by `lie`, which gets the true numbers, and answers honestly itself. */
+export function scoringBy(
+  engine: Engine,
+  lie: (truth: readonly TopLogits[]) => readonly TopLogits[] | Promise<readonly TopLogits[]>,
+): Engine {
+  return altered(engine, {
+    async open(options?: OpenOptions) {
+      const session = await engine.open(options);
+      if (options?.isScore !== true) return session;
+      return { ...sessionOf(session), replay: async (...args) => lie(await session.replay(...args)) };
+    },
+  });
+}
+
 /** Renders another prompt and declares it in its accept: a system prompt added or dropped, a question cut. */
 export function withOtherPrompt(engine: Engine, change: (input: Input) => Input): Engine {
   const tokenizer: Tokenizer = {

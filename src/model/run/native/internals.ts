@@ -64,6 +64,15 @@ export async function decodeReading<T>(
   return results.slice(logitsFrom).flatMap((result) => (result === undefined ? [] : [result]));
 }
 
+/**
+ * Makes the state of `to` the first `length` tokens of that of `from`. False for a release of the library of another
+ * shape, or where the copy is not what was asked for.
+ */
+export async function copySequence(from: object, to: object, length: number): Promise<boolean> {
+  const copy = methodOf(to, '_copyStateFromOtherSequence');
+  return copy !== null && (await copy(from, length)) === true;
+}
+
 /** The internals behind a context sequence of node-llama-cpp 3.22, or null for a release of another shape. */
 export function internalsOfSequence(sequence: object): NativeInternals | null {
   const decode = methodOf(sequence, '_decodeTokens');

@@ -1,7 +1,7 @@
 import { QvacError } from '../../../errors.ts';
 import type { TopLogits } from '../../../proofs/logits.ts';
 import type { LaneCall, Lanes } from '../weights.ts';
-import { decodeReading, type NativeInternals, openReader } from './internals.ts';
+import { copySequence, decodeReading, type NativeInternals, openReader } from './internals.ts';
 import { firstCount, type ReadLogits, readTop } from './read-logits.ts';
 import { allowedTopOf, fewTokens, type Logits, logitsOf, noLogits, topOf } from './top-logits.ts';
 
@@ -50,6 +50,13 @@ export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesCom
       else if (from < sequence.nextTokenIndex)
         await sequence.eraseContextTokenRanges([{ start: from, end: sequence.nextTokenIndex }]);
     },
+    copy: (from, to, length) =>
+      inTurn(async () => {
+        const target = laneOf(to);
+        if ((await copySequence(laneOf(from), target, length)) && target.nextTokenIndex === length) return true;
+        await target.clearHistory();
+        return false;
+      }),
     dispose,
   };
 }

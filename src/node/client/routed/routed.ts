@@ -214,6 +214,7 @@ class RoutedQuestion {
       level,
       verification,
       audit,
+      consensus: null,
       referees: panel?.referees ?? [],
       why,
       receipt: job.received.jobId,

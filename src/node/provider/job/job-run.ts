@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { messageOf } from '../../../errors.ts';
+import { toHex } from '../../../lib/bytes.ts';
 import type { Timer } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
-import type { Engine, EngineSession } from '../../../model/engine.ts';
+import type { Engine, EngineSession, Savings } from '../../../model/engine.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
@@ -26,6 +27,8 @@ export interface FinishedJob {
   readonly finalSigned: Signed;
   /** The last acknowledgement. */
   readonly ack: Signed | null;
+  /** What the engine was spared. */
+  readonly savings: Savings;
   /** Null: it is free. */
   readonly paid: PaidJob | null;
 }
@@ -93,6 +96,7 @@ export class JobRun implements Run {
   #accepted = false;
   #hasLeft = false;
   #final: Head | null = null;
+  #savings: Savings = { reused: 0 };
   /** Steps that are kept for a challenge on the chain. */
   #keptSteps = 0;
 
@@ -158,7 +162,8 @@ export class JobRun implements Run {
       this.#paid = secure === null ? null : await secure(this.#stop.signal);
       this.#paid?.late.addEventListener('abort', onLate);
       // With the class that the offer names, even if a self-test changes the engine's class meanwhile.
-      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec });
+      const owner = toHex(this.#admission.offer.client);
+      const slot = this.#components.engine.open({ signal: this.#stop.signal, exec, owner });
       await refusedAtOnce(slot);
       this.#accepted = true;
       this.#writer.frame({ t: 'accept', promptTokens: prompt.tokens, inputDigest, tail: prompt.tail });
@@ -238,6 +243,7 @@ export class JobRun implements Run {
       logger.info('an answer was broken off', { job: this.#admission.jobId, reason: messageOf(reason) });
       return finish.brokenOff;
     } finally {
+      this.#savings = session?.savings ?? this.#savings;
       // Not awaited: the final head need not wait until the slot is cleared.
       session?.release().catch(() => undefined);
     }
@@ -294,7 +300,7 @@ export class JobRun implements Run {
     // A client that has left since may come back with its challenge.
     const { sentText: text } = this.#writer;
     const answer = { transcript: openableAnswer(this.#transcript), text, final, finalSigned };
-    return { admission: this.#admission, ...answer, ack, paid: this.#paid };
+    return { admission: this.#admission, ...answer, ack, paid: this.#paid, savings: this.#savings };
   }
 
   /** A paid answer's first token counts only once it is acknowledged, even if it is the only one. Never throws. */

@@ -166,6 +166,7 @@ export class ScoreRun implements Run {
       finalSigned,
       ack,
       paid: this.#paid,
+      savings: { reused: 0 },
     };
   }
 

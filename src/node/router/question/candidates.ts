@@ -49,6 +49,7 @@ export class Candidates {
       maxTokens: route.sampler.maxTokens,
       maxPrice: route.maxPrice,
       only: route.verify === 'full' ? held : null,
+      knownShare: components.reputation.knownShareOf(route.input),
       needs: abilitiesFor(route.input),
     };
   }

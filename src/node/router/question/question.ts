@@ -222,6 +222,7 @@ export class Question {
     // A provider that broke off did not serve, however well it ended what it had sent.
     if (head.finish === finish.brokenOff) reputation.record(peer, { kind: 'aborted' });
     else reputation.record(peer, { kind: 'served', model: choice.modelId, n: head.n, firstTokenMs, totalMs });
+    reputation.answered(peer, choice.modelId, this.#route.input);
     // Only a re-execution takes long enough to miss the window.
     const mayReplay = verifier.models.has(choice.modelId);
     const window = mayReplay ? (payment?.openWindow() ?? null) : null;
