@@ -23,8 +23,8 @@ interface Voice {
 
 /**
  * The table at which providers of one question are compared. Each answer waits until all are there. Equal classes must
- * have given equal tokens, as they had the same seed; members of different classes score each other's answers. An answer
- * with which not all agree is inconclusive, unless referees by lot decide: the members were chosen, not drawn.
+ * have given equal tokens, as they had the same seed; members of different classes score each other's answers. An
+ * answer with which not all agree is inconclusive, unless referees by lot decide: the members were chosen, not drawn.
  */
 export class ConsensusTable {
   readonly #referees: Referees;

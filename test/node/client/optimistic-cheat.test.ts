@@ -75,7 +75,7 @@ test('what such a cheat earns before it is caught, over a thousand lives each', 
   const twentieth = livesOf(20);
   context.diagnostic(`1 of 5: ${JSON.stringify(fifth)}; 1 of 20: ${JSON.stringify(twentieth)}`);
   assert.ok(
-    twentieth.uncaught < 0.25 && twentieth.taken < 9 && twentieth.given > 19 * twentieth.taken,
+    twentieth.uncaught < 0.4 && twentieth.taken < 9 && twentieth.given > 19 * twentieth.taken,
     JSON.stringify(twentieth),
   );
 });
