@@ -72,6 +72,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/jobs.ts'),
   },
   {
+    name: 'channels',
+    group: 'Money',
+    summary: 'show, open and close the deposits from which answers are paid',
+    load: () => import('./commands/channels.ts'),
+  },
+  {
     name: 'chain',
     group: 'Money',
     summary: 'run the embedded chain of network local',
@@ -114,6 +120,12 @@ export const commands: readonly CommandEntry[] = [
     group: 'This machine',
     summary: 'diagnose this machine and suggest fixes',
     load: () => import('./commands/doctor.ts'),
+  },
+  {
+    name: 'bench',
+    group: 'This machine',
+    summary: 'measure which cheats the checks catch, and at what cost',
+    load: () => import('./commands/bench.ts'),
   },
   {
     name: 'completion',

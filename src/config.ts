@@ -82,6 +82,8 @@ const schemas = {
   auditRate: number(0, 1, false),
   auditor: v.nullable(text),
   maxPrice: lamports,
+  pay: v.picklist(['auto', 'job', 'channel'], 'auto, job or channel'),
+  deposit: lamports,
   timeout,
   listen: v.pipe(texts, v.minLength(1, 'at least one address')),
   announce: texts,
@@ -152,6 +154,8 @@ export interface Home {
   readonly receiptsOf: Readonly<Record<Role, string>>;
   readonly models: string;
   readonly cache: string;
+  /** Measured limits of models (protocol section 6), used before those that came with the program. */
+  readonly calibration: string;
   readonly peers: string;
   readonly reputation: string;
   /** Key file of the wallet. */
@@ -215,6 +219,7 @@ export function homeAt(root: string): Home {
     },
     models: join(root, 'models'),
     cache: join(root, 'cache'),
+    calibration: join(root, 'calibration'),
     peers: join(root, 'peers.json'),
     reputation: join(root, 'reputation.json'),
     wallet: join(root, 'keys', 'wallet.json'),

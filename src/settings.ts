@@ -130,6 +130,18 @@ export const settings = {
     description: 'maximum price of one answer: lamports, or 0.01sol',
     default: 0,
   },
+  pay: {
+    kind: 'text',
+    flags: '--pay <how>',
+    description: 'job, channel, or auto: a channel with a provider you come back to',
+    default: 'auto',
+  },
+  deposit: {
+    kind: 'lamports',
+    flags: '--deposit <amount>',
+    description: 'maximum deposit of one channel: lamports, or 0.01sol',
+    default: '0.01sol',
+  },
   timeout: {
     kind: 'text',
     flags: '--timeout <time>',

@@ -1,7 +1,8 @@
 import { QvacError } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
 import { consensusMembers } from '../protocol/constants.ts';
-import { observe, report } from './parts/answer-report.ts';
+import { grammarOptions, readGrammar } from './parts/answer-grammar.ts';
+import { observe, report, sayChannel } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
 import { defineCommand, flag, option } from './parts/definition.ts';
 
@@ -17,6 +18,7 @@ export const command = defineCommand({
   settings: askSettings,
   options: {
     ...askOptions,
+    ...grammarOptions,
     consensus: option('--consensus <n>', 'let 3 providers answer, and compare them', three),
     stdin: flag('--no-stdin', 'do not read standard input'),
   },
@@ -29,6 +31,7 @@ export const command = defineCommand({
     },
     { line: 'qvac ask --referees 1 "hello"', what: 'let another provider recompute the answer; it sees the prompt' },
     { line: 'qvac ask --consensus 3 "hello"', what: 'ask three providers, and compare their answers' },
+    { line: 'qvac ask --json-schema person.json "who was Ada Lovelace?"', what: 'get JSON that fits a schema' },
     { line: 'qvac ask --provider 12D3KooW… "hello"', what: 'ask this provider only' },
   ],
   async action({ args, options, config, output, logger, signal }) {
@@ -45,11 +48,20 @@ export const command = defineCommand({
       : null;
     const prompt = [piped?.replace(/\r?\n$/, '') ?? '', typed].filter((part) => part.trim() !== '').join('\n\n');
     if (prompt === '') throw new QvacError('E_USAGE', 'no prompt given', { hint: 'qvac ask "why is the sky blue?"' });
+    const rules = await readGrammar(options);
     const [{ openClient }, { clientConsent }] = await Promise.all([
       import('../sdk/client.ts'),
       import('./parts/consent.ts'),
     ]);
-    const client = await openClient({ config, logger }, { consent: clientConsent(output, { yes: options.yes }) });
+    const client = await openClient(
+      { config, logger },
+      {
+        consent: clientConsent(output, { yes: options.yes }),
+        // What one question opens is for the next ones.
+        keepsChannels: true,
+        onChannel: (news) => sayChannel(output, news),
+      },
+    );
     const observer = observe(output);
     try {
       // A reader of stdout that is gone stops the answer like Ctrl-C: what was delivered is settled.
@@ -58,6 +70,7 @@ export const command = defineCommand({
           messages: [{ role: 'user', content: prompt }],
           seed: options.seed ?? null,
           stopTexts: options.stop,
+          rules,
           consensus: options.consensus,
         },
         observer,

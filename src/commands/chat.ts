@@ -1,9 +1,10 @@
 import { asQvacError, exitCodes } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
+import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import type { ChatMessage } from '../protocol/messages.ts';
 import type { Client, ClientQuestion } from '../sdk/client.ts';
 import type { LineReader } from '../terminal/prompt.ts';
-import { observe, report } from './parts/answer-report.ts';
+import { observe, report, sayChannel } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
 import { type CommandContext, defineCommand } from './parts/definition.ts';
 
@@ -28,7 +29,8 @@ export const command = defineCommand({
       import('../terminal/prompt.ts'),
     ]);
     const consent = clientConsent(output, { yes: options.yes, ask: false });
-    const client = await openClient({ config, logger }, { consent });
+    const onChannel = (news: ChannelNews): void => sayChannel(output, news);
+    const client = await openClient({ config, logger }, { consent, onChannel });
     let stopAnswer: (() => void) | null = null;
     let left = false;
     // On a terminal readline receives Ctrl-C: it stops the answer, or ends the chat between two answers.

@@ -1,9 +1,11 @@
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { delay } from '../lib/abort.ts';
+import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import type { Client } from '../sdk/client.ts';
 import type { Output } from '../terminal/output.ts';
 import { linkOf, sayReady } from './gateway/ready.ts';
+import { sayChannel } from './parts/answer-report.ts';
 import { askSettings } from './parts/ask-options.ts';
 import { type CommandContext, defineCommand, flag } from './parts/definition.ts';
 
@@ -50,7 +52,8 @@ export const command = defineCommand({
       import('./gateway/start-gateway.ts'),
     ]);
     const consent = clientConsent(output, { yes: false, ask: false });
-    const client = await openClient({ config, logger }, { consent, sweepMs: providerSweepMs });
+    const onChannel = (news: ChannelNews): void => sayChannel(output, news);
+    const client = await openClient({ config, logger }, { consent, onChannel, sweepMs: providerSweepMs });
     try {
       const gateway = await startGateway({ config, logger }, client);
       sayReady(output, gateway, 'ready', config.networkName);

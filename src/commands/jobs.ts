@@ -168,6 +168,12 @@ async function showSettled(
     });
   });
   const { payment } = decodeOffer(receipt.offer.body);
+  if (payment.pay === payFrom.channel) {
+    const channel = toHex(payment.account).slice(0, 8);
+    throw new QvacError('E_NOT_FOUND', `job ${id.slice(0, 8)} was paid from channel ${channel}`, {
+      hint: `qvac channels show ${channel}, qvac receipts show ${id.slice(0, 8)}`,
+    });
+  }
   if (payment.pay !== payFrom.jobAccount)
     throw new QvacError('E_NOT_FOUND', `job ${id.slice(0, 8)} was free: it has no payment`);
   const address = escrow.jobAddress(payment.account, fromHex(id));

@@ -6,6 +6,7 @@ import type { Output } from '../terminal/output.ts';
 import { paymentWords } from '../terminal/payment-words.ts';
 import { printable } from '../terminal/printable.ts';
 import { sayReady as sayGatewayReady } from './gateway/ready.ts';
+import { sayChannel } from './parts/answer-report.ts';
 import { chainSettings } from './parts/chain-settings.ts';
 import { anyText, type CommandContext, defineCommand, manyOf } from './parts/definition.ts';
 import { networkFlags, reachableAs } from './parts/hints.ts';
@@ -25,6 +26,8 @@ export const command = defineCommand({
     'allow',
     'auditor',
     'auditRate',
+    'pay',
+    'deposit',
     ...chainSettings,
     'listen',
     'announce',
@@ -72,7 +75,7 @@ export const command = defineCommand({
         logger,
         progress: modelProgress(output, { announceLoading: true }),
         consent: mainnetConsent(output, { yes: false, ask: false }),
-        observer: { routed: (event) => void report(output, event) },
+        observer: { routed: (event) => void report(output, event), channel: (news) => sayChannel(output, news) },
       },
       { models: options.models },
       { signal },
@@ -120,12 +123,16 @@ async function serveHttp({
   return { stop: () => teardown.run() };
 }
 
-function sayReady(output: Output, { peer, engines }: RunningRouter): void {
+function sayReady(output: Output, { peer, engines, calibrations }: RunningRouter): void {
   const models = engines.map(({ facts: { name, quant, id } }) => ({ name, quant, id }));
+  const limitsOf = (id: string): string => {
+    const jobs = calibrations.find(({ modelId }) => modelId === id)?.evidence.jobs;
+    return jobs === undefined ? '' : ` by limits of ${plural(jobs, 'answer')}`;
+  };
   const checks =
     models.length === 0
       ? 'runs the checks that need no model (--model NAME re-executes)'
-      : `re-executes ${models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`;
+      : `re-executes ${models.map(({ name, quant, id }) => `${name} ${quant}${limitsOf(id)}`).join(', ')}`;
   output.say(printable(`router ${peer.id} · network ${peer.network} · ${checks}`, 400));
   const ask = `qvac ask ${networkFlags(peer.network)}`;
   const question = '"why is the sky blue?"';

@@ -2,6 +2,7 @@ import type { Activity, RelayStats } from '../node/home/activity.ts';
 import { byteSize, plural, rate, shortPeer, sol, timeSpan } from '../terminal/format.ts';
 import { defineCommand } from './parts/definition.ts';
 import { reachWords } from './parts/reach-words.ts';
+import type { ChannelStatus } from './status/channel-status.ts';
 import type { GatewayStatus } from './status/gateway-status.ts';
 import type { NodeStatus, Rank, Today } from './status/node-status.ts';
 
@@ -68,10 +69,22 @@ function gatewayLines({ url, network, startedAt, questions, today }: GatewayStat
   ];
 }
 
+function channelLines({ paying, serving }: ChannelStatus): readonly string[] {
+  return [
+    ...(paying.open === 0
+      ? []
+      : [`${plural(paying.open, 'channel')} to pay from, ${sol(paying.released)} paid in them`]),
+    ...(serving.open === 0
+      ? []
+      : [`${plural(serving.open, 'channel')} to be paid from, ${sol(serving.released)} earned in them`]),
+  ];
+}
+
 export const command = defineCommand({
   description: [
     'Show what the nodes of this home do: models, prices and their rank, slots and queue, speed, today’s earnings,',
     'and possible reasons why a node is idle: price, reachability, demand.',
+    'The channels that are open, and what is paid and earned in them.',
     'For a gateway: its address, the questions under way, and how today’s answers were checked.',
   ].join(' '),
   examples: [
@@ -79,30 +92,42 @@ export const command = defineCommand({
     { line: 'qvac status --json', what: 'print it as JSON' },
   ],
   async action({ config, output, logger }) {
-    const [{ createRunFiles }, { findHomeChain }, { systemClock }, { statusOf }, { gatewayStatusOf }] =
-      await Promise.all([
-        import('../node/home/run-files.ts'),
-        import('../escrow/home-chain.ts'),
-        import('../lib/clock.ts'),
-        import('./status/node-status.ts'),
-        import('./status/gateway-status.ts'),
-      ]);
+    const [
+      { createRunFiles },
+      { findHomeChain },
+      { systemClock },
+      { statusOf },
+      { gatewayStatusOf },
+      { channelStatusOf },
+    ] = await Promise.all([
+      import('../node/home/run-files.ts'),
+      import('../escrow/home-chain.ts'),
+      import('../lib/clock.ts'),
+      import('./status/node-status.ts'),
+      import('./status/gateway-status.ts'),
+      import('./status/channel-status.ts'),
+    ]);
     const now = systemClock.now();
     const nodes = await Promise.all(
       (await createRunFiles(config.home.run).list()).map((entry) => statusOf(config, entry, logger, now)),
     );
     const gateway = await gatewayStatusOf(config.home.run, now);
+    const channels = await channelStatusOf(config, logger);
     const chain = await findHomeChain(config.home);
     const lines = [
       ...nodes.flatMap((node) => linesOf(node, now)),
       ...(gateway === null ? [] : gatewayLines(gateway, now)),
+      ...channelLines(channels),
       ...(chain === null ? [] : [`chain ${chain.chain} · ${chain.rpcUrl}`]),
     ];
     const values = nodes.map(({ today, ...node }) => ({
       ...node,
       today: today === null ? null : { ...today, earned: today.earned.toString() },
     }));
-    output.result({ nodes: values, gateway, chain }, lines);
+    const sideOf = ({ open, released }: ChannelStatus['paying']) => ({ open, released: released.toString() });
+    const { paying, serving } = channels;
+    const channelValues = { paying: sideOf(paying), serving: sideOf(serving) };
+    output.result({ nodes: values, gateway, channels: channelValues, chain }, lines);
     if (lines.length === 0)
       output.say('nothing of this home is running; start qvac serve, qvac route, qvac relay or qvac gateway');
   },

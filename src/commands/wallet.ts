@@ -107,7 +107,7 @@ const fund = defineSubcommand({
 
 const balance = defineSubcommand({
   summary: 'show the balance, and what is locked or staked',
-  description: 'Show the balance of the wallet, the amount locked in unsettled jobs, and the stake.',
+  description: 'Show the balance of the wallet, the amounts locked in jobs and deposited in channels, and the stake.',
   settings: chainSettings,
   examples: [{ line: 'qvac wallet balance', what: 'show the balance' }],
   async action({ config, output, signal }) {
@@ -117,12 +117,14 @@ const balance = defineSubcommand({
     ]);
     const wallet = await needWallet(config);
     const escrow = await openEscrowOf(config, wallet, { signal });
-    const [held, jobs, provider] = await Promise.all([
+    const [held, jobs, channels, provider] = await Promise.all([
       escrow.balance(wallet.publicKey, { signal }),
       escrow.jobs({ client: wallet.publicKey }, { signal }),
+      escrow.channels({ payer: wallet.publicKey }, { signal }),
       escrow.provider(wallet.publicKey, { signal }),
     ]);
     const locked = jobs.reduce((sum, job) => sum + job.amount, 0n);
+    const deposits = channels.reduce((sum, { deposit, settled }) => sum + deposit - settled, 0n);
     const stake = provider?.stake ?? 0n;
     output.result(
       {
@@ -130,11 +132,13 @@ const balance = defineSubcommand({
         chain: escrow.chain,
         balance: held.toString(),
         locked: locked.toString(),
+        deposits: deposits.toString(),
         stake: stake.toString(),
       },
       [
         sol(held),
         ...(locked === 0n ? [] : [`${sol(locked)} locked in jobs: qvac jobs ls`]),
+        ...(deposits === 0n ? [] : [`${sol(deposits)} deposited in channels: qvac channels ls`]),
         ...(stake === 0n ? [] : [`${sol(stake)} staked: qvac provider status`]),
       ],
     );

@@ -46,3 +46,8 @@ export function anySignal(...signals: readonly (AbortSignal | undefined)[]): Abo
   const [only] = given;
   return only !== undefined && given.length === 1 ? only : AbortSignal.any(given);
 }
+
+/** Waits until `promise` settles, but no longer than `ms`. Never rejects, and keeps no process alive. */
+export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+  await raceSignal(promise, AbortSignal.timeout(ms)).catch(() => undefined);
+}

@@ -133,5 +133,7 @@ export const maxZkChallenges = 128;
 export const maxZkVocab = 2 ** 18;
 export const zkSystem = 'spartan2-bn254/1';
 
+/** Longest time from the terms of a channel to its opening (section 9). */
+export const maxTermsLifeS = 120;
 /** Time after a job's end during which it need not be released for the next job (section 9). */
 export const channelReleaseS = 60;

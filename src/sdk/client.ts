@@ -12,6 +12,7 @@ import { loadIdentity } from '../node/home/identity.ts';
 import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-store.ts';
 import { createRunFiles } from '../node/home/run-files.ts';
 import { type JoinInit, join } from '../node/join.ts';
+import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
 import { JobPayment } from '../node/payment/job-payment.ts';
 import type { LeftPayment } from '../node/payment/payments.ts';
@@ -20,10 +21,11 @@ import { createReputation } from '../node/selection/reputation.ts';
 import { createLocalVerifier } from '../node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../node/verification/second-opinion.ts';
 import { seedOfNumber } from '../protocol/digests.ts';
-import type { ChatMessage } from '../protocol/messages.ts';
+import type { ChatMessage, GrammarRules } from '../protocol/messages.ts';
 import { openSelectionStore } from './home.ts';
 import { openLocalModels } from './models.ts';
 import { type MainnetConsent, openPayingEscrow } from './payment/escrow.ts';
+import { policyOf } from './payment/policy.ts';
 
 export interface ClientContext {
   readonly config: Config;
@@ -42,6 +44,9 @@ const noConsent: ClientConsent = { mainnet: async () => false, price: async () =
 export interface ClientInit extends Pick<JoinInit, 'sweepMs'> {
   /** @default refuse: pay only within the configured maximum, and never on mainnet without an earlier consent */
   readonly consent?: ClientConsent | undefined;
+  /** Channels that this client opens stay open for later processes of this home. @default false */
+  readonly keepsChannels?: boolean | undefined;
+  readonly onChannel?: ((news: ChannelNews) => void) | undefined;
 }
 
 export interface ClientQuestion {
@@ -52,6 +57,8 @@ export interface ClientQuestion {
   readonly stopTexts?: readonly string[] | undefined;
   /** Three providers answer, and are compared. @default false */
   readonly consensus?: boolean | undefined;
+  /** The answer is a text of this grammar. @default null: any text */
+  readonly rules?: GrammarRules | null | undefined;
 }
 
 /** This home's client on the network. */
@@ -102,7 +109,19 @@ export async function openClient({ config, logger }: ClientContext, init: Client
   const verifier = createLocalVerifier(models);
   const receipts = createReceiptStore(home.receipts);
   const payments = createEscrowPayments(
-    { openEscrow: (options) => openPayingEscrow(config, consent.mainnet, options), receipts, logger },
+    {
+      openEscrow: (options) => openPayingEscrow(config, consent.mainnet, options),
+      receipts,
+      channels: {
+        peer,
+        reach: (provider, options) => discovery.get(provider, options),
+        clock,
+        dir: home.channels.client,
+        policy: policyOf(config, init.keepsChannels ?? false),
+        onNews: init.onChannel,
+      },
+      logger,
+    },
     {
       dir: home.payments.client,
       sweepMs: sweepMs === undefined ? null : paymentSweepMs,
@@ -143,7 +162,7 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     components,
     asked: models.asked,
     router: () => routerOf(config),
-    async ask({ messages, seed, stopTexts = [], consensus = false }, observer, options = {}) {
+    async ask({ messages, seed, stopTexts = [], rules = null, consensus = false }, observer, options = {}) {
       if (consensus) checkConsensus(config);
       firstRouter ??= routerOf(config);
       const wanted: AskInit = {
@@ -152,14 +171,16 @@ export async function openClient({ config, logger }: ClientContext, init: Client
         model: models.asked,
         router: consensus ? null : await firstRouter,
         consensus,
-        extra: { stopTexts },
+        extra: { stopTexts, ...(rules === null ? {} : { rules }) },
       };
       try {
         return await askBeforeStops(components, wanted, observer, options);
       } catch (error) {
         const lamports = priceRefused(error);
         if (lamports === null || !(await consent.price(lamports, options))) throw error;
-        return askBeforeStops(components, { ...wanted, maxPrice: Number(lamports) }, observer, options);
+        // The person agreed to the price of this answer, not to a deposit for further ones.
+        const pay = config.settings.pay === 'auto' ? 'job' : undefined;
+        return askBeforeStops(components, { ...wanted, pay, maxPrice: Number(lamports) }, observer, options);
       }
     },
     async stop() {

@@ -1,9 +1,8 @@
 import type { Home } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { toHex } from '../lib/bytes.ts';
-import type { Logger } from '../lib/log.ts';
 import { shortPeer } from '../lib/names.ts';
-import { loadCalibration } from '../model/calibrations.ts';
+import { type CalibrationOptions, loadCalibration } from '../model/calibrations.ts';
 import { limitsOf } from '../proofs/calibration.ts';
 import type { Assessment } from '../proofs/checks.ts';
 import { decodeReceipt, type Receipt } from '../proofs/receipt.ts';
@@ -32,17 +31,18 @@ export async function findScores(home: Home, receipt: Receipt): Promise<readonly
  * section 4.7).
  * @param assessment of checks 1 to 4, or more
  * @param scores receipts of the score jobs, in any order
+ * @param options where limits of the model may be
  * @throws MalformedError if one of them is malformed
  */
 export async function withScores(
   assessment: Assessment,
   receipt: Receipt,
   scores: readonly Receipt[],
-  logger: Logger,
+  options: CalibrationOptions,
 ): Promise<Assessment> {
   if (assessment.result === 'fail' || scores.length === 0) return assessment;
   const modelId = modelIdHex(decodeReceipt(receipt).offer.modelId);
-  const calibration = limitsOf(await loadCalibration(modelId, logger));
+  const calibration = limitsOf(await loadCalibration(modelId, options));
   const comparisons = inDrawOrder(receipt, scores).flatMap((score) => {
     const comparison = compareWithReferee(receipt, score, { calibration });
     return comparison === null ? [] : [comparison];

@@ -12,6 +12,7 @@ import { type ActivityLog, startActivity } from '../node/home/activity.ts';
 import { type Identity, loadIdentity, lockIdentity } from '../node/home/identity.ts';
 import { createReceiptStore } from '../node/home/receipt-store.ts';
 import { checkAddresses, join } from '../node/join.ts';
+import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import type { Peer } from '../node/peer/peer.ts';
 import type { RelayServer } from '../node/relay/relay-server.ts';
 import { routerContent } from '../node/router/card-content.ts';
@@ -20,6 +21,7 @@ import { createRouter } from '../node/router/router.ts';
 import { createReputation } from '../node/selection/reputation.ts';
 import { createSecondOpinion } from '../node/verification/second-opinion.ts';
 import { createVerifier } from '../node/verification/verifier.ts';
+import type { Calibration } from '../proofs/calibration.ts';
 import { peerIdOf, publicKeyOf } from '../proofs/signing.ts';
 import { parseLamports } from '../settings.ts';
 import { openSelectionStore } from './home.ts';
@@ -40,6 +42,7 @@ export interface RouterComponents {
 
 export interface RouterObserver {
   routed?(event: Routed): void;
+  channel?(news: ChannelNews): void;
 }
 
 export interface RouterInit {
@@ -52,6 +55,8 @@ export interface RunningRouter {
   readonly peer: Peer;
   /** One per model that it re-executes. */
   readonly engines: readonly Engine[];
+  /** Measured limits that it judges answers by, for models that have some. */
+  readonly calibrations: readonly Calibration[];
   /** Finds out which execution class this machine can declare for each model. Logs a test that fails. Never rejects. */
   runSelfTests(options?: AbortOptions): Promise<void>;
   /** Ends questions in progress and stops every part. Never throws. Idempotent. */
@@ -164,7 +169,10 @@ async function start(
   await reputation.start();
   teardown.add(() => reputation.stop());
   const models = await Promise.all(
-    engines.map(async (engine) => ({ engine, calibration: await loadCalibration(engine.facts.id, logger) })),
+    engines.map(async (engine) => ({
+      engine,
+      calibration: await loadCalibration(engine.facts.id, { dirs: [config.home.calibration], logger }),
+    })),
   );
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(home.receiptsOf.router);
@@ -172,7 +180,7 @@ async function start(
   relay?.events.on('event', () => activity.relayed());
   teardown.add(() => activity.stop());
   const paying = await openRouterPayments(
-    { config, receipts, consent, logger },
+    { config, peer, discovery, receipts, consent, onChannel: (news) => observer.channel?.(news), logger },
     (client) => allowances.get(client) ?? 0n,
   );
   teardown.add(() => paying.payments.stop());
@@ -204,6 +212,7 @@ async function start(
   return {
     peer,
     engines,
+    calibrations: models.flatMap(({ calibration }) => calibration ?? []),
     runSelfTests(options = {}) {
       testing = testEach(engines, () => cards.renew(), logger, options);
       return testing;

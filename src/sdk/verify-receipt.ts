@@ -101,7 +101,8 @@ async function withReferees(
 ): Promise<Assessment> {
   if (scores === undefined && (isRecomputed(assessment) || assessment.result === 'fail')) return assessment;
   const { findScores, withScores } = await import('./referee-receipts.ts');
-  return withScores(assessment, receipt, scores ?? (await findScores(config.home, receipt)), logger);
+  const found = scores ?? (await findScores(config.home, receipt));
+  return withScores(assessment, receipt, found, { dirs: [config.home.calibration], logger });
 }
 
 /** The receipt's model file: the one named, which must match, else the one in this home, if any. */
@@ -166,7 +167,7 @@ async function checkWithModel(
   );
   try {
     observer.checking?.(model);
-    const calibration = await loadCalibration(model.id, logger);
+    const calibration = await loadCalibration(model.id, { dirs: [config.home.calibration], logger });
     const gather = (): Promise<Evidence> => gatherEvidence({ engine, calibration }, receipt, { signal });
     const first = assess(receipt, await gather());
     if (!isNumericFail(first)) return first;

@@ -11,7 +11,9 @@ export interface PaymentFacts {
     | 'claimed'
     | 'open'
     | 'submitted'
-    | 'gone';
+    | 'gone'
+    | 'released'
+    | 'withheld';
   readonly locked: bigint;
   readonly paid: bigint;
   readonly refunded: bigint;
@@ -19,6 +21,8 @@ export interface PaymentFacts {
   readonly compensation: bigint;
   /** When the next transfer falls due, unix ms. */
   readonly dueAt: number | null;
+  /** The channel that paid; null: an account of its own did. @default null */
+  readonly channel?: { readonly left: bigint; readonly underWay: bigint } | null | undefined;
 }
 
 /** The outcome of an answer's checks, as far as payment goes. */
@@ -43,6 +47,8 @@ export function moneySentence(
   switch (state) {
     case 'rejected':
       return `the provider is not paid: ${sol(burnt)} burnt, ${sol(refunded)} refunded to you`;
+    case 'withheld':
+      return `the provider is not paid: ${sol(burnt)} stay in the channel and are burnt when it closes`;
     case 'slashed':
       return `fraud proved on the chain: ${sol(refunded)} refunded, plus ${sol(compensation)} of the provider’s stake`;
     case 'declined':
@@ -57,9 +63,20 @@ export function moneySentence(
 }
 
 /** The payment in a few words: `paid 0.00008 SOL, 0.00002 SOL refunded`. */
-export function paymentWords({ state, locked, paid, refunded, burnt, compensation, dueAt }: PaymentFacts): string {
+export function paymentWords({
+  state,
+  locked,
+  paid,
+  refunded,
+  burnt,
+  compensation,
+  dueAt,
+  channel = null,
+}: PaymentFacts): string {
   const rest = refunded === 0n ? '' : `, ${sol(refunded)} refunded`;
   const when = dueAt === null ? '' : ` from ${dateTime(dueAt)}`;
+  const underWay = channel === null || channel.underWay === 0n ? '' : `, ${sol(channel.underWay)} under way`;
+  const inChannel = channel === null ? '' : ` (${sol(channel.left)} left${underWay})`;
   switch (state) {
     case 'confirmed':
     case 'claimed':
@@ -77,5 +94,9 @@ export function paymentWords({ state, locked, paid, refunded, burnt, compensatio
       return `${sol(locked)} locked, refundable${when === '' ? ' later' : when}`;
     case 'gone':
       return `${sol(locked)} settled`;
+    case 'released':
+      return `paid ${sol(paid)} by channel${inChannel}`;
+    case 'withheld':
+      return `${sol(burnt)} withheld in the channel${inChannel}`;
   }
 }

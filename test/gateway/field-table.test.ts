@@ -63,6 +63,17 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   max_price: 0,
   wallet: null,
   consent: 'page-1',
+  response_format: { type: 'json_object' },
+  output_format: { type: 'json_schema', schema: { type: 'integer' } },
+  grammar: 'root ::= [a-z]+',
+  json_schema: { type: 'integer' },
+  guided_grammar: 'root ::= [a-z]+',
+  guided_json: '{"type":"integer"}',
+  guided_regex: '[a-z]+',
+  guided_choice: ['yes', 'no'],
+  json: { type: 'integer' },
+  regex: '[a-z]+',
+  choice: ['yes', 'no'],
 };
 /** Fields whose value depends on the route or on other fields. */
 const special: Readonly<Record<string, unknown>> = {
@@ -70,6 +81,10 @@ const special: Readonly<Record<string, unknown>> = {
   '/v1/responses input[].type': 'message',
   '/v1/messages thinking.type': 'disabled',
   '/v1/messages messages[].content[].type': 'text',
+  '/v1/responses text.format': { type: 'json_object' },
+  '/v1/messages output_config.format': { type: 'json_schema', schema: { type: 'integer' } },
+  '/api/chat format': 'json',
+  '/api/generate format': { type: 'integer' },
 };
 
 /** `base` with the field set to `value`; `[]` means the list's first item. */

@@ -129,12 +129,14 @@ export async function clientPayments(
   context: TestContext,
   chain: TestChain,
   init: Partial<ClientPaymentsInit> &
-    Pick<ClientPaymentsComponents, 'receipts'> & { readonly escrow?: Escrow & { readonly wallet: Uint8Array } } = {},
+    Pick<ClientPaymentsComponents, 'receipts' | 'channels'> & {
+      readonly escrow?: Escrow & { readonly wallet: Uint8Array };
+    } = {},
 ): Promise<PaidClient> {
   const escrow = init.escrow ?? (await chain.wallet());
   const dir = init.dir ?? join(await temporaryHome(context), 'locked');
   const payments = createClientPayments(
-    { openEscrow: async () => escrow, receipts: init.receipts, logger: silentLogger },
+    { openEscrow: async () => escrow, receipts: init.receipts, channels: init.channels, logger: silentLogger },
     { ...init, dir },
   );
   context.after(() => payments.stop());

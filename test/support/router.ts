@@ -33,6 +33,8 @@ import { createScriptedEngine } from './scripted-engine.ts';
 import { testSeed } from './seeds.ts';
 
 export interface TestRouterInit {
+  /** Its node. @default a new one */
+  readonly peer?: Peer | undefined;
   /** The providers that it knows from the start, by address. */
   readonly providers?: readonly { readonly address: string }[] | undefined;
   /** The models that it can re-execute. @default none */
@@ -69,7 +71,7 @@ export interface TestRouter {
 /** A real router on loopback that knows `providers`; it stops with the test. */
 export async function startRouter(context: TestContext, init: TestRouterInit = {}): Promise<TestRouter> {
   const { engines = [], serves = () => true, clock = systemClock, tamper, mishear } = init;
-  const peer = await startPeer(context, { role: 'router' });
+  const peer = init.peer ?? (await startPeer(context, { role: 'router' }));
   const discovery = await startDiscovery(context, peer);
   for (const { address } of init.providers ?? []) await discovery.get(address);
   const reputation = init.reputation ?? createReputation({ clock, logger: silentLogger }, { path: null });

@@ -2,6 +2,7 @@ import { exitCodes, QvacError } from '../../errors.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
 import type { RefereeCount, RefereeEstimate } from '../../node/referees/reports.ts';
 import { maxReferees } from '../../protocol/constants.ts';
+import { type ChannelFacts, channelLine } from '../../terminal/channel-words.ts';
 import { plural, shortPeer, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { printable } from '../../terminal/printable.ts';
@@ -53,6 +54,12 @@ function refereeLine(count: RefereeCount, { candidates, priceLamports }: Referee
     count === 1 ? `sees prompt and answer · ${maxReferees} of them if it disagrees` : 'see prompt and answer';
   const chance = isByChance ? ', if the answer is audited' : '';
   return `→ ${plural(count, 'referee')}, drawn from ${plural(candidates, 'provider')}${chance}${price} · ${sees}`;
+}
+
+/** Tells the person about a change of a channel, in one line. */
+export function sayChannel(output: Output, facts: ChannelFacts): void {
+  const line = channelLine(facts);
+  if (line !== null) output.say(`· ${line}`);
 }
 
 /** Prints the facts of the answer, the trust line last. @returns the exit code */

@@ -19,6 +19,8 @@ export const askSettings: readonly SettingKey[] = [
   'auditRate',
   'auditor',
   'maxPrice',
+  'pay',
+  'deposit',
   'timeout',
   'threads',
   'gpu',

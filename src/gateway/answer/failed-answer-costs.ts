@@ -11,6 +11,7 @@ export function withFailedAnswerCosts(
   onCost: (lamports: Promise<bigint>) => void,
 ): ClientPayments {
   const counting = (paying: EscrowWallet): EscrowWallet => ({
+    channels: paying.channels,
     refusal: (pay) => paying.refusal(pay),
     plan: (quote, limits, options) => paying.plan(quote, limits, options),
     records: (options) => paying.records(options),

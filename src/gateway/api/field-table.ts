@@ -40,6 +40,22 @@ const extension: readonly FieldRule[] = [
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];
 
+const schema = 'JSON schema (see below)';
+/** As llama.cpp and vLLM have them, on every route. */
+const grammars: readonly FieldRule[] = [
+  honoured('grammar', 'GBNF, from its rule `root` on'),
+  honoured('json_schema', schema),
+  honoured('guided_grammar', 'as `grammar`'),
+  honoured('guided_json', schema),
+  honoured('guided_regex', 'regular expression for the whole answer'),
+  honoured('guided_choice', 'list of texts'),
+  honoured('structured_outputs.grammar', 'as `grammar`'),
+  honoured('structured_outputs.json', schema),
+  honoured('structured_outputs.regex', 'as `guided_regex`'),
+  honoured('structured_outputs.choice', 'as `guided_choice`'),
+];
+const format = '`text`, `json_object` or `json_schema` (see below)';
+
 const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
 const seed = 'all digits up to 2^64 − 1; -1 means random';
 
@@ -131,7 +147,8 @@ const chat: readonly FieldRule[] = [
   ...tools,
   refused('functions', [[]], notYet),
   refused('function_call', ['none', 'auto'], notYet),
-  refused('response_format', [{ type: 'text' }], notYet),
+  honoured('response_format', format),
+  ...grammars,
   choices,
   refused('modalities', [['text']]),
   refused('service_tier', ['auto', 'default']),
@@ -150,6 +167,8 @@ const completions: readonly FieldRule[] = [
   stops('stop'),
   ...streamOptions,
   honoured('logprobs', `0 to 20; ${logprobs}`),
+  honoured('response_format', format),
+  ...grammars,
   choices,
   refused('best_of', [1]),
   refused('echo', [false]),
@@ -182,7 +201,8 @@ const responses: readonly FieldRule[] = [
   ),
   ...ignored('reasoning is part of the text', 'reasoning.summary', 'reasoning.generate_summary'),
   honoured('include', '`reasoning.encrypted_content` is accepted, and there is none; anything else is refused'),
-  refused('text.format', [{ type: 'text' }], notYet),
+  honoured('text.format', format),
+  ...grammars,
   ...ignored(effort, 'text.verbosity'),
   ...tools,
   ...ignored('tools are not offered yet', 'max_tool_calls'),
@@ -222,7 +242,9 @@ const messages: readonly FieldRule[] = [
   ...ignored('there are no thinking blocks', 'thinking.display'),
   refused('thinking.budget_tokens', [], notYet),
   ...ignored(effort, 'output_config.effort'),
-  refused('output_config.format', [], notYet),
+  honoured('output_config.format', '`json_schema` (see below)'),
+  honoured('output_format', 'as `output_config.format`'),
+  ...grammars,
   ...ignored('there is no earlier thinking or tool result to clear', 'context_management'),
   ...ignored('a hint for caches', 'cache_control'),
   refused('tools', [[]], notYet),
@@ -275,7 +297,8 @@ const ollamaShared: readonly FieldRule[] = [
     'options.logits_all',
     'options.vocab_only',
   ),
-  refused('format', ['', {}], notYet),
+  honoured('format', '`json`, or a JSON schema (see below)'),
+  ...grammars,
   refused('logprobs', [false], notYet),
   refused('top_logprobs', [0], notYet),
   ...extension,

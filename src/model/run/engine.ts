@@ -60,6 +60,7 @@ export async function createEngine(
       threads,
       batch: Math.max(batch, promptBatch),
       context: tokenizer.facts.context,
+      coarseKv: init.coarseKv,
     },
     jobLanes,
     maxKept,

@@ -13,6 +13,7 @@ import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
+import type { PayPolicy } from '../payment/channel/channels.ts';
 import type { Referees } from '../referees/referees.ts';
 import type { RefereeCount } from '../referees/reports.ts';
 import { chooseProviders } from '../selection/choose.ts';
@@ -69,6 +70,8 @@ export interface AskInit {
   readonly router?: WantedRouter | null | undefined;
   /** Lamports. */
   readonly maxPrice: number;
+  /** Whether a channel may pay. @default as the wallet's policy says */
+  readonly pay?: PayPolicy | undefined;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
   /** Checks a stopped answer like any other, since no person waits for the checks to end. @default false */
@@ -258,6 +261,10 @@ class Asking {
       if (attempt.answer !== null) return attempt.answer;
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
+      if (attempt.again === true) {
+        queue.unshift(choice);
+        continue;
+      }
       const fresh = isBadOffer(failure) && !renewed.has(choice.card.peer) ? await this.#renewed(choice) : null;
       renewed.add(choice.card.peer);
       if (fresh !== null) queue.unshift(fresh);
@@ -295,12 +302,13 @@ class Asking {
 
   /** What is the same for every provider that is asked, but the seed. */
   #question(): Omit<TogetherInit['question'], 'seed'> {
-    const { input, sampler, thorough = false, auditRate = defaultAuditRate, timeoutMs } = this.#init;
+    const { input, sampler, pay, thorough = false, auditRate = defaultAuditRate, timeoutMs } = this.#init;
     return {
       input,
       sampler,
       extra: this.#extra,
       count: this.#count,
+      pay,
       auditRate,
       timeouts: { totalMs: this.#timeLeftMs, allowedMs: timeoutMs },
       stopwatch: this.#stopwatch,

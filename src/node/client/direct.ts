@@ -5,14 +5,15 @@ import { FaultError } from '../../proofs/fault.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import type { RouteMode } from '../../protocol/frames.ts';
 import { inputFor } from '../../protocol/input/system-in-turn.ts';
-import { finish, type Input, type Mode, modes, payFrom, type SamplerSettings } from '../../protocol/messages.ts';
+import { finish, type Input, type Mode, modes, type SamplerSettings } from '../../protocol/messages.ts';
 import { type AnswerExtra, extraFor } from '../job/answer-extra.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
 import { quoteAnswer } from '../job/quote.ts';
-import { isBadInput, RemoteError } from '../job/remote-error.ts';
+import { isBadInput, isBadOffer, RemoteError } from '../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
+import type { PayPolicy } from '../payment/channel/channels.ts';
 import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
 import type { ClientPayments, EscrowWallet } from '../payment/payments.ts';
 import type { RefereeCount } from '../referees/reports.ts';
@@ -37,6 +38,8 @@ export interface DirectInit {
   readonly count: number;
   /** Lamports. */
   readonly maxPrice: number;
+  /** Whether a channel may pay. @default as the wallet's policy says */
+  readonly pay?: PayPolicy | undefined;
   /** 32 bytes. */
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
@@ -51,7 +54,14 @@ export interface DirectInit {
 }
 
 /** One provider's answer, or why it gave no token, so that another provider may be asked. */
-export type DirectOutcome = { readonly answer: Answer } | { readonly answer: null; readonly error: Error };
+export type DirectOutcome =
+  | { readonly answer: Answer }
+  | {
+      readonly answer: null;
+      readonly error: Error;
+      /** The same provider may be asked again: it will be paid otherwise. @default false */
+      readonly again?: boolean;
+    };
 
 /**
  * Asks one provider one question, checks the answer and settles its payment.
@@ -85,7 +95,7 @@ class DirectQuestion {
     this.#observer = observer;
     this.#signal = signal;
     this.#input = inputFor(init.choice.model, init.input);
-    const { sampler, maxPrice } = init;
+    const { sampler, maxPrice, pay } = init;
     const { payments = null } = components;
     const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
       if (payments === null)
@@ -94,7 +104,7 @@ class DirectQuestion {
     };
     const { maxTokens } = sampler;
     const onHold = (lamports: bigint): void => observer.locking?.(lamports);
-    this.#payment = new JobPayment({ openWallet }, { maxTokens, maxPrice, onHold });
+    this.#payment = new JobPayment({ openWallet }, { pay, maxTokens, maxPrice, onHold });
   }
 
   async run(): Promise<DirectOutcome> {
@@ -130,11 +140,12 @@ class DirectQuestion {
     return modeOf(this.#init.level);
   }
 
-  #fetchQuote(): Promise<SignedQuote> {
+  async #fetchQuote(): Promise<SignedQuote> {
     const { choice, sampler } = this.#init;
     const input = this.#input;
-    const { card, model } = choice;
-    const pay = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
+    const { card, model, priceLamports } = choice;
+    const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, priceLamports };
+    const pay = await this.#payment.choose(provider, { signal: this.#signal });
     const request = { card, model, input, mode: this.#mode, pay, maxTokens: sampler.maxTokens };
     return quoteAnswer(this.#components, request, { signal: this.#signal });
   }
@@ -193,17 +204,22 @@ class DirectQuestion {
   async #failed(error: Error, job: Job | null): Promise<DirectOutcome> {
     const { choice, sampler } = this.#init;
     job?.abort(error);
-    const abandoned = this.#payment.abandon(job);
+    const abandoned = this.#payment.abandon(job, error instanceof FaultError ? error : null);
     if (this.#signal.aborted) throw interrupted();
     // These are not the provider's fault.
     if (error instanceof QvacError && !(error instanceof RemoteError) && ownFailures.has(error.code)) throw error;
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
     if (isBadInput(error)) await this.#checkRefusal();
     const tooLong = mayBeTooLong(error, choice.model, this.#input, sampler.maxTokens);
-    if (!tooLong) this.#components.reputation.record(choice.card.peer, experienceOf(error));
+    // A grammar that would cost it too much, a provider may refuse (section 4.1).
+    const mayRefuse = tooLong || (isBadInput(error) && this.#init.extra.rules !== undefined);
+    if (!mayRefuse) this.#components.reputation.record(choice.card.peer, experienceOf(error));
     if (job === null || job.received.n === 0) {
       this.#tellHold(job);
-      return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error };
+      // The provider may take the same offer from an account of its own.
+      const again = this.#payment.isInChannel && isBadOffer(error);
+      if (again) await this.#payment.avoidChannel();
+      return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error, again };
     }
     if (error instanceof FaultError) {
       const timing = this.#init.stopwatch.read();
@@ -225,7 +241,7 @@ class DirectQuestion {
   /** Where the money is once there is no complete answer. */
   #tellHold(job: Job | null): void {
     const quote = this.#quote?.quote;
-    if (!this.#payment.isOnHold || quote === undefined) return;
+    if (!this.#payment.isOnHold || this.#payment.isInChannel || quote === undefined) return;
     if (job === null || job.ackedTokens === null) {
       const minutes = Math.ceil(quote.deliverWithin / 60);
       this.#observer.note(

@@ -231,7 +231,10 @@ async function concludeInTime(
       },
       options,
     );
-    await deliverVerdict(job, conclusion.verdict, logger, { signal: AbortSignal.timeout(verdictTimeoutMs) });
+    const { assessment, verdict } = conclusion;
+    const release = await payment.release({ assessment, verdictDigest: sha256(verdict.body) });
+    const delivering = { signal: AbortSignal.timeout(verdictTimeoutMs) };
+    if (!(await deliverVerdict(job, { verdict, release }, logger, delivering)) && release !== null) payment.tell();
     const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
     return { conclusion, cutShort, ...helpers };
   } finally {

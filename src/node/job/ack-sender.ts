@@ -1,21 +1,38 @@
 import { fromHex } from '../../lib/bytes.ts';
 import type { JobId } from '../../lib/types.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { type AckStop, ackStop, kinds, type Offer, payFrom, type Signed } from '../../protocol/messages.ts';
 import { encodeAck } from '../../protocol/validate.ts';
+import { costOf } from './cost.ts';
+import type { JobTotals } from './job.ts';
 
 export interface AckSenderInit {
   readonly jobId: JobId;
   readonly offer: Offer;
   readonly key: SigningKey;
+  /** Of the channel that pays; null: the payment has an account of its own, or there is none. */
+  readonly totals: JobTotals | null;
   /** Takes each acknowledgement in turn; its failure shows when the stream is read. */
   send(signed: Signed): void;
+  /** An acknowledgement cannot be sent, since its totals could not be kept. */
+  fail(error: Error): void;
 }
+
+/** What arrived so far. */
+export interface ArrivedCounts {
+  readonly promptCount: number;
+  /** Tokens, which passed the checks of their frames. */
+  readonly n: number;
+}
+
+const noTotals: ChannelTotals = { committedLamports: 0n, releasedLamports: 0n };
 
 /**
  * Acknowledges what arrives in one job (section 4): a paid one after the accept, after its first tokens and at each
- * head; an unpaid one only to stop it. The provider is paid for what is acknowledged, and for its grace beyond.
+ * head; an unpaid one only to stop it. The provider is paid for what is acknowledged, and outside a channel for its
+ * grace beyond.
  */
 export class AckSender {
   readonly #init: AckSenderInit;
@@ -23,6 +40,7 @@ export class AckSender {
   #ackedTokens: number | null = null;
   #begun = false;
   #stopped = false;
+  #sending: Promise<void> = Promise.resolve();
 
   constructor(init: AckSenderInit) {
     this.#init = init;
@@ -38,37 +56,51 @@ export class AckSender {
     return this.#stopped;
   }
 
-  /** @param n tokens received with this frame, which passed its checks */
-  frame(frame: FrameOf<'accept' | 'tokens' | 'head' | 'beat'>, n: number): void {
+  /** @param arrived with this frame, too */
+  frame(frame: FrameOf<'accept' | 'tokens' | 'head' | 'beat'>, arrived: ArrivedCounts): void {
     if (!this.#isPaid || this.#stopped || frame.t === 'beat') return;
     if (frame.t === 'tokens') {
-      if (this.#begun || n === 0) return;
+      if (this.#begun || arrived.n === 0) return;
       this.#begun = true;
     }
     // The tokens of a score job are there from the start, but its accept sends none of them.
-    this.#acknowledge(frame.t === 'accept' ? 0 : n, ackStop.goOn);
+    this.#acknowledge(frame.t === 'accept' ? { ...arrived, n: 0 } : arrived, ackStop.goOn);
   }
 
-  /** Ends the answer at the `n` tokens received. */
-  stop(n: number): Signed {
+  /** Ends the answer at what arrived. */
+  stop(arrived: ArrivedCounts): Signed {
     this.#stopped = true;
-    return this.#acknowledge(n, ackStop.cancel);
+    return this.#acknowledge(arrived, ackStop.cancel);
   }
 
-  #acknowledge(n: number, stop: AckStop): Signed {
-    const { jobId, key } = this.#init;
-    const body = encodeAck({
-      version: 1,
-      jobId: fromHex(jobId),
-      n,
-      stop,
-      account: new Uint8Array(32),
-      committedLamports: 0n,
-      releasedLamports: 0n,
-    });
-    const signed = signBody(key, kinds.ack, jobId, body);
+  /** Acknowledges the same count once more, with totals that release the answer. */
+  release(totals: ChannelTotals): Signed {
+    return this.#sign(this.#ackedTokens ?? 0, ackStop.goOn, totals);
+  }
+
+  /** Resolves when every acknowledgement was sent. Never rejects. */
+  async sent(): Promise<void> {
+    await this.#sending;
+  }
+
+  #acknowledge({ promptCount, n }: ArrivedCounts, stop: AckStop): Signed {
+    const { offer, totals, send, fail } = this.#init;
     this.#ackedTokens = n;
-    this.#init.send(signed);
+    const committed = totals?.commit(costOf(offer, { promptCount, n, ackedTokens: n })) ?? null;
+    const signed = this.#sign(n, stop, committed?.totals ?? noTotals);
+    if (committed === null) send(signed);
+    else
+      this.#sending = Promise.all([this.#sending, committed.kept]).then(
+        () => send(signed),
+        (error: Error) => fail(error),
+      );
     return signed;
+  }
+
+  #sign(n: number, stop: AckStop, totals: ChannelTotals): Signed {
+    const { jobId, key, offer } = this.#init;
+    const account = offer.payment.pay === payFrom.channel ? offer.payment.account : new Uint8Array(32);
+    const body = encodeAck({ version: 1, jobId: fromHex(jobId), n, stop, account, ...totals });
+    return signBody(key, kinds.ack, jobId, body);
   }
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import { verdictOf } from '../../proofs/verdict.ts';
@@ -95,13 +96,30 @@ function withFault(assessment: Assessment, fault: FaultCode | null): Assessment 
   return { ...assessment, result: 'fail', tier: 'sampling', faults: [fault] };
 }
 
-/** Sends the verdict, which the provider stores, and ends the job. Never throws: a provider that left gets none. */
-export async function deliverVerdict(job: Job, verdict: Signed, logger: Logger, options: AbortOptions): Promise<void> {
+export interface Delivery {
+  readonly verdict: Signed;
+  /** Releases the answer in its channel; null if there is nothing to release. */
+  readonly release: ChannelTotals | null;
+}
+
+/**
+ * Sends the verdict, which the provider stores, with the release, and ends the job.
+ * @returns whether the provider can have taken them: one that left has not. Never throws
+ */
+export async function deliverVerdict(
+  job: Job,
+  { verdict, release }: Delivery,
+  logger: Logger,
+  options: AbortOptions,
+): Promise<boolean> {
   try {
     await job.verdict(verdict, options);
+    if (release !== null) await job.release(release, options);
     await job.close();
+    return true;
   } catch (error) {
     logger.debug('the provider did not take the verdict', { job: job.jobId, reason: ownWordsOf(error) });
     job.abort(toError(error));
+    return false;
   }
 }

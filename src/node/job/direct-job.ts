@@ -4,14 +4,15 @@ import type { Logger } from '../../lib/log.ts';
 import { seconds, shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
 import { isSameList } from '../../proofs/checks/same-list.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { FaultError, type Received } from '../../proofs/received.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { openingTimeoutMs } from '../../protocol/constants.ts';
 import { modes, type Offer, type Signed } from '../../protocol/messages.ts';
 import type { FrameStream } from '../streams/streams.ts';
-import { AckSender } from './ack-sender.ts';
-import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, RawAnswerFrame } from './job.ts';
+import { AckSender, type ArrivedCounts } from './ack-sender.ts';
+import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, JobTotals, RawAnswerFrame } from './job.ts';
 import { remoteError } from './remote-error.ts';
 
 export interface DirectJobComponents {
@@ -29,6 +30,8 @@ export interface DirectJobInit {
   readonly offerSigned: Signed;
   readonly received: Received;
   readonly timeouts: JobTimeouts;
+  /** Of the channel that pays; null without one. */
+  readonly totals: JobTotals | null;
   /** As of `JobInit`. */
   readonly encodePrompt: (() => Promise<readonly number[] | null>) | null;
 }
@@ -64,11 +67,13 @@ export class DirectJob implements Job {
     this.offerSigned = init.offerSigned;
     this.received = init.received;
     this.#encodePrompt = init.encodePrompt;
-    const { jobId, offer, received } = init;
+    const { jobId, offer, received, totals } = init;
     this.#acks = new AckSender({
       jobId,
       offer,
+      totals,
       key: components.key,
+      fail: (error) => this.abort(error),
       send: (signed) => {
         received.setAck(signed);
         // A broken stream shows at the next read.
@@ -119,9 +124,10 @@ export class DirectJob implements Job {
           this.#clear(accepting);
           await this.#checkPrompt({ frame, bytes });
         }
-        this.#acks.frame(frame, this.received.n);
+        this.#acks.frame(frame, this.#arrived);
         yield { frame, bytes };
       }
+      await this.#acks.sent();
     } finally {
       this.#disarm();
     }
@@ -129,7 +135,7 @@ export class DirectJob implements Job {
 
   async cancel(): Promise<Signed | null> {
     if (!this.#accepted || this.#acks.stopped || this.received.final !== null) return null;
-    const signed = this.#acks.stop(this.received.n);
+    const signed = this.#acks.stop(this.#arrived);
     const who = shortPeer(this.provider);
     this.#deadline(cancelTimeoutMs, `${who} did not answer the cancel within ${seconds(cancelTimeoutMs)}`);
     return signed;
@@ -157,6 +163,14 @@ export class DirectJob implements Job {
     await this.#stream.write({ t: 'verdict', body: signed.body, sig: signed.sig }, options);
   }
 
+  async release(totals: ChannelTotals, options: AbortOptions = {}): Promise<void> {
+    if (this.#stream !== this.#components.stream)
+      throw new QvacError('E_TRUNCATED', 'the stream of the answer is gone');
+    const signed = this.#acks.release(totals);
+    this.received.setAck(signed);
+    await this.#stream.write({ t: 'ack', ...signed }, options);
+  }
+
   async close(): Promise<void> {
     await this.#stream.close();
   }
@@ -168,6 +182,10 @@ export class DirectJob implements Job {
 
   abortWaiting(reason: Error): void {
     if (this.#waiting) this.abort(reason);
+  }
+
+  get #arrived(): ArrivedCounts {
+    return { promptCount: this.received.promptTokens.length, n: this.received.n };
   }
 
   /** A provider whose stream broke after its final head must still answer on a new one (section 4.3). */

@@ -1,4 +1,5 @@
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import type { Received } from '../../proofs/received.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import type {
@@ -33,6 +34,16 @@ export interface JobTimeouts {
   readonly allowedMs?: number | undefined;
 }
 
+/** Counts what a job costs in the channel that pays for it. */
+export interface JobTotals {
+  /**
+   * The job costs `lamports` as far as it is acknowledged.
+   * @returns the totals to acknowledge with, once `kept` has resolved: from then on a later process knows them, too.
+   * `kept` rejects with QvacError E_HOME
+   */
+  commit(lamports: bigint): { readonly totals: ChannelTotals; readonly kept: Promise<void> };
+}
+
 export interface JobInit {
   readonly card: VerifiedCard;
   /** The requested one of the card's models. */
@@ -61,9 +72,17 @@ export interface JobInit {
    * without the tokenizer. @default null
    */
   readonly encodePrompt?: (() => Promise<readonly number[] | null>) | null | undefined;
-  /** Locks the payment once the offer is signed and before it is sent. @default null */
+  /**
+   * Locks the payment once the offer is signed and before it is sent.
+   * @returns the totals of the channel that pays, else null
+   * @default null
+   */
   readonly lock?:
-    | ((order: { readonly jobId: JobId; readonly offer: Offer; readonly offerSigned: Signed }) => Promise<void>)
+    | ((order: {
+        readonly jobId: JobId;
+        readonly offer: Offer;
+        readonly offerSigned: Signed;
+      }) => Promise<JobTotals | null>)
     | null
     | undefined;
   readonly timeouts?: Partial<JobTimeouts> | undefined;
@@ -116,6 +135,11 @@ export interface Job {
   challenge(secret: Uint8Array, options?: ChallengeOptions): Promise<Signed>;
   /** Sends a signed verdict. */
   verdict(signed: Signed, options?: AbortOptions): Promise<void>;
+  /**
+   * Acknowledges the answer once more after the verdict, with totals that release it.
+   * @throws QvacError E_TRUNCATED if the stream that takes it is gone: any stream of the channel does then
+   */
+  release(totals: ChannelTotals, options?: AbortOptions): Promise<void>;
   /** Closes the stream after all pending writes. Idempotent. */
   close(): Promise<void>;
   /** Resets the stream at once. */

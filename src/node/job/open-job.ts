@@ -80,7 +80,7 @@ export async function openJob(
   const offerSigned = signBody(peer.key, kinds.offer, jobId, body);
   const { continuation } = input;
   const received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, grammar, previous });
-  await init.lock?.({ jobId, offer, offerSigned });
+  const totals = (await init.lock?.({ jobId, offer, offerSigned })) ?? null;
   const target = init.target ?? card.peer;
   const stream = await peer.open(target, jobProtocol, options);
   try {
@@ -93,7 +93,7 @@ export async function openJob(
   const timeouts = { ...defaultTimeouts, ...init.timeouts };
   return new DirectJob(
     { stream, reopen, key: peer.key, logger },
-    { jobId, offer, offerSigned, received, timeouts, encodePrompt: init.encodePrompt ?? null },
+    { jobId, offer, offerSigned, received, timeouts, totals, encodePrompt: init.encodePrompt ?? null },
   );
 }
 

@@ -1,11 +1,16 @@
 import { messageOf } from '../../errors.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
-import { delay } from '../../lib/abort.ts';
+import { settledWithin } from '../../lib/abort.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { AbortOptions, JobId } from '../../lib/types.ts';
+import type { AbortOptions, ChannelId, JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
+import type { Peer } from '../peer/peer.ts';
+import type { ChannelNews, ChannelPolicy, WalletChannels } from './channel/channels.ts';
+import { createClientChannels } from './channel/client-channels.ts';
+import { isLeft, type KeptChannel, keptChannelForm } from './channel/kept-channel.ts';
 import { settlementJson } from './outcome.ts';
 import { type ClientPayments, type EscrowWallet, isSettled, type LeftPayment, type Settlement } from './payments.ts';
 import { pendingPaymentForm } from './pending-payment.ts';
@@ -19,7 +24,21 @@ export interface EscrowPaymentsComponents {
    * @default none
    */
   readonly receipts?: Pick<ReceiptStore, 'get' | 'settle'> | undefined;
+  /** What channels need beside the escrow. @default null: there are none */
+  readonly channels?: ChannelParts | null | undefined;
   readonly logger: Logger;
+}
+
+export interface ChannelParts {
+  /** The node that signs acknowledgements. */
+  readonly peer: Peer;
+  /** Finds the addresses of a provider. */
+  readonly reach: (provider: PeerIdString, options: AbortOptions) => Promise<unknown>;
+  readonly clock: Clock;
+  /** Folder of the channels that have not ended. */
+  readonly dir: string;
+  readonly policy: ChannelPolicy;
+  readonly onNews?: ((news: ChannelNews) => void) | undefined;
 }
 
 export interface EscrowPaymentsInit {
@@ -44,6 +63,8 @@ export interface EscrowPaymentsInit {
 
 /** How long before the rejection window closes a check must end, in ms. */
 const defaultMarginMs = 20_000;
+/** How long `stop` waits at most for tasks to end once they are aborted, in ms. */
+const lastWritesMs = 2_000;
 
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
   const { openEscrow, receipts = null, logger } = components;
@@ -66,11 +87,18 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     tasks.add(work);
     void work.finally(() => tasks.delete(work));
   };
+  const channelsOf = (escrow: Escrow): WalletChannels | null => {
+    const { channels: parts = null } = components;
+    const { wallet } = escrow;
+    if (parts === null || wallet === null) return null;
+    const { peer, reach, clock, ...channelInit } = parts;
+    return createClientChannels({ escrow: { ...escrow, wallet }, peer, reach, receiptOf, clock, logger }, channelInit);
+  };
   function open(options: AbortOptions = {}): Promise<EscrowWallet> {
     opening ??= openEscrow(options).then(
       (escrow) =>
         new ProgramWallet(
-          { escrow, journal, receiptOf, keep, logger, run, end: end.signal },
+          { escrow, journal, receiptOf, keep, channels: channelsOf(escrow), logger, run, end: end.signal },
           {
             submitMs: init.submitMs ?? 30_000,
             marginMs: init.marginMs ?? defaultMarginMs,
@@ -82,11 +110,20 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     opening.catch(() => (opening = null));
     return opening;
   }
+  /** Whether this process or an earlier one has a channel that needs care. */
+  async function hasLeftChannels(): Promise<boolean> {
+    const { channels: parts = null } = components;
+    if (parts === null) return false;
+    const kept = await createJournal<KeptChannel, ChannelId>(parts.dir, keptChannelForm, logger).read();
+    return [...kept.values()].some((each) => isLeft(each, parts.clock.now()));
+  }
   /** Settles what earlier processes left. Never throws. */
   async function sweep(): Promise<void> {
     try {
-      if ((await journal.read()).size === 0) return;
+      const hasChannels = await hasLeftChannels();
+      if ((await journal.read()).size === 0 && !hasChannels) return;
       const wallet = await open({ signal: end.signal });
+      if (hasChannels) await wallet.channels?.resume({ signal: end.signal });
       for (const left of await wallet.resume({ signal: end.signal }))
         if (isSettled(left.settlement)) init.onSettled?.(left);
     } catch (error) {
@@ -105,8 +142,12 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     },
     async stop() {
       if (timer !== null) clearInterval(timer);
-      await Promise.race([Promise.allSettled(tasks), delay(init.stopMs ?? 2_000)]);
+      await settledWithin(Promise.allSettled(tasks), init.stopMs ?? 2_000);
+      const wallet = await (opening as Promise<EscrowWallet> | null)?.catch(() => null);
+      await wallet?.channels?.stop();
       end.abort(new Error('stopping'));
+      // What a task had begun to write must not be cut off.
+      await settledWithin(Promise.allSettled(tasks), lastWritesMs);
     },
   };
 }

@@ -1,8 +1,12 @@
 import { QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
-import type { AbortOptions, JobId } from '../../lib/types.ts';
-import type { Quote } from '../../protocol/messages.ts';
+import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
+import type { FaultError } from '../../proofs/fault.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
+import { type Pay, type PayFrom, payFrom, type Quote } from '../../protocol/messages.ts';
 import type { Job, JobInit } from '../job/job.ts';
+import type { PayPolicy } from './channel/channels.ts';
+import type { ChannelPlace } from './channel/open-channel.ts';
 import {
   type BrokenOff,
   type CheckedAnswer,
@@ -21,7 +25,19 @@ export interface JobPaymentComponents {
   readonly limit?: { readonly limits: SpendingLimits; readonly person: string } | null | undefined;
 }
 
+/** The provider of an answer, by its card. */
+export interface PaidProvider {
+  readonly peer: PeerIdString;
+  /** Key of its node, 32 bytes. */
+  readonly key: Uint8Array;
+  readonly pay: Pay | null;
+  /** The most that the answer can cost. */
+  readonly priceLamports: bigint;
+}
+
 export interface JobPaymentInit {
+  /** Whether a channel may pay. @default as the wallet's policy says */
+  readonly pay?: PayPolicy | undefined;
   readonly maxTokens: number;
   /** Lamports. */
   readonly maxPrice: number;
@@ -40,11 +56,37 @@ export class JobPayment {
   readonly #components: JobPaymentComponents;
   readonly #init: JobPaymentInit;
   #hold: EscrowHold | null = null;
+  #place: ChannelPlace | null = null;
   #jobId: JobId | null = null;
 
   constructor(components: JobPaymentComponents, init: JobPaymentInit) {
     this.#components = components;
     this.#init = init;
+  }
+
+  /** Whether a channel pays. */
+  get isInChannel(): boolean {
+    return this.#place !== null;
+  }
+
+  /**
+   * Where the answer will be paid from, which its quote depends on.
+   * @throws the errors of the wallet
+   */
+  async choose({ peer, key, pay, priceLamports }: PaidProvider, options: AbortOptions): Promise<PayFrom> {
+    if (pay === null || priceLamports === 0n) return payFrom.nothing;
+    // Without a wallet the quote is asked for all the same: the plan says then that nothing can be paid.
+    const wallet = await this.#components.openWallet(options);
+    if (wallet.refusal(pay) !== null) return payFrom.jobAccount;
+    const wanted = { provider: peer, key, pay, amountLamports: priceLamports, policy: this.#init.pay };
+    this.#place = (await wallet.channels?.place(wanted, options)) ?? null;
+    return this.#place === null ? payFrom.jobAccount : payFrom.channel;
+  }
+
+  /** The provider did not take an offer that its channel pays: later ones have accounts of their own. */
+  async avoidChannel(): Promise<void> {
+    const key = this.#place?.channel.terms.provider;
+    if (key !== undefined) (await this.#components.openWallet({})).channels?.avoid(key);
   }
 
   get isOnHold(): boolean {
@@ -60,7 +102,8 @@ export class JobPayment {
     const { maxTokens, maxPrice, onHold } = this.#init;
     const { limit = null } = this.#components;
     const wallet = await this.#components.openWallet(options);
-    const { payment, reserveLamports } = await wallet.plan(quote, { maxTokens, maxPrice }, options);
+    const place = this.#place;
+    const { payment, reserveLamports } = await wallet.plan(quote, { maxTokens, maxPrice, place }, options);
     const left = limit?.limits.left(limit.person) ?? null;
     if (left !== null && reserveLamports > left) throw beyondLimit();
     return {
@@ -69,9 +112,10 @@ export class JobPayment {
         if (limit !== null && !(await limit.limits.reserve(order.jobId, limit.person, reserveLamports)))
           throw beyondLimit();
         this.#jobId = order.jobId;
-        onHold?.(payment.amountLamports);
+        if (place === null) onHold?.(payment.amountLamports);
         try {
-          this.#hold = await wallet.lock({ ...order, quote }, options);
+          this.#hold = await wallet.lock({ ...order, quote, place }, options);
+          return this.#hold.totals;
         } catch (error) {
           // After a refusal nothing is on hold; after any other failure the amount may be.
           const refused = error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS');
@@ -87,6 +131,16 @@ export class JobPayment {
     return openRejectWindow(this.#hold);
   }
 
+  /** As of `EscrowHold`; null if nothing is on hold. */
+  async release(answer: Omit<CheckedAnswer, 'receipt'>): Promise<ChannelTotals | null> {
+    return (await this.#hold?.release(answer)) ?? null;
+  }
+
+  /** As of `EscrowHold`. */
+  tell(): void {
+    this.#hold?.tell();
+  }
+
   /** Pays or rejects, by the result of the checks; null if nothing is on hold. */
   async settle(answer: CheckedAnswer, options: AbortOptions): Promise<Settlement | null> {
     const settlement = (await this.#hold?.settle(answer, options)) ?? null;
@@ -98,11 +152,13 @@ export class JobPayment {
    * No complete answer arrived: the provider is paid for what was acknowledged, and the rest comes back. Until its
    * account is closed, all of it counts against the limit.
    * @param job null if there is none yet
+   * @param fault what ended it; null: no fault
    * @returns within 2 s, the settlement or the state until then; null if nothing is on hold. Never rejects
    */
-  async abandon(job: Pick<Job, 'received'> | null): Promise<Settlement | null> {
+  async abandon(job: Pick<Job, 'received'> | null, fault: FaultError | null = null): Promise<Settlement | null> {
+    this.#place?.leave();
     if (this.#hold === null) return null;
-    const ending = this.#hold.abandon(job === null ? undefined : brokenOff(job)).then((settlement) => {
+    const ending = this.#hold.abandon(brokenOff(job, fault)).then((settlement) => {
       if (settlement !== null) this.#count(settlement);
       return settlement;
     });
@@ -116,9 +172,12 @@ export class JobPayment {
   }
 }
 
-function brokenOff({ received }: Pick<Job, 'received'>): BrokenOff {
+function brokenOff(job: Pick<Job, 'received'> | null, error: FaultError | null): BrokenOff {
+  const fault = error?.fault ?? null;
+  if (job === null) return { head: null, conflict: null, promptCount: 0, fault };
+  const { received } = job;
   const head = received.head === null ? null : (received.receipt([]).heads[0] ?? null);
-  return { head, conflict: received.conflict, promptCount: received.promptTokens.length };
+  return { head, conflict: received.conflict, promptCount: received.promptTokens.length, fault };
 }
 
 function beyondLimit(): QvacError {

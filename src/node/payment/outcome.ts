@@ -57,11 +57,13 @@ export function settlementJson({
   fees,
   signature,
   dueAt,
+  channel,
 }: Settlement) {
   return {
     state,
+    by: channel === null ? 'job' : 'channel',
     chain,
-    job: toBase58(account),
+    account: toBase58(account),
     locked: locked.toString(),
     paid: paid.toString(),
     refunded: refunded.toString(),
@@ -70,6 +72,12 @@ export function settlementJson({
     fees: fees.toString(),
     signature,
     dueAt,
+    channel: channel && {
+      id: channel.id,
+      deposit: channel.deposit.toString(),
+      left: channel.left.toString(),
+      underWay: channel.underWay.toString(),
+    },
   };
 }
 
@@ -80,7 +88,8 @@ export function settlementOf(
 ): Settlement {
   const nothing = { paid: 0n, refunded: 0n, burnt: 0n, compensation: 0n, signature: null };
   const { paid, refunded, burnt, compensation, signature } = outcome ?? nothing;
-  return { ...job, state: settledState(outcome), paid, refunded, burnt, compensation, signature, dueAt: null };
+  const where = { ...job, state: settledState(outcome), channel: null };
+  return { ...where, paid, refunded, burnt, compensation, signature, dueAt: null };
 }
 
 /** How a job was settled, by whom among the parties it was; `gone` if the chain has no record (null). */
@@ -102,6 +111,8 @@ const states: ReadonlySet<string> = new Set<Settlement['state']>([
   'open',
   'submitted',
   'gone',
+  'released',
+  'withheld',
 ]);
 
 /**

@@ -1,7 +1,11 @@
-import type { AbortOptions, JobId } from '../../lib/types.ts';
+import type { AbortOptions, ChannelId, JobId } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
-import type { Offer, Pay, Payment, Quote, Signed } from '../../protocol/messages.ts';
+import type { FaultCode, Offer, Pay, Payment, Quote, Signed } from '../../protocol/messages.ts';
+import type { JobTotals } from '../job/job.ts';
+import type { WalletChannels } from './channel/channels.ts';
+import type { ChannelPlace } from './channel/open-channel.ts';
 
 /** How a client pays. A client without it asks only free providers. */
 export interface ClientPayments {
@@ -18,18 +22,17 @@ export interface ClientPayments {
 
 /** A wallet on a chain. */
 export interface EscrowWallet {
+  /** The channels that it pays from. @default null: it pays each answer from an account of its own */
+  readonly channels?: WalletChannels | null | undefined;
   /** Why this wallet cannot pay to `pay`, or null. Decided locally, without the chain. */
   refusal(pay: Pay): string | null;
   /**
    * The payment that an offer on this quote must name. Checks everything that can be known before money is locked: the
-   * chain, the program, the payee's registration for the quote's node, its stake, and the wallet's balance.
+   * chain, the program, and for an account of its own the payee's registration for the quote's node, its stake, and the
+   * wallet's balance.
    * @throws QvacError E_TOO_DEAR, E_FUNDS, E_ESCROW, E_CHAIN
    */
-  plan(
-    quote: Quote,
-    limits: { readonly maxTokens: number; readonly maxPrice: number },
-    options?: AbortOptions,
-  ): Promise<PlannedPayment>;
+  plan(quote: Quote, limits: PlanLimits, options?: AbortOptions): Promise<PlannedPayment>;
   /**
    * Locks the money.
    * @throws QvacError E_FUNDS, E_ESCROW; E_CHAIN, after which the money may be locked: it is then settled later
@@ -39,6 +42,14 @@ export interface EscrowWallet {
   records(options?: AbortOptions): Promise<ReadonlyMap<string, ChainRecord>>;
   /** Settles, as far as possible now, the payments that earlier processes left. */
   resume(options?: AbortOptions): Promise<readonly LeftPayment[]>;
+}
+
+export interface PlanLimits {
+  readonly maxTokens: number;
+  /** Lamports. */
+  readonly maxPrice: number;
+  /** The place in a channel that pays. @default null: an account of its own */
+  readonly place?: ChannelPlace | null | undefined;
 }
 
 /** A payment that can be made now. */
@@ -66,12 +77,23 @@ export interface LockOrder {
   readonly offer: Offer;
   readonly offerSigned: Signed;
   readonly quote: Quote;
+  /** As planned. @default null */
+  readonly place?: ChannelPlace | null | undefined;
 }
 
 /** Money that is locked for one job. Ends with `settle` or `abandon`. */
 export interface EscrowHold {
   /** The state until the payment is settled. */
   readonly standing: Settlement;
+  /** Counts what the answer costs in its channel; null: it has an account of its own. */
+  readonly totals: JobTotals | null;
+  /**
+   * After the checks, before the verdict is sent: writes down that the answer is released, or that it never is.
+   * @returns the totals that release it; null if there is nothing to release. Never rejects
+   */
+  release(result: Omit<CheckedAnswer, 'receipt'>): Promise<ChannelTotals | null>;
+  /** The provider did not take the release on the answer's stream: tells it by another, in the background. */
+  tell(): void;
   /** Pays or rejects after the checks. Never throws: a payment that cannot be settled now is settled later. */
   settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement>;
   /** How long the answer can still be rejected. Asks the chain; never throws. */
@@ -93,6 +115,8 @@ export interface BrokenOff {
   readonly conflict: readonly [Signed, Signed] | null;
   /** Tokens of the prompt as accepted; 0 before the accept. A provider that submits more of them is rejected. */
   readonly promptCount: number;
+  /** The fault that ended the answer, or null: then it is paid in a channel as far as it was acknowledged. */
+  readonly fault: FaultCode | null;
 }
 
 export interface WindowLeft {
@@ -112,7 +136,8 @@ export interface CheckedAnswer {
 export interface Settlement {
   /**
    * `open`: not submitted yet. `submitted`: the provider can claim its payment once the window closes. `gone`: closed,
-   * and the chain has no record of how.
+   * and the chain has no record of how. In a channel: `released` is the provider's, `withheld` failed its checks and is
+   * nobody's.
    */
   readonly state:
     | 'confirmed'
@@ -123,9 +148,11 @@ export interface Settlement {
     | 'claimed'
     | 'open'
     | 'submitted'
-    | 'gone';
+    | 'gone'
+    | 'released'
+    | 'withheld';
   readonly chain: string;
-  /** Address of the job's account, 32 bytes. */
+  /** Address of the job's or the channel's account, 32 bytes. */
   readonly account: Uint8Array;
   /** Lamports. All but `locked` are zero until the payment is settled. */
   readonly locked: bigint;
@@ -141,6 +168,18 @@ export interface Settlement {
   readonly signature: string | null;
   /** When the refund or the claim becomes possible, unix ms; null once settled. */
   readonly dueAt: number | null;
+  /** The channel that paid, as it stands; null: an account of its own did. */
+  readonly channel: ChannelStanding | null;
+}
+
+/** Lamports. */
+export interface ChannelStanding {
+  readonly id: ChannelId;
+  readonly deposit: bigint;
+  /** What further answers can cost. */
+  readonly left: bigint;
+  /** The amounts of answers under way. */
+  readonly underWay: bigint;
 }
 
 /** Whether the payment has reached its final state. */

@@ -9,6 +9,9 @@ import { peerIdOf } from '../../proofs/signing.ts';
 import { quotedLamports } from '../../protocol/messages/quote.ts';
 import { type Pay, payFrom, type Quote } from '../../protocol/messages.ts';
 import { recordsOf } from './chain-record.ts';
+import { ChannelHold } from './channel/channel-hold.ts';
+import type { WalletChannels } from './channel/channels.ts';
+import type { ChannelPlace } from './channel/open-channel.ts';
 import type {
   BrokenOff,
   ChainRecord,
@@ -16,6 +19,7 @@ import type {
   EscrowWallet,
   LeftPayment,
   LockOrder,
+  PlanLimits,
   PlannedPayment,
   Settlement,
 } from './payments.ts';
@@ -27,6 +31,8 @@ import {
 } from './settlement-service.ts';
 
 export interface ProgramWalletComponents extends SettlementServiceComponents {
+  /** Null: every answer is paid from an account of its own. */
+  readonly channels: WalletChannels | null;
   /** Keeps track of background work, which ends at `end`. */
   readonly run: (work: Promise<void>) => void;
   readonly end: AbortSignal;
@@ -42,7 +48,7 @@ const feeReserve = 50_000n;
 const recordsLifeMs = 2_000;
 
 const noDigest = new Uint8Array(32);
-const nothingReceived: BrokenOff = { head: null, conflict: null, promptCount: 0 };
+const nothingReceived: BrokenOff = { head: null, conflict: null, promptCount: 0, fault: null };
 
 /** One wallet's payments into one escrow program. */
 export class ProgramWallet implements EscrowWallet {
@@ -59,6 +65,10 @@ export class ProgramWallet implements EscrowWallet {
     this.#escrow = escrow;
     this.#wallet = escrow.wallet;
     this.#settlementService = new SettlementService(components, init);
+  }
+
+  get channels(): WalletChannels | null {
+    return this.#components.channels;
   }
 
   async records(options: AbortOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
@@ -80,7 +90,7 @@ export class ProgramWallet implements EscrowWallet {
 
   async plan(
     quote: Quote,
-    { maxTokens, maxPrice }: { readonly maxTokens: number; readonly maxPrice: number },
+    { maxTokens, maxPrice, place = null }: PlanLimits,
     options: AbortOptions = {},
   ): Promise<PlannedPayment> {
     const who = shortPeer(peerIdOf(quote.peer));
@@ -97,6 +107,7 @@ export class ProgramWallet implements EscrowWallet {
         hint: 'raise --max-price',
         details: { priceLamports: amount.toString() },
       });
+    if (place !== null) return planned(quote, place, amount);
     const [account, balance, rent] = await Promise.all([
       this.#escrow.provider(quote.pay.payee, options),
       this.#escrow.balance(this.#wallet, options),
@@ -114,7 +125,16 @@ export class ProgramWallet implements EscrowWallet {
     return { payment, reserveLamports: needed };
   }
 
-  async lock({ jobId, offer, offerSigned, quote }: LockOrder, options: AbortOptions = {}): Promise<EscrowHold> {
+  async lock(
+    { jobId, offer, offerSigned, quote, place = null }: LockOrder,
+    options: AbortOptions = {},
+  ): Promise<EscrowHold> {
+    const { channels, logger } = this.#components;
+    if (place !== null && channels !== null) {
+      place.begin(jobId);
+      const address = this.#escrow.channelAddress(offer.payment.account);
+      return new ChannelHold({ channels, logger }, place, this.#escrow.chain, address);
+    }
     if (quote.pay === null) throw new RangeError('"quote" expected terms of payment, got none');
     const { journal } = this.#components;
     const authority = quote.pay.payee;
@@ -136,7 +156,7 @@ export class ProgramWallet implements EscrowWallet {
     await journal.write(jobId, pending);
     try {
       const { fee } = await this.#escrow.createJob({ authority, offer: offerSigned.body }, options);
-      return this.#hold(jobId, { ...pending, fees: fee });
+      return this.#hold(jobId, { ...pending, fees: fee }, quote.peer);
     } catch (error) {
       // If the chain did not answer, the money may be locked.
       if (error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS'))
@@ -145,12 +165,20 @@ export class ProgramWallet implements EscrowWallet {
     }
   }
 
-  #hold(jobId: JobId, pending: PendingPayment): EscrowHold {
+  #hold(jobId: JobId, pending: PendingPayment, provider: Uint8Array): EscrowHold {
     const { address } = pending;
+    const settle: EscrowHold['settle'] = async (result, options = {}) => {
+      const settlement = await this.#settlementService.settle(jobId, pending, result, options);
+      if (settlement.state === 'confirmed') this.channels?.paidByJob(provider);
+      return settlement;
+    };
     return {
+      totals: null,
+      release: async () => null,
+      tell: () => undefined,
       standing: this.#settlementService.unsettled(pending, null),
       window: (windowOptions = {}) => this.#settlementService.window(address, windowOptions),
-      settle: (result, settleOptions = {}) => this.#settlementService.settle(jobId, pending, result, settleOptions),
+      settle,
       abandon: (received = nothingReceived) => this.#abandon(jobId, pending, received),
     };
   }
@@ -185,4 +213,18 @@ export class ProgramWallet implements EscrowWallet {
     run(work.then(() => undefined));
     return work;
   }
+}
+
+/** @throws QvacError E_ESCROW if the quote is not of the channel's provider */
+function planned(
+  { peer, pay }: Quote,
+  { channel, amountLamports: most }: ChannelPlace,
+  amount: bigint,
+): PlannedPayment {
+  const { provider, authority } = channel.terms;
+  if (pay === null || !equalBytes(pay.payee, authority) || !equalBytes(peer, provider))
+    throw new QvacError('E_ESCROW', 'the quote is not of the provider with which the channel is open');
+  if (amount > most) throw new QvacError('E_ESCROW', `the quote asks for ${amount} lamports, the card for ${most}`);
+  const payment = { pay: payFrom.channel, account: fromHex(channel.id), amountLamports: amount };
+  return { payment, reserveLamports: amount };
 }

@@ -272,6 +272,6 @@ function base({
   address,
   amount,
   fees,
-}: PendingPayment): Pick<Settlement, 'chain' | 'account' | 'locked' | 'fees'> {
-  return { chain, account: address, locked: amount, fees };
+}: PendingPayment): Pick<Settlement, 'chain' | 'account' | 'locked' | 'fees' | 'channel'> {
+  return { chain, account: address, locked: amount, fees, channel: null };
 }

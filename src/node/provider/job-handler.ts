@@ -89,10 +89,7 @@ export class JobHandler {
 
   async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
     const { clock } = this.#components;
-    const admission = this.#admit(stream, frame);
-    const { prompt, offer } = admission;
-    const isScore = offer.mode === modes.score;
-    const run = new (isScore ? ScoreRun : JobRun)(this.#components, admission, stream, this.#init);
+    const { admission, run } = this.#admit(stream, frame);
     const ids = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
     const end = new AbortController();
@@ -104,9 +101,9 @@ export class JobHandler {
         this.#init.onEvent({
           event: 'job-accepted',
           ...ids,
-          mode: modeName(offer.mode),
-          promptTokens: prompt.tokens.length,
-          maxTokens: offer.sampler.maxTokens,
+          mode: modeName(admission.offer.mode),
+          promptTokens: admission.prompt.tokens.length,
+          maxTokens: admission.offer.sampler.maxTokens,
         });
       const finished = await run.run(onAccept, this.#paymentOf(admission));
       this.#ended(run);
@@ -130,11 +127,13 @@ export class JobHandler {
   }
 
   /** Admits the offer. If it is refused, the client's locked payment is refunded. */
-  #admit(stream: FrameStream, frame: FrameOf<'offer'>): Admission {
+  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: Run } {
     const { kept, payouts } = this.#components;
     try {
       if (kept.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
-      return admit(this.#components, frame, stream.remote);
+      const admission = admit(this.#components, frame, stream.remote);
+      const Kind = admission.offer.mode === modes.score ? ScoreRun : JobRun;
+      return { admission, run: new Kind(this.#components, admission, stream, this.#init) };
     } catch (error) {
       const refused = payouts === null ? null : payableOffer(frame, stream.remote);
       if (refused !== null) payouts?.decline(refused);

@@ -203,7 +203,9 @@ class HeadedScore implements ScoreJob {
     const { logger, reputation } = this.#components;
     const assessment = this.#judged(isFar);
     const conclusion = await judge(this.#components, this.#job, { check: async () => assessment, fault: null });
-    void deliverVerdict(this.#job, conclusion.verdict, logger, { signal: AbortSignal.timeout(verdictTimeoutMs) });
+    const { verdict } = conclusion;
+    const delivering = { signal: AbortSignal.timeout(verdictTimeoutMs) };
+    void deliverVerdict(this.#job, { verdict, release: null }, logger, delivering);
     const [fault] = assessment.faults;
     if (fault !== undefined) reputation.record(this.peer, { kind: 'fault', fault });
     await this.#save(conclusion.receipt);

@@ -3,12 +3,16 @@ import type { Config } from '../../config.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
+import type { Discovery } from '../../node/discovery/discovery.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
+import type { ChannelNews } from '../../node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../../node/payment/escrow-payments.ts';
 import type { ClientPayments, LeftPayment } from '../../node/payment/payments.ts';
 import { openSpendingLimits } from '../../node/payment/spending-limits.ts';
+import type { Peer } from '../../node/peer/peer.ts';
 import { createSpendingAllowances, type SpendingAllowances } from '../../node/router/allowances.ts';
 import { type MainnetConsent, openPayingEscrow } from './escrow.ts';
+import { policyOf } from './policy.ts';
 
 /** Interval between two sweeps for payments under way. */
 const sweepMs = 60_000;
@@ -17,8 +21,11 @@ const marginMs = 60_000;
 
 export interface RouterPaymentsComponents {
   readonly config: Config;
+  readonly peer: Peer;
+  readonly discovery: Pick<Discovery, 'get'>;
   readonly receipts: ReceiptStore;
   readonly consent: MainnetConsent;
+  readonly onChannel?: ((news: ChannelNews) => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -28,7 +35,7 @@ export interface RouterPaymentsComponents {
  * @throws QvacError E_HOME if the record of the last day's spending cannot be read
  */
 export async function openRouterPayments(
-  { config, receipts, consent, logger }: RouterPaymentsComponents,
+  { config, peer, discovery, receipts, consent, onChannel, logger }: RouterPaymentsComponents,
   limitOf: (client: PeerIdString) => bigint,
 ): Promise<{ readonly payments: ClientPayments; readonly allowances: SpendingAllowances }> {
   const limits = await openSpendingLimits(
@@ -39,7 +46,19 @@ export async function openRouterPayments(
     },
   );
   const payments = createEscrowPayments(
-    { openEscrow: (options) => openPayingEscrow(config, consent, options), receipts, logger },
+    {
+      openEscrow: (options) => openPayingEscrow(config, consent, options),
+      receipts,
+      channels: {
+        peer,
+        reach: (provider, options) => discovery.get(provider, options),
+        clock: systemClock,
+        dir: config.home.channels.router,
+        policy: policyOf(config, false),
+        onNews: onChannel,
+      },
+      logger,
+    },
     {
       dir: config.home.payments.router,
       sweepMs,

@@ -49,6 +49,7 @@ const payment: NonNullable<Answer['payment']> = {
   fees: 10_000n,
   signature: null,
   dueAt: null,
+  channel: null,
 };
 
 async function told(answer: Answer): Promise<Record<string, unknown>> {
@@ -80,8 +81,9 @@ test('a free answer has a fixed JSON shape; a paid one adds the payment, and whe
   assert.deepEqual([inTime.tooLate, late.tooLate], [false, true]);
   assert.deepEqual(inTime.payment, {
     state: 'confirmed',
+    by: 'job',
     chain: 'solana:test',
-    job: '1'.repeat(32),
+    account: '1'.repeat(32),
     locked: '1152921504606846976',
     paid: '60000',
     refunded: '40000',
@@ -90,5 +92,6 @@ test('a free answer has a fixed JSON shape; a paid one adds the payment, and whe
     fees: '10000',
     signature: null,
     dueAt: null,
+    channel: null,
   });
 });

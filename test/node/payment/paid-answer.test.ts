@@ -184,9 +184,13 @@ test('a client that never locks what it offered is refused, and blocks no slot',
     fees: 0n,
     signature: null,
     dueAt: null,
+    channel: null,
   };
   const lock = async () => ({
     standing,
+    totals: null,
+    release: async () => null,
+    tell: () => undefined,
     window: async () => ({ submitted: false, leftMs: 0 }),
     settle: async () => assert.fail('served'),
     abandon: async () => null,

@@ -29,7 +29,7 @@ async function start(
   // The process ends right after it has locked.
   const lock = async (
     order: Parameters<NonNullable<Parameters<typeof openTestJob>[2]>['lock'] & object>[0],
-  ): Promise<void> => {
+  ): Promise<null> => {
     await wallet.lock({ ...order, quote: quote.quote });
     throw new Error('gone');
   };

@@ -1,4 +1,5 @@
 import { badField } from '../../problem.ts';
+import { readOutputFormat } from '../answer-format.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -13,15 +14,16 @@ import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
 import { messagesEncoder } from './encoder.ts';
 
-const rules = fieldTable['/v1/messages'];
+const table = fieldTable['/v1/messages'];
 
 /** Reads `POST /v1/messages`. @throws Problem */
 export function readMessagesRequest(body: unknown, defaults: RequestDefaults): ApiRequest {
-  const fields = RequestFields.of(body, rules);
+  const fields = RequestFields.of(body, table);
   const prompt = readPrompt(fields, defaults);
+  const rules = readOutputFormat(fields);
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
   if (maxTokens === undefined) throw badField('max_tokens', 'max_tokens: expected a whole number');
-  const sampling = readSampling({ fields, maxTokens, stop: 'stop_sequences' }, defaults);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop_sequences', rules }, defaults);
   const request = {
     inference: {
       ...prompt,
@@ -42,8 +44,9 @@ export function readMessagesRequest(body: unknown, defaults: RequestDefaults): A
 
 /** Reads `POST /v1/messages/count_tokens`. @throws Problem */
 export function readCountRequest(body: unknown, defaults: RequestDefaults): ReturnType<typeof readPrompt> {
-  const fields = RequestFields.of(body, rules);
+  const fields = RequestFields.of(body, table);
   const prompt = readPrompt(fields, defaults);
+  readOutputFormat(fields);
   fields.finish();
   return prompt;
 }
@@ -52,7 +55,6 @@ export function readCountRequest(body: unknown, defaults: RequestDefaults): Retu
 function readPrompt(fields: RequestFields, defaults: RequestDefaults) {
   const system = readContent(fields, 'system', ['text']);
   const messages = readMessages(fields, readMessage);
-  fields.object('output_config')?.done();
   const given: readonly ApiMessage[] = system === '' ? messages : [{ role: 'system', content: system }, ...messages];
   return { model: readModel(fields, defaults), input: inputOf(given, readThinking(fields), defaults) };
 }

@@ -1,5 +1,7 @@
+import type { GrammarRules } from '../../../protocol/grammar/rules.ts';
 import type { Input } from '../../../protocol/messages.ts';
 import { badField } from '../../problem.ts';
+import { readOllamaFormat } from '../answer-format.ts';
 import {
   type ApiRequest,
   type CompletionRequest,
@@ -78,7 +80,7 @@ function readRequest(
   inputWith: (options: TemplateOptions) => Input,
 ): CompletionRequest {
   const options = fields.object('options');
-  const sampling = readOptions(options ?? RequestFields.of({}), defaults);
+  const sampling = readOptions(options ?? RequestFields.of({}), readOllamaFormat(fields), defaults);
   const request: CompletionRequest = {
     inference: {
       input: inputWith(readThink(fields)),
@@ -100,14 +102,14 @@ function readRequest(
   return request;
 }
 
-function readOptions(options: RequestFields, defaults: RequestDefaults): Sampling {
+function readOptions(options: RequestFields, rules: GrammarRules | null, defaults: RequestDefaults): Sampling {
   const limit = options.whole('num_predict', -2, maxTokensRange[1]);
   if (limit === 0) throw badField('options.num_predict', 'options.num_predict: expected at least 1');
   const repeatPenalty = options.raw('repeat_penalty') ?? 1;
   if (repeatPenalty !== 1) options.adjust('repeat_penalty', ' ignored');
   // Ollama reads a negative number as "no limit"; answers here always have one.
   const maxTokens = limit === undefined || limit < 0 ? undefined : limit;
-  return readSampling({ fields: options, maxTokens, stop: 'stop', penalties: true }, defaults);
+  return readSampling({ fields: options, maxTokens, stop: 'stop', penalties: true, rules }, defaults);
 }
 
 function readThink(fields: RequestFields): TemplateOptions {

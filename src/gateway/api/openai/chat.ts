@@ -1,4 +1,5 @@
 import { badField } from '../../problem.ts';
+import { readResponseFormat } from '../answer-format.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -34,7 +35,8 @@ export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
   if (topLogprobs !== undefined && topLogprobs > 0 && !logits)
     throw badField('top_logprobs', 'top_logprobs: needs logprobs: true');
   const includeUsage = readIncludeUsage(fields);
-  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true }, defaults);
+  const rules = readResponseFormat(fields);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true, rules }, defaults);
   if ((fields.raw('repetition_penalty') ?? 1) !== 1) fields.adjust('repetition_penalty', ' ignored');
   const request = {
     inference: {

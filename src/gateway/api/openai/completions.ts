@@ -8,6 +8,7 @@ import {
   sse,
 } from '../../answer/response-encoder.ts';
 import { badField } from '../../problem.ts';
+import { readResponseFormat } from '../answer-format.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -31,7 +32,8 @@ export function readCompletion(body: unknown, defaults: RequestDefaults): ApiReq
   const topLogprobs = fields.whole('logprobs', 0, 20) ?? null;
   const includeUsage = readIncludeUsage(fields);
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
-  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true }, defaults);
+  const rules = readResponseFormat(fields);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true, rules }, defaults);
   const request = {
     inference: {
       input: rawInputOf(readPrompt(fields)),

@@ -1,4 +1,5 @@
 import { badField } from '../../problem.ts';
+import { readTextFormat } from '../answer-format.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -22,9 +23,8 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     ...readInput(fields),
   ];
   const maxTokens = fields.whole('max_output_tokens', ...maxTokensRange);
-  const sampling = readSampling({ fields, maxTokens, stop: null }, defaults);
+  const sampling = readSampling({ fields, maxTokens, stop: null, rules: readTextFormat(fields) }, defaults);
   readInclude(fields);
-  fields.object('text')?.done();
   fields.object('stream_options')?.done();
   const request = {
     inference: {

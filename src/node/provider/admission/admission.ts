@@ -12,6 +12,7 @@ import {
   type Card,
   type Exec,
   type ExtraSettings,
+  type GrammarRules,
   type Input,
   kinds,
   modes,
@@ -23,7 +24,7 @@ import { decodeOffer } from '../../../protocol/validate.ts';
 import { maxExtraBytes } from '../../job/answer-extra.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { OfferRefusal } from '../refusal.ts';
-import { checkLengths, checkOffer, checkQuote, checkSettings } from './offer-rules.ts';
+import { checkLengths, checkOffer, checkQuote, offeredGrammar } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
 import { checkContinuation } from './score-rules.ts';
 import type { SeenJobs } from './seen-jobs.ts';
@@ -37,6 +38,8 @@ export interface Admission {
   readonly extra: Uint8Array;
   /** What `extra` says. */
   readonly settings: ExtraSettings;
+  /** Null without one. */
+  readonly grammar: GrammarRules | null;
   readonly quote: IssuedQuote | null;
   /** The execution description; `offer.execClass` is its digest. */
   readonly exec: Exec;
@@ -79,8 +82,9 @@ export function admit(
   if (remembered === 'full') throw new OfferRefusal('busy', 'too many unexpired offers');
   if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest))
     throw new OfferRefusal('bad-offer', 'the input does not match the offer');
-  const settings = settingsOf(offer, frame);
+  const settings = settingsOf(offer, frame.extra);
   checkContinuation(offer, settings, frame.input.continuation.length);
+  const grammar = offeredGrammar(settings, frame.grammar, model);
 
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
   if (offer.quote !== null && quote === null)
@@ -89,7 +93,7 @@ export function admit(
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
     throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
-  const prompt = promptOf(engine, frame.input, offer.mode === modes.score);
+  const prompt = promptOf(engine, frame.input, { isScored: offer.mode === modes.score, grammar });
   checkLengths(offer, prompt.tokens.length, model.context, card.compute.tokensPerSecond);
   if (offer.quote !== null) quotes.use(offer.quote);
   if (card.exec === null) throw new OfferRefusal('no-model', 'this provider serves no model');
@@ -100,6 +104,7 @@ export function admit(
     input: frame.input,
     extra: frame.extra,
     settings,
+    grammar,
     quote,
     exec: card.exec,
     prompt,
@@ -108,9 +113,13 @@ export function admit(
 }
 
 /** The prompt that an offer counts: of a score job without the answer that it scores (section 4.7). */
-function promptOf({ tokenizer }: Engine, input: Input, isScored: boolean): Prompt {
-  const prompt = tokenizer.encodePrompt(input, { isScored });
-  return isScored ? { ...prompt, tokens: prompt.tokens.slice(0, prompt.renderingCount) } : prompt;
+function promptOf(
+  { tokenizer }: Engine,
+  input: Input,
+  options: { readonly isScored: boolean; readonly grammar: GrammarRules | null },
+): Prompt {
+  const prompt = tokenizer.encodePrompt(input, options);
+  return options.isScored ? { ...prompt, tokens: prompt.tokens.slice(0, prompt.renderingCount) } : prompt;
 }
 
 /** The offer in a frame, if the peer signed it and it names a payment, to be refunded if the offer is refused. */
@@ -130,14 +139,12 @@ export function payableOffer(
 }
 
 /** The settings that the offer names, if they are valid and served. @throws OfferRefusal */
-function settingsOf(offer: Offer, { extra, grammar }: FrameOf<'offer'>): ExtraSettings {
+function settingsOf(offer: Offer, extra: Uint8Array): ExtraSettings {
   if (extra.length > maxExtraBytes)
     throw new OfferRefusal('bad-offer', `the settings have ${extra.length} bytes, at most ${maxExtraBytes} are served`);
   if (!isExtraOf(offer.sampler.extra, extra)) throw new OfferRefusal('bad-offer', 'the settings are not the offer’s');
   try {
-    const settings = decodeExtra(extra, offer.sampler.vocab);
-    checkSettings(settings, grammar);
-    return settings;
+    return decodeExtra(extra, offer.sampler.vocab);
   } catch (error) {
     if (error instanceof MalformedError)
       throw new OfferRefusal('bad-offer', `the settings are malformed: ${error.message}`);

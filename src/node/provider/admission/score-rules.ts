@@ -17,7 +17,8 @@ function checkScore({ sampler, start }: Offer, settings: ExtraSettings, count: n
   if (start !== 0) throw refused('a score job starts at 0');
   if (maxTokens !== count) throw refused(`${maxTokens} tokens to score, and ${count} came`);
   if (count > maxScoredTokens) throw refused(`${count} tokens to score, at most ${maxScoredTokens} are served`);
-  const isNeutral = temperature === 100 && minP === 0 && topP === 100 && Object.keys(settings).length === 0;
+  const others = Object.keys(settings).filter((key) => key !== 'grammar' && key !== 'vocabDigest');
+  const isNeutral = temperature === 100 && minP === 0 && topP === 100 && others.length === 0;
   if (!isNeutral) throw refused('a score job has neutral settings');
 }
 

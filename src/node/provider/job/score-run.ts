@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { messageOf, QvacError } from '../../../errors.ts';
 import { equalBytes } from '../../../lib/bytes.ts';
+import { type AnswerGrammar, followAnswer } from '../../../model/answer-grammar.ts';
 import type { Engine, EngineSession, Schedule } from '../../../model/engine.ts';
+import { createGrammarMatcher, type GrammarMatcher } from '../../../proofs/grammar/grammar-matcher.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import type { TopLogits } from '../../../proofs/logits.ts';
 import { createScoreTranscript, type ScoreTranscript } from '../../../proofs/score/score-transcript.ts';
@@ -12,6 +14,7 @@ import { kinds, payFrom, type Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import type { PaidJob } from '../payment/payouts.ts';
+import { OfferRefusal } from '../refusal.ts';
 import { AckGate } from './ack-gate.ts';
 import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
 import { type FinishedJob, type JobRunComponents, type JobRunInit, type Run, tooLate } from './job-run.ts';
@@ -28,6 +31,8 @@ export class ScoreRun implements Run {
   readonly #writer: AnswerWriter;
   readonly #gate: AckGate;
   readonly #isPaid: boolean;
+  /** What the answer's grammar allowed at each step; null without one. */
+  readonly #grammar: AnswerGrammar | null;
   readonly #stop = new AbortController();
   #paid: PaidJob | null = null;
   #accepted = false;
@@ -35,7 +40,11 @@ export class ScoreRun implements Run {
   #finalSigned: Signed | null = null;
 
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
-    const { offer, inputDigest, prompt, jobId } = admission;
+    const { offer, inputDigest, prompt, jobId, input, grammar } = admission;
+    const { vocabulary } = components.engine.tokenizer;
+    const { stops } = offer.sampler;
+    const matcher = (): GrammarMatcher | null => grammar && createGrammarMatcher({ rules: grammar, vocabulary, stops });
+    this.#grammar = grammar && followAnswer(input.continuation, matcher());
     this.#components = components;
     this.#admission = admission;
     this.#isPaid = offer.payment.pay !== payFrom.nothing;
@@ -47,7 +56,7 @@ export class ScoreRun implements Run {
       promptCount: prompt.tokens.length,
       execClass: offer.execClass,
       jobSecret: randomBytes(32),
-      matcher: null,
+      matcher: matcher(),
     });
     this.#writer = createAnswerWriter(stream, { stallMs: init.stallMs, onFailure: (reason) => this.leave(reason) });
   }
@@ -126,6 +135,8 @@ export class ScoreRun implements Run {
     try {
       const tops = await this.#replay(session, scheduleOf(engine, this.#admission.offer.execClass));
       for (const [at, top] of tops.entries()) {
+        if (this.#grammar?.isLost(at) === true)
+          throw new OfferRefusal('bad-input', 'the answer is not of its grammar, or costs too much to follow');
         this.#transcript.add(input.continuation[at] ?? 0, top);
         if (at % stepsPerTurn === stepsPerTurn - 1) await setImmediate();
       }
@@ -140,6 +151,7 @@ export class ScoreRun implements Run {
     return session.replay(prompt.tokens, input.continuation, offer.sampler.topK, {
       signal: this.#stop.signal,
       schedule,
+      allowedAt: this.#grammar?.allowedAt,
     });
   }
 

@@ -1,6 +1,6 @@
 import { messageOf, QvacError } from '../../../errors.ts';
 import type { Escrow } from '../../../escrow/escrow.ts';
-import { delay } from '../../../lib/abort.ts';
+import { settledWithin } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
@@ -88,9 +88,9 @@ class EscrowPayouts implements ProviderPayouts {
 
   async stop(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    await Promise.race([this.channels.settleAll(), delay(stopMs)]);
+    await settledWithin(this.channels.settleAll(), stopMs);
     this.#end.abort(new Error('stopping'));
-    await Promise.race([Promise.allSettled([this.#jobs.idle(), this.#sweeping]), delay(stopMs)]);
+    await settledWithin(Promise.allSettled([this.#jobs.idle(), this.#sweeping]), stopMs);
   }
 
   async secure(order: AdmittedOrder, options: AbortOptions = {}): Promise<PaidJob> {

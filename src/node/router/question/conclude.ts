@@ -16,6 +16,7 @@ import {
   requestOpening,
 } from '../../job/conclude.ts';
 import type { Job } from '../../job/job.ts';
+import type { JobPayment } from '../../payment/job-payment.ts';
 import type { SecondOpinion } from '../../verification/second-opinion.ts';
 import type { Depth, Verifier } from '../../verification/verifier.ts';
 import type { ClientStream } from '../client-stream.ts';
@@ -40,6 +41,8 @@ export interface ConcludeRoutedInit {
   readonly second?: SecondOpinion | null | undefined;
   /** Ends a re-execution, whose result would come too late to reject. @default never */
   readonly until?: AbortSignal | undefined;
+  /** Pays for the answer; null: it is free. */
+  readonly payment: Pick<JobPayment, 'release' | 'tell'> | null;
   /** Called with the result before the client receives it, so that the next selection takes it into account. */
   learn(assessment: Assessment): void;
   /** Aborts when the router stops. */
@@ -52,21 +55,22 @@ export async function concludeForClient(
   init: ConcludeRoutedInit,
 ): Promise<Conclusion> {
   const { verifier, logger } = components;
-  const { job, clientStream, second, until, signal } = init;
+  const { job, clientStream, second, payment, until, signal } = init;
   const { fault, secret } = init.challenged ? await relayOpening(init) : { fault: null, secret: null };
   const depth = init.depthFor(secret);
   const check: JudgeInit['check'] = (receipt, options) => verifier.check(receipt, depth, options);
   const conclusion = await judge(components, job, { check, fault, second, until }, { signal });
   init.learn(conclusion.assessment);
-  const { verdict, receipt } = conclusion;
+  const { verdict, receipt, assessment } = conclusion;
+  const release = (await payment?.release({ assessment, verdictDigest: sha256(verdict.body) })) ?? null;
   const delivery = { signal: anySignal(signal, AbortSignal.timeout(deliveryTimeoutMs)) };
   // Not awaited yet: a provider that does not read must not delay the client.
-  const delivered = deliverVerdict(job, verdict, logger, delivery);
+  const delivered = deliverVerdict(job, { verdict, release }, logger, delivery);
   await clientStream.send({ t: 'verdict', ...verdict }, delivery);
   // Saved before the client receives it: if both use one home, the client's receipt replaces this one.
   await save(components, receipt, job);
   await clientStream.send({ t: 'receipt', receipt: utf8(serialiseReceipt(receipt)) }, delivery);
-  await delivered;
+  if (!(await delivered) && release !== null) payment?.tell();
   return conclusion;
 }
 

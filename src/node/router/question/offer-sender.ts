@@ -86,8 +86,8 @@ export class OfferSender {
       card = await raceSignal(probes.card(peer), over);
       const choice = this.#candidates.renew(card);
       this.#checkExtra(choice);
-      const quote = choice.priceLamports === 0n ? null : await this.#quote(choice, over);
-      payment = this.#paymentFor(quote);
+      payment = this.#paymentFor(choice);
+      const quote = choice.priceLamports === 0n ? null : await this.#quote(choice, payment, over);
       const job = await this.#open(choice, quote, payment, over);
       await this.#clientStream.send(pickedFrame(job, choice.card, quote));
       return { choice, job, payment };
@@ -114,11 +114,17 @@ export class OfferSender {
   }
 
   /** The provider's signed price, if it is within the client's limit. */
-  async #quote({ card, model }: Choice, signal: AbortSignal): Promise<SignedQuote> {
+  async #quote(
+    { card, model, priceLamports }: Choice,
+    payment: JobPayment | null,
+    signal: AbortSignal,
+  ): Promise<SignedQuote> {
     const { sampler, mode, maxPrice } = this.#route;
     const input = inputFor(model, this.#route.input);
     const { maxTokens } = sampler;
-    const pay = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
+    const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, priceLamports };
+    const unpaid = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
+    const pay = (await payment?.choose(provider, { signal })) ?? unpaid;
     const signed = await quoteAnswer(this.#components, { card, model, input, mode, pay, maxTokens }, { signal });
     if (quotedLamports({ ...signed.quote, maxTokens }) > BigInt(maxPrice))
       throw new RouteFailure('too-dear', `the best offer may cost more than ${maxPrice} lamports`);
@@ -127,9 +133,9 @@ export class OfferSender {
     return signed;
   }
 
-  #paymentFor(quote: SignedQuote | null): JobPayment | null {
+  #paymentFor({ card, priceLamports }: Choice): JobPayment | null {
     const allowance = this.#allowance;
-    if (quote?.quote.pay == null || allowance === null) return null;
+    if (card.card.pay === null || priceLamports === 0n || allowance === null) return null;
     const { wallet, limits } = allowance;
     const { sampler, maxPrice } = this.#route;
     const limit = { limits, person: this.#client };

@@ -3,6 +3,7 @@ import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
+import { FaultError } from '../../../proofs/fault.ts';
 import { isDrawnForAudit } from '../../../proofs/tree/challenge.ts';
 import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
@@ -168,7 +169,8 @@ export class Question {
   async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final') void payment?.abandon(job);
+    if (end.kind !== 'final')
+      void payment?.abandon(job, 'error' in end && end.error instanceof FaultError ? end.error : null);
     switch (end.kind) {
       case 'final':
         return this.#finish(end, { job, choice, payment });
@@ -235,6 +237,7 @@ export class Question {
         challenged: mode !== modes.none,
         depthFor: (secret) => (mayReplay ? this.#depthFor(peer, head.root, secret, cost) : 'sampling'),
         second: second?.(this.#client),
+        payment,
         learn: (assessment) => learnFrom(reputation, peer, assessment, cost),
         until: window?.until,
         signal: this.#signal,

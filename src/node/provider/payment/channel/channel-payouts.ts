@@ -1,7 +1,7 @@
 import { messageOf } from '../../../../errors.ts';
 import type { ChannelAccount } from '../../../../escrow/accounts.ts';
 import type { Escrow } from '../../../../escrow/escrow.ts';
-import { anySignal } from '../../../../lib/abort.ts';
+import { anySignal, raceSignal } from '../../../../lib/abort.ts';
 import { equalBytes, fromHex } from '../../../../lib/bytes.ts';
 import type { Clock } from '../../../../lib/clock.ts';
 import type { Logger } from '../../../../lib/log.ts';
@@ -18,7 +18,14 @@ import type { AdmittedOrder, ChannelNews, PaidJob, Proposal, ProviderChannels } 
 import type { StakeLedger } from '../stake-ledger.ts';
 import type { StepFiles } from '../step-files.ts';
 import { ChannelSettler } from './channel-settler.ts';
-import { expiryMarginMs, forgetTermsMs, maxChannels, maxChannelsOfClient, openingWaitMs } from './constants.ts';
+import {
+  expiryMarginMs,
+  forgetTermsMs,
+  maxChannels,
+  maxChannelsOfClient,
+  openingWaitMs,
+  roomWaitMs,
+} from './constants.ts';
 import { type KeptChannel, keptChannelForm } from './kept-channel.ts';
 import { ServedChannel } from './served-channel.ts';
 import { SignedTerms } from './signed-terms.ts';
@@ -111,13 +118,7 @@ export class ChannelPayouts implements ProviderChannels {
     const leftMs = account.expiresAt - expiryMarginMs - this.#chainNow();
     if (leftMs < terms.deliverWithinS * 1_000)
       throw new OfferRefusal('bad-offer', 'the channel expires before the answer has to be delivered');
-    let refusal = channel.jobRefusal(order);
-    if (refusal?.isDeposit === true) {
-      // It may have been topped up.
-      await this.#refresh(channel);
-      refusal = channel.jobRefusal(order);
-    }
-    if (refusal !== null) throw new OfferRefusal('bad-offer', refusal.why);
+    await this.#awaitRoom(channel, order, { signal });
     return channel.serve(order, AbortSignal.timeout(terms.deliverWithinS * 1_000));
   }
 
@@ -158,6 +159,20 @@ export class ChannelPayouts implements ProviderChannels {
     const account = (await escrow.channel(address, { signal })) ?? (await this.#awaitOpening(id, address, signal));
     const isOurs = account !== null && equalBytes(account.provider, escrow.wallet);
     return isOurs ? this.#seen(account) : null;
+  }
+
+  /** Resolves right before the job is to be served. @throws OfferRefusal if the channel does not take it */
+  async #awaitRoom(channel: ServedChannel, order: AdmittedOrder, { signal }: AbortOptions): Promise<void> {
+    // It may have been topped up.
+    if (channel.jobRefusal(order)?.isDeposit === true) await this.#refresh(channel);
+    const limit = anySignal(AbortSignal.timeout(roomWaitMs), this.#init.end, signal);
+    for (;;) {
+      const refusal = channel.jobRefusal(order);
+      if (refusal === null) return;
+      if (refusal.isDeposit || limit.aborted) throw new OfferRefusal('bad-offer', refusal.why);
+      await raceSignal(channel.changed(), limit).catch(() => undefined);
+      signal?.throwIfAborted();
+    }
   }
 
   /** Only for terms that this node signed: nobody else can make it wait. */

@@ -25,5 +25,10 @@ export const settleAboveFees = 10n;
 export const expiryMarginMs = 300_000;
 /** How long terms that were not opened are kept, in ms, after they have ended: clocks and blocks differ. */
 export const forgetTermsMs = 60_000;
+/**
+ * How long an offer waits for the acknowledgements of other jobs, in ms: streams have no common order, so what makes
+ * room for it may be on its way.
+ */
+export const roomWaitMs = 1_000;
 /** How long an offer waits until this node sees its channel on the chain, in ms. */
 export const openingWaitMs = 10_000;

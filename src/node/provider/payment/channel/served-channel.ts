@@ -26,6 +26,7 @@ export class ServedChannel {
   readonly #state: ChannelState;
   readonly #save: () => Promise<void>;
   readonly #gone = new AbortController();
+  #change = Promise.withResolvers<void>();
   #account: ChannelAccount;
   #kept: KeptChannel;
   /** One at a time looks after its account. */
@@ -110,6 +111,16 @@ export class ServedChannel {
     return { isDeposit: true, why: `the channel has ${left} lamports left for another answer` };
   }
 
+  /** Resolves at the next change of its jobs or totals. */
+  changed(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  #changes(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers<void>();
+  }
+
   /** Takes a job on, to be called right after `jobRefusal`. @param late ends it in time */
   serve({ jobId, offer, promptCount }: AdmittedOrder, late: AbortSignal): PaidJob {
     const { terms, payment, mode } = offer;
@@ -119,7 +130,10 @@ export class ServedChannel {
       isScore: mode === modes.score,
       amountLamports: payment.amountLamports,
     });
-    const end = (n: number): void => this.#state.end(jobId, n, this.#nowS());
+    const end = (n: number): void => {
+      this.#state.end(jobId, n, this.#nowS());
+      this.#changes();
+    };
     return {
       late: anySignal(late, this.#gone.signal),
       refusalOf: (ack) => this.#state.refusalOf(jobId, ack),
@@ -127,8 +141,14 @@ export class ServedChannel {
       keep: () => this.#save(),
       deliver: async ({ head }) => end(decodeHead(head.body).n),
       decline: () => end(0),
-      verdict: (result) => this.#state.verdict(jobId, result),
-      leave: () => this.#state.leave(jobId),
+      verdict: (result) => {
+        this.#state.verdict(jobId, result);
+        this.#changes();
+      },
+      leave: () => {
+        this.#state.leave(jobId);
+        this.#changes();
+      },
       keepSteps: (steps) => this.#steps.append(this.id, jobId, steps),
     };
   }
@@ -150,6 +170,7 @@ export class ServedChannel {
   async takeTotals(ack: Ack, signed: Signed): Promise<void> {
     this.#keepLargest(ack, signed);
     this.#state.takeTotals(ack);
+    this.#changes();
     if (ack.stop === ackStop.noObjection) this.#kept = { ...this.#kept, closing: signed };
     await this.#save();
   }
@@ -157,6 +178,7 @@ export class ServedChannel {
   #take(jobId: JobId, ack: Ack, signed: Signed): void {
     this.#keepLargest(ack, signed);
     this.#state.take(jobId, { ...ack, isStop: ack.stop === ackStop.cancel });
+    this.#changes();
   }
 
   #keepLargest(ack: Ack, signed: Signed): void {

@@ -1,0 +1,173 @@
+import { messageOf } from '../../../errors.ts';
+import type { ChannelAccount, ChannelOutcome } from '../../../escrow/accounts.ts';
+import type { Escrow, Executed } from '../../../escrow/escrow.ts';
+import { RefusedError } from '../../../escrow/refusal.ts';
+import { fromHex } from '../../../lib/bytes.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { AbortOptions, JobId, PeerIdString } from '../../../lib/types.ts';
+import type { Receipt } from '../../../proofs/receipt.ts';
+import { signBody } from '../../../proofs/signing.ts';
+import { sha256 } from '../../../protocol/digests.ts';
+import { ackStop, kinds, type Signed } from '../../../protocol/messages.ts';
+import { decodeVerdict, encodeAck } from '../../../protocol/validate.ts';
+import type { Peer } from '../../peer/peer.ts';
+import { forgetTermsMs, togetherMs } from './constants.ts';
+import { sendTotals } from './frames.ts';
+import type { OpenChannel } from './open-channel.ts';
+
+export interface ChannelCloserComponents {
+  readonly escrow: Escrow;
+  /** This client's node. */
+  readonly peer: Peer;
+  /** Finds the addresses of a provider. */
+  readonly reach: (provider: PeerIdString, options: AbortOptions) => Promise<unknown>;
+  /** The receipt that was kept of an answer, or null. */
+  readonly receiptOf: (jobId: JobId) => Promise<Receipt | null>;
+  readonly logger: Logger;
+}
+
+/** Where a channel is on its way to its end. */
+export type ClosingStep =
+  | { readonly kind: 'waiting'; readonly isRequested: boolean; readonly at: number | null }
+  | { readonly kind: 'ended'; readonly outcome: ChannelOutcome | null; readonly wasOpen: boolean };
+
+/**
+ * Brings channels to their end: together with the provider, else by the chain, which waits five hours for the other
+ * side's objections. Each step can be repeated by a later process.
+ */
+export class ChannelCloser {
+  readonly #components: ChannelCloserComponents;
+
+  constructor(components: ChannelCloserComponents) {
+    this.#components = components;
+  }
+
+  /**
+   * Does what can be done now.
+   * @param now unix ms of the chain
+   * @throws QvacError E_CHAIN, E_FUNDS, E_HOME
+   */
+  async step(channel: OpenChannel, now: number, options: AbortOptions): Promise<ClosingStep> {
+    const { escrow } = this.#components;
+    const address = escrow.channelAddress(fromHex(channel.id));
+    const account = await escrow.channel(address, options);
+    if (account === null) return this.#concluded(channel, address, now, options);
+    if (channel.kept.phase !== 'closing') await channel.change({ phase: 'closing', closingAt: now });
+    await this.decide(channel);
+    if (account.closing !== null) return this.#finish(channel, account, now, options);
+    const isTogether = !channel.hasFailed && now < channel.kept.closingAt + togetherMs;
+    if (isTogether) return this.#together(channel, account, options);
+    // The terms must not be opened a second time.
+    const mayAskAt = account.validUntil + 1_000;
+    if (now < mayAskAt) return { kind: 'waiting', isRequested: false, at: mayAskAt };
+    await this.#send(channel, () => escrow.requestCloseChannel(account, options));
+    const closing = await escrow.channel(address, options);
+    return closing?.closing == null
+      ? this.#concluded(channel, address, now, options)
+      : this.#finish(channel, closing, now, options);
+  }
+
+  /**
+   * Concludes the answers whose process ended before it released them: their verdict decides, if they have one.
+   * @returns the last of those that are released now, or null
+   * @throws QvacError E_HOME
+   */
+  async decide(channel: OpenChannel): Promise<JobId | null> {
+    let released: JobId | null = null;
+    for (const { jobId, committedLamports } of channel.kept.jobs.filter(({ failed }) => failed === null)) {
+      const receipt = await this.#components.receiptOf(jobId);
+      // The client's own verdict comes last, after those of auditors.
+      const verdict = receipt?.verdicts.at(-1) ?? null;
+      const hasFailed = verdict !== null && decodeVerdict(verdict.body).result === 'fail';
+      const place = channel.reserve(committedLamports);
+      place.begin(jobId);
+      await place.commit(committedLamports).kept;
+      await place.conclude(hasFailed ? sha256(verdict.body) : null);
+      if (!hasFailed) released = jobId;
+    }
+    return released;
+  }
+
+  /**
+   * Tells the provider the totals after an answer whose stream is gone.
+   * @returns whether it took them; never throws
+   */
+  async tell(channel: OpenChannel, jobId: JobId, options: AbortOptions): Promise<boolean> {
+    const { peer, logger } = this.#components;
+    const ack = { version: 1, jobId: fromHex(jobId), n: 0, stop: ackStop.goOn, account: fromHex(channel.id) } as const;
+    const signed = signBody(peer.key, kinds.ack, jobId, encodeAck({ ...ack, ...channel.totals }));
+    try {
+      await sendTotals(peer, channel.provider, signed, options);
+      return true;
+    } catch (error) {
+      logger.debug('a provider did not take the totals', { channel: channel.id, reason: messageOf(error) });
+      return false;
+    }
+  }
+
+  async #together(channel: OpenChannel, account: ChannelAccount, options: AbortOptions): Promise<ClosingStep> {
+    const { peer, reach, escrow, logger } = this.#components;
+    try {
+      await reach(channel.provider, options);
+      await sendTotals(peer, channel.provider, this.#noObjection(channel), options);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      logger.debug('a provider does not close its channel', { channel: channel.id, reason: messageOf(error) });
+      return { kind: 'waiting', isRequested: false, at: channel.kept.closingAt + togetherMs };
+    }
+    const seen = await escrow.channel(account.address, options);
+    if (seen === null)
+      return { kind: 'ended', outcome: await escrow.channelOutcome(account.address, options), wasOpen: true };
+    return { kind: 'waiting', isRequested: false, at: Math.max(account.validUntil, channel.kept.closingAt) };
+  }
+
+  #noObjection({ id, totals }: OpenChannel): Signed {
+    const { key } = this.#components.peer;
+    const base = { version: 1, jobId: new Uint8Array(32), n: 0, stop: ackStop.noObjection } as const;
+    return signBody(key, kinds.ack, null, encodeAck({ ...base, account: fromHex(id), ...totals }));
+  }
+
+  /** The chain closes it: objects if an answer failed, and ends it once the time for that is over. */
+  async #finish(
+    channel: OpenChannel,
+    account: ChannelAccount,
+    now: number,
+    options: AbortOptions,
+  ): Promise<ClosingStep> {
+    const { escrow } = this.#components;
+    const { closing, challengesOpen } = account;
+    if (closing === null) return { kind: 'waiting', isRequested: false, at: null };
+    const failed = channel.kept.jobs.find((job) => job.failed !== null)?.failed ?? null;
+    if (failed !== null && !closing.rejected && now < closing.finishAt)
+      await this.#send(channel, () => escrow.rejectChannel(account, failed, options));
+    if (now < closing.finishAt || challengesOpen > 0)
+      return { kind: 'waiting', isRequested: true, at: closing.finishAt };
+    await this.#send(channel, () => escrow.finishChannel(account, options));
+    return { kind: 'ended', outcome: await escrow.channelOutcome(account.address, options), wasOpen: true };
+  }
+
+  /** Not on the chain: it has ended, or was never opened. */
+  async #concluded(
+    channel: OpenChannel,
+    address: Uint8Array,
+    now: number,
+    options: AbortOptions,
+  ): Promise<ClosingStep> {
+    const outcome = await this.#components.escrow.channelOutcome(address, options);
+    const wasOpen = channel.kept.phase !== 'opening' || outcome !== null;
+    const endsAt = Number(channel.terms.validUntil) * 1_000 + forgetTermsMs;
+    if (!wasOpen && now < endsAt) return { kind: 'waiting', isRequested: false, at: endsAt };
+    return { kind: 'ended', outcome, wasOpen };
+  }
+
+  /** Another process or the provider may have been faster. */
+  async #send(channel: OpenChannel, run: () => Promise<Executed>): Promise<void> {
+    try {
+      const { fee } = await run();
+      await channel.change({ fees: channel.kept.fees + fee });
+    } catch (error) {
+      const isDone = error instanceof RefusedError && ['NoAccount', 'InvalidStatus'].includes(error.refusal);
+      if (!isDone) throw error;
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { QvacError } from '../../../errors.ts';
+import { escrowRules } from '../../../escrow/constants.ts';
+import type { Escrow } from '../../../escrow/escrow.ts';
+import { equalBytes } from '../../../lib/bytes.ts';
+import { shortPeer } from '../../../lib/names.ts';
+import type { AbortOptions } from '../../../lib/types.ts';
+import { channelIdHex } from '../../../protocol/digests.ts';
+import { channelIdOf } from '../../../protocol/layouts/channel-terms.ts';
+import type { Peer } from '../../peer/peer.ts';
+import type { WantedChannel } from './channels.ts';
+import { feeReserveLamports, keptLifeS, sessionLifeS } from './constants.ts';
+import { proposeChannel } from './frames.ts';
+import type { Held, HeldChannels } from './held-channels.ts';
+import type { OpenChannel } from './open-channel.ts';
+
+export interface ChannelOpenerComponents {
+  /** With the wallet that pays. */
+  readonly escrow: Escrow & { readonly wallet: Uint8Array };
+  /** This client's node. */
+  readonly peer: Peer;
+  readonly held: HeldChannels;
+  /** The deposit is about to leave the wallet. */
+  readonly onOpening: (channel: OpenChannel) => void;
+}
+
+/**
+ * Has the provider sign terms, and opens the channel on the chain. On disk before the deposit leaves the wallet.
+ * @throws QvacError E_ESCROW, E_FUNDS, E_CHAIN, E_HOME; as of `proposeChannel`
+ */
+export async function openChannel(
+  { escrow, peer, held, onOpening }: ChannelOpenerComponents,
+  wanted: WantedChannel,
+  options: AbortOptions,
+): Promise<Held> {
+  const { provider, key, pay, depositLamports, windowLamports, isKept } = wanted;
+  const cannot = (why: string): QvacError =>
+    new QvacError('E_ESCROW', `no channel with ${shortPeer(provider)}: ${why}`);
+  if (pay.chain !== escrow.chain || !equalBytes(pay.program, escrow.program))
+    throw cannot('it takes payment on another chain or by another program');
+  const [account, balance, rent, now] = await Promise.all([
+    escrow.provider(pay.payee, options),
+    escrow.balance(escrow.wallet, options),
+    escrow.rent(escrowRules.channelAccountBytes, options),
+    escrow.now(options),
+  ]);
+  if (account === null || !equalBytes(account.peer, key))
+    throw cannot('the payee that it names is not registered for this node');
+  if (account.freeStake < escrowRules.slashMultiple * windowLamports) throw cannot('its stake does not cover it');
+  const needed = depositLamports + rent + feeReserveLamports;
+  if (balance < needed)
+    throw new QvacError('E_FUNDS', `the wallet holds ${balance} lamports, ${needed} are needed for this channel`, {
+      hint: 'qvac wallet fund, or a smaller --deposit',
+    });
+  const terms = await proposeChannel(
+    peer,
+    provider,
+    {
+      chain: escrow.genesis,
+      program: escrow.program,
+      payer: escrow.wallet,
+      authority: pay.payee,
+      provider: key,
+      client: peer.key.publicKey,
+      depositLamports,
+      windowLamports,
+      expiresAt: BigInt(Math.floor(now / 1_000) + (isKept ? keptLifeS : sessionLifeS)),
+    },
+    now,
+    options,
+  );
+  const nothing = { closingAt: 0, releasedLamports: 0n, answers: 0, jobs: [], fees: 0n };
+  const kept = { chain: escrow.chain, terms, isKept, phase: 'opening', ...nothing } as const;
+  const opened = await held.create(channelIdHex(channelIdOf(terms.body)), kept, depositLamports);
+  try {
+    onOpening(opened.channel);
+    const { fee } = await escrow.openChannel(terms, options);
+    await opened.channel.change({ phase: 'open', fees: fee });
+  } catch (error) {
+    await opened.release();
+    throw error;
+  }
+  held.keep(opened);
+  return opened;
+}
