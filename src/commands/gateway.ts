@@ -28,6 +28,7 @@ export const command = defineCommand({
     'allowHost',
     'apiKeyFile',
     'waitVerdict',
+    'toolParser',
   ],
   keepsLog: true,
   options: { link: flag('--link', 'print the link to the page of the running gateway, and exit') },

@@ -60,7 +60,7 @@ export async function askTogether(
         return { choice, outcome: await askProvider(parts, direct, init.observing(quiet(observer), choice), options) };
       } catch (error) {
         if (!(error instanceof QvacError)) throw error;
-        return { choice, outcome: { answer: null, error } };
+        return { choice, outcome: { answer: null, error, broken: null } };
       } finally {
         table.left(peer);
       }

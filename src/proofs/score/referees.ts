@@ -32,6 +32,8 @@ export interface Comparison extends Statistics {
   readonly result: Result;
   readonly fault: FaultCode | null;
   readonly tier: Tier;
+  /** The fault is in the tokens before the job, which another provider wrote (section 4.6). @default false */
+  readonly inContinuation?: boolean | undefined;
 }
 
 /** What the referees' numbers say of an answer. */
@@ -40,6 +42,8 @@ export interface Judgement extends Statistics {
   readonly fault: FaultCode | null;
   /** Null if no two agree. */
   readonly tier: Tier | null;
+  /** As of a comparison. @default false */
+  readonly inContinuation?: boolean | undefined;
   /** Score jobs that the result rests on, in the order of their draw. */
   readonly referees: readonly JobId[];
   /** Score jobs of referees that contradict two others: `referee-far`. */
@@ -81,6 +85,7 @@ function distinctReferees(comparisons: readonly Comparison[]): readonly Comparis
 /** The result of those that agree; its numbers are those of the first one. */
 function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[], heard: number): Judgement {
   const [{ result, fault, tier, meanTv, maxTv, rmsDq, meanMiss } = noComparison] = agreeing;
+  const inContinuation = agreeing.length > 0 && agreeing.every((each) => each.inContinuation === true);
   return {
     result,
     fault,
@@ -89,6 +94,7 @@ function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[]
     maxTv,
     rmsDq,
     meanMiss,
+    inContinuation,
     referees: agreeing.map(({ jobId }) => jobId),
     farReferees: far.map(({ jobId }) => jobId),
     heard,
@@ -110,6 +116,7 @@ export function withJudgement(assessment: Assessment, judgement: Judgement, why:
     result: result === 'pass' && isDoubtful ? 'inconclusive' : result,
     tier: tier ?? assessment.tier,
     faults: fault === null ? [] : [fault],
+    inContinuation: judgement.inContinuation === true,
     meanTv,
     maxTv,
     rmsDq,

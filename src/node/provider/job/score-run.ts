@@ -178,7 +178,7 @@ export class ScoreRun implements Run {
       finalSigned,
       ack,
       paid: this.#paid,
-      savings: { reused: 0 },
+      savings: { reused: 0, guessed: 0, accepted: 0 },
     };
   }
 
