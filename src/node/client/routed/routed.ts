@@ -152,9 +152,11 @@ class RoutedQuestion {
   }
 
   /** The router leaves the question, with what its last provider had shown. */
-  #takeLast({ picked, received, soFar }: RoutedJob, error: QvacError): void {
-    if (picked === null || received.n <= soFar.redrawn.tokens.length) return;
-    this.#takeBroken({ picked, received }, error);
+  #takeLast(job: RoutedJob, error: QvacError): void {
+    const { picked, soFar } = job;
+    // Before the first choice nothing was received.
+    if (picked === null || job.received.n <= soFar.redrawn.tokens.length) return;
+    this.#takeBroken({ picked, received: job.received }, error);
   }
 
   #takeBroken({ picked, received }: RoutedPart, error: QvacError): void {
