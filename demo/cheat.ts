@@ -31,7 +31,8 @@ interface CheatSettings {
   readonly secretModel: string;
   /** JSON-RPC endpoint of the market's chain. */
   readonly rpcUrl: string;
-  readonly prices: { readonly job: string; readonly in: string; readonly out: string };
+  /** Null: it charges nothing. */
+  readonly prices: { readonly job: string; readonly in: string; readonly out: string } | null;
 }
 
 async function digestOf(path: string): Promise<ModelId> {
@@ -65,9 +66,9 @@ async function cheat(settings: CheatSettings): Promise<void> {
     mdns: false,
     listen: ['/ip4/127.0.0.1/tcp/0'],
     rpc: settings.rpcUrl,
-    priceJob: settings.prices.job,
-    priceIn: settings.prices.in,
-    priceOut: settings.prices.out,
+    ...(settings.prices === null
+      ? {}
+      : { priceJob: settings.prices.job, priceIn: settings.prices.in, priceOut: settings.prices.out }),
   };
   const config = await resolveConfig({ home: settings.home, environment: {}, flags });
   const logger = silentLogger;
@@ -80,10 +81,13 @@ async function cheat(settings: CheatSettings): Promise<void> {
   // Its chain has play money, so nothing needs consent.
   const consent = { mainnet: async () => false, register: async () => false };
   const signal = new AbortController().signal;
-  const payments = await openProviderPayments({ config, logger, consent, observer: {} }, key, { signal });
+  const payments =
+    settings.prices === null
+      ? null
+      : await openProviderPayments({ config, logger, consent, observer: {} }, key, { signal });
   const { priceJob, priceIn, priceOut } = config.settings;
   const content = () =>
-    cardContentOf(engine, { priceJob: priceJob ?? 0, priceIn, priceOut, tokensPerSecond, pay: payments.pay });
+    cardContentOf(engine, { priceJob: priceJob ?? 0, priceIn, priceOut, tokensPerSecond, pay: payments?.pay });
   const cards = createCardIssuer(
     { peer, clock, logger },
     { path: joinPath(config.home.cache, 'card-provider.json'), role: 'provider', content },

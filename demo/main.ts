@@ -2,11 +2,11 @@
  * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A chain, a provider, a router and a
  * client run as separate processes; the nodes find each other by Kademlia from one address on 127.0.0.1. The client
  * asks, the router pays and checks every token. Then a provider that secretly runs a worse model takes the first one's
- * place and gets the same question: it is caught and earns nothing. Only the download of the model uses the network,
- * once.
+ * place and gets the same question: it is caught and earns nothing. In the third act (referees.ts) a client without the
+ * model asks. Only the download of the model uses the network, once.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -24,6 +24,7 @@ import {
   type RunInit,
   type Started,
 } from './processes.ts';
+import { type RefereeAct, refereeRound } from './referees.ts';
 import { worseModel } from './worse-model.ts';
 
 const defaultQuestion = 'Tell a short story about a lighthouse keeper.';
@@ -95,6 +96,7 @@ function startNode(
   role: 'serve' | 'route',
   args: readonly string[],
   until?: string,
+  own = join(home, 'demo', role),
 ): Promise<Started<NodeReady>> {
   const flags = [
     role,
@@ -108,7 +110,7 @@ function startNode(
     model.path,
     ...args,
   ];
-  return processes.start(qvac, flags, { home: join(home, 'demo', role), signal }, until);
+  return processes.start(qvac, flags, { home: own, signal }, until);
 }
 
 /**
@@ -197,21 +199,11 @@ async function honestRound(stage: Stage, router: NodeReady, question: string): P
 /** The cheating provider: the same card, another model. @throws Error if it was not caught */
 async function cheatingRound(stage: Stage, router: NodeReady, question: string): Promise<string> {
   heading('a provider that secretly runs a worse model');
-  const secretModel = await worseModel(stage.model, join(stage.home, 'demo'));
   // A new identity each time: the router remembers a provider that it caught, and does not choose it again.
   const home = await mkdtemp(join(stage.home, 'demo', 'cheat-'));
   stage.leftovers.push(home);
   await openAccount(stage, home, true);
-  const settings = {
-    home,
-    network: stage.market[1],
-    bootstrap: router.addrs[0],
-    rpcUrl: stage.rpcUrl,
-    prices,
-    claimedModel: stage.model.path,
-    claimedName: stage.model.name,
-    secretModel,
-  };
+  const settings = await cheatSettings(stage, router, home, prices);
   const provider = await stage.processes.start(cheat, [JSON.stringify(settings)], { home, signal: stage.signal });
   say(`provider  ${provider.peer}  (its card claims the same model, class and prices)`);
   const chain = recordOf(stage, home);
@@ -226,6 +218,47 @@ async function cheatingRound(stage: Stage, router: NodeReady, question: string):
     throw new Error(`the cheating provider was not caught: exit code ${answered.exitCode}, ${verdict}`);
   }
   return answered.receipt;
+}
+
+/** The homes of earlier acts, whose self-tests need not be made again. */
+async function withSelfTest(stage: Stage, from: string, home: string): Promise<void> {
+  const folder = join('cache', 'self-test');
+  await cp(join(stage.home, 'demo', from, folder), join(home, folder), { recursive: true }).catch(() => undefined);
+}
+
+function refereeAct(stage: Stage, router: NodeReady): RefereeAct {
+  const { processes, signal, market, model, leftovers } = stage;
+  const bootstrap = router.addrs[0] ?? '';
+  return {
+    folder: join(stage.home, 'demo'),
+    leftovers,
+    say,
+    heading,
+    async startProvider(home) {
+      await withSelfTest(stage, 'serve', home);
+      return startNode(stage, 'serve', ['--free', '--slots', '1', '--bootstrap', bootstrap], 'self-test', home);
+    },
+    async startCheat(home) {
+      const settings = await cheatSettings(stage, router, home, null);
+      return processes.start(cheat, [JSON.stringify(settings)], { home, signal });
+    },
+    ask: (home, args) =>
+      processes.show(qvac, ['ask', ...market, '--model', model.name, '--max-tokens', '64', ...args], { home, signal }),
+  };
+}
+
+/** @param charged null: it charges nothing */
+async function cheatSettings(stage: Stage, router: NodeReady, home: string, charged: typeof prices | null) {
+  return {
+    home,
+    network: stage.market[1],
+    bootstrap: router.addrs[0],
+    rpcUrl: stage.rpcUrl,
+    prices: charged,
+    claimedModel: stage.model.path,
+    claimedName: stage.model.name,
+    secretModel: await worseModel(stage.model, join(stage.home, 'demo')),
+  };
 }
 
 interface DemoInit extends Pick<Stage, 'processes' | 'signal' | 'leftovers'> {
@@ -265,12 +298,14 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   say(`client    ${client.peer}`);
   const honest = await honestRound(stage, router, question);
   const cheating = await cheatingRound(stage, router, question);
+  await refereeRound(refereeAct(stage, router), question);
 
   heading('what happened');
   say('The router acknowledged both answers as they arrived: that is what a provider can be paid for.');
   say('It recomputed the first answer token by token, found the same, and paid the provider.');
   say('The second answer failed: the router named its provider and burnt the price instead of paying it.');
   say('It will not choose that provider again.');
+  say('The last client held no model: a referee recomputed its first answer, and three agreed on who cheated it.');
   say('Anyone with the model file can check both receipts offline:');
   for (const receipt of [honest, cheating])
     say(`  bin/qvac.mjs verify ${receipt.slice(0, 16)} --model ${given ?? model.name}`);

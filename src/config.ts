@@ -66,7 +66,10 @@ const timeout = v.union(
   'a time such as 90s or 10m, or 0',
 );
 
-/** The values of each setting. Times are milliseconds, prices lamports, `temperature`, `minP` and `topP` fractions. */
+/**
+ * The values of each setting. Times are milliseconds, prices lamports, `temperature`, `minP`, `topP` and `auditRate`
+ * fractions.
+ */
 const schemas = {
   network: v.picklist(['local', 'devnet', 'mainnet'], 'local, devnet or mainnet'),
   private: v.nullable(v.pipe(v.string('a name'), v.regex(/^[a-z0-9-]{1,32}$/, 'a name of a-z, 0-9 and -, at most 32'))),
@@ -81,7 +84,9 @@ const schemas = {
   maxTokens: number(1, 1_000_000, true),
   provider: v.nullable(text),
   router: v.nullable(text),
-  verify: v.nullable(v.picklist(['none', 'sampling', 'full'], 'none, sampling or full')),
+  verify: v.nullable(v.picklist(['none', 'optimistic', 'sampling', 'full'], 'none, optimistic, sampling or full')),
+  referees: v.picklist([0, 1, 3], '0, 1 or 3'),
+  auditRate: number(0, 1, false),
   auditor: v.nullable(text),
   maxPrice: lamports,
   pay: v.picklist(['auto', 'job', 'channel'], 'auto, job or channel'),
@@ -102,6 +107,7 @@ const schemas = {
   slots: v.nullable(number(1, 64, true)),
   queue: v.nullable(number(0, 10_000, true)),
   keepPrompts: v.nullable(number(0, 256, true)),
+  score: v.boolean('true or false'),
   allow: texts,
   rpc: v.nullable(
     v.pipe(v.string('a URL'), v.regex(/^https?:\/\/[^\s]+$/, 'a URL such as https://api.devnet.solana.com')),

@@ -104,9 +104,21 @@ export const settings = {
   verify: {
     kind: 'text',
     flags: '--verify <how>',
-    description: 'none, sampling or full',
+    description: 'none, optimistic, sampling or full',
     default: null,
     otherwise: 'full with the model file, else sampling',
+  },
+  referees: {
+    kind: 'number',
+    flags: '--referees <n>',
+    description: 'other providers that see prompt and answer to check it: 1 or 3',
+    default: 0,
+  },
+  auditRate: {
+    kind: 'number',
+    flags: '--audit-rate <p>',
+    description: 'least share of trusted answers to recompute, 0 to 1',
+    default: 0.05,
   },
   auditor: {
     kind: 'text',
@@ -229,6 +241,12 @@ export const settings = {
     description: 'prompts to keep for the next question of their client',
     default: null,
     otherwise: '4, or one for each slot',
+  },
+  score: {
+    kind: 'boolean',
+    flags: '--no-score',
+    description: 'do not score the answers of others as a referee',
+    default: true,
   },
   allow: {
     kind: 'list',

@@ -37,6 +37,7 @@ const rooms: readonly string[] = [
   'job',
   'payment',
   'selection',
+  'referees',
 ];
 /** Importable from everywhere; they import each other only. */
 const leaves = new Set([
@@ -292,6 +293,7 @@ describe('architecture', () => {
       'queue',
       'reach',
       'rpc',
+      'score',
       'slots',
       'threads',
       'wallet',

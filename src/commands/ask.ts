@@ -1,9 +1,10 @@
 import { QvacError } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
+import { consensusMembers } from '../protocol/constants.ts';
 import { grammarOptions, readGrammar } from './parts/answer-grammar.ts';
 import { observe, report, sayChannel } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
-import { defineCommand, flag } from './parts/definition.ts';
+import { defineCommand, flag, option } from './parts/definition.ts';
 
 export const command = defineCommand({
   description: [
@@ -21,6 +22,7 @@ export const command = defineCommand({
     ...askOptions,
     ...grammarOptions,
     incognito: flag('--incognito', 'ask under a new identity, through a relay of a third party'),
+    consensus: option('--consensus <n>', 'let 3 providers answer, and compare them', three),
     stdin: flag('--no-stdin', 'do not read standard input'),
   },
   examples: [
@@ -30,6 +32,8 @@ export const command = defineCommand({
       line: 'qvac ask -m smollm2-135m --seed 7 --verify full "tell me a story"',
       what: 'get a reproducible answer, verified or exit code 6',
     },
+    { line: 'qvac ask --referees 1 "hello"', what: 'let another provider recompute the answer; it sees the prompt' },
+    { line: 'qvac ask --consensus 3 "hello"', what: 'ask three providers, and compare their answers' },
     { line: 'qvac ask --json-schema person.json "who was Ada Lovelace?"', what: 'get JSON that fits a schema' },
     { line: 'qvac ask --provider 12D3KooW… "hello"', what: 'ask this provider only' },
     { line: 'qvac ask --incognito "hello"', what: 'do not show the provider who asks' },
@@ -67,7 +71,13 @@ export const command = defineCommand({
     try {
       // A reader of stdout that is gone stops the answer like Ctrl-C: what was delivered is settled.
       const answer = await client.ask(
-        { messages: [{ role: 'user', content: prompt }], seed: options.seed ?? null, stopTexts: options.stop, rules },
+        {
+          messages: [{ role: 'user', content: prompt }],
+          seed: options.seed ?? null,
+          stopTexts: options.stop,
+          rules,
+          consensus: options.consensus,
+        },
         observer,
         { signal: anySignal(signal, output.readerGone) },
       );
@@ -80,3 +90,10 @@ export const command = defineCommand({
     }
   },
 });
+
+/** @throws QvacError E_USAGE for another number */
+function three(text: string): true {
+  if (text !== String(consensusMembers))
+    throw new QvacError('E_USAGE', `expected ${consensusMembers}, got "${text.slice(0, 20)}"`);
+  return true;
+}

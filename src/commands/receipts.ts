@@ -32,7 +32,7 @@ async function describeEntry(entry: RoleEntry) {
   ]);
   const base = { id: entry.id, role: entry.role, path: entry.path, savedAt: entry.savedAt };
   try {
-    const { askedAt, provider, model, tokens, verdicts } = summarise(
+    const { askedAt, provider, model, mode, tokens, verdicts } = summarise(
       readReceipt((await readFileIfAny(entry.path)) ?? new Uint8Array(), entry.path),
     );
     const verdict = verdicts.at(-1) ?? null;
@@ -42,7 +42,7 @@ async function describeEntry(entry: RoleEntry) {
       shortPeer(provider),
       model.slice(0, 8),
       String(tokens),
-      verdict === null ? '-' : resultWords(verdict),
+      `${mode === 'score' ? 'score · ' : ''}${verdict === null ? '-' : resultWords(verdict)}`,
     ];
     return { value: { ...base, askedAt, provider, model, tokens, verdict }, cells };
   } catch (error) {

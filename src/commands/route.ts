@@ -25,6 +25,7 @@ export const command = defineCommand({
   settings: [
     'allow',
     'auditor',
+    'auditRate',
     'pay',
     'deposit',
     ...chainSettings,

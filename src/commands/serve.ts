@@ -15,6 +15,8 @@ export const command = defineCommand({
   description: [
     'Offer one model to every client on the network.',
     'Each answer carries a signed commitment to every token step, which the client can challenge.',
+    'It also scores answers of other providers as a referee, at the price of a prompt,',
+    'in the pauses of its own answers.',
     'A self-test in the background finds out whether this machine computes the same bits as others of its kind,',
     'and then declares that in the card. With --json each event is one line.',
   ].join(' '),
@@ -31,6 +33,7 @@ export const command = defineCommand({
     ...chainSettings,
     'slots',
     'queue',
+    'score',
     'keepPrompts',
     'threads',
     'batch',
@@ -167,8 +170,9 @@ const endings: Readonly<Record<number, string>> = { 2: ', cancelled', 3: ', brok
 function report(output: Output, event: ProviderEvent): void {
   switch (event.event) {
     case 'job-accepted': {
-      const sizes = `${plural(event.promptTokens, 'prompt token')}, at most ${plural(event.maxTokens, 'token')}`;
-      return output.event(event, `· job ${shortId(event.job)} for ${shortPeer(event.client)}: ${sizes}`);
+      const [what, most] = event.mode === 'score' ? ['score', ''] : ['job', 'at most '];
+      const sizes = `${plural(event.promptTokens, 'prompt token')}, ${most}${plural(event.maxTokens, 'token')}`;
+      return output.event(event, `· ${what} ${shortId(event.job)} for ${shortPeer(event.client)}: ${sizes}`);
     }
     case 'job-finished': {
       const cancelled = endings[event.finish] ?? '';

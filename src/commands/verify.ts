@@ -51,12 +51,13 @@ export const command = defineCommand({
   description: [
     'Check a receipt offline: signatures, opened steps, draws and length from the receipt alone;',
     'prompt, text and every token with the model file, if it is here.',
+    'Without it, the numbers of the referees that the answer had, if their receipts are here or named.',
     'The exit code is 6 if a check fails, or if --verify full or --model is given and the full check is impossible or',
     'inconclusive. Of an answer that several providers wrote, give the last receipt: it leads to the others.',
   ].join(' '),
   arguments: [
     { name: '<receipt>', description: 'receipt file, or receipt id or its beginning' },
-    { name: '[earlier...]', description: 'receipts of the parts before it that are not kept here' },
+    { name: '[others...]', description: 'receipts of its earlier parts or score jobs that are not kept here' },
   ],
   settings: ['threads', 'gpu', 'batch', 'modelsDir'],
   options: {
@@ -71,6 +72,7 @@ export const command = defineCommand({
   examples: [
     { line: 'qvac verify 9f3a', what: 'check the receipt whose id begins with 9f3a' },
     { line: 'qvac verify receipt.json --model smollm2.gguf', what: 'check a receipt file, and recompute every token' },
+    { line: 'qvac verify 9f3a 77c0 e1d2', what: 'compare it once more with the numbers of these referees' },
     { line: 'qvac verify 9f3a --auditor 12D3KooW…', what: 'get a second opinion from a router with the model' },
     { line: 'qvac verify 9f3a --json', what: 'print each check as JSON' },
   ],

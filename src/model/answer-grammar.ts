@@ -19,7 +19,12 @@ export function createAnswerGrammar(subject: Subject, vocabulary: Vocabulary): A
   if (rules === null) return null;
   const usable = usableVocabulary(subject, vocabulary);
   const { stops } = subject.offer.sampler;
-  return new FollowedAnswer(subject.answer, usable && createGrammarMatcher({ rules, vocabulary: usable, stops }));
+  return followAnswer(subject.answer, usable && createGrammarMatcher({ rules, vocabulary: usable, stops }));
+}
+
+/** @param matcher at the start of the answer; null: nothing is known of its grammar */
+export function followAnswer(answer: readonly number[], matcher: GrammarMatcher | null): AnswerGrammar {
+  return new FollowedAnswer(answer, matcher);
 }
 
 class FollowedAnswer implements AnswerGrammar {

@@ -102,6 +102,11 @@ export interface EngineInit {
    */
   readonly queue?: number | undefined;
   /**
+   * Score jobs computed at the same time (section 4.7), each with a history of its own beside those of the slots. Their
+   * calls run in the pauses of other jobs, but wait no longer than 2 s each. @default 0
+   */
+  readonly scoreSlots?: number | undefined;
+  /**
    * Prompts to keep for the next one of the same client, those in use included; 'auto': 4, or fewer if memory lacks. A
    * model with a sliding window or a recurrent state keeps none. @default 0
    */
@@ -115,11 +120,19 @@ export interface EngineInit {
 export interface OpenOptions extends AbortOptions {
   /** The class whose schedule the session keeps, for re-execution. @default the engine's own at this moment */
   readonly exec?: Exec | undefined;
+  /** A score job: takes one of the `scoreSlots`. @default false */
+  readonly isScore?: boolean | undefined;
   /**
    * The client that the job is for: `prefill` goes on from what the engine keeps of its earlier prompts, and the prompt
    * is kept for its later ones. @default nobody
    */
   readonly owner?: string | undefined;
+}
+
+export interface SlotUse {
+  readonly total: number;
+  readonly used: number;
+  readonly waiting: number;
 }
 
 /** One loaded model with its slots. */
@@ -143,7 +156,8 @@ export interface Engine {
   measureSpeed(options?: AbortOptions): Promise<number>;
   /** True if prompts are kept for the next question of their client. @default false */
   readonly keepsPrompts?: boolean | undefined;
-  readonly slots: { readonly total: number; readonly used: number; readonly waiting: number };
+  readonly slots: SlotUse;
+  readonly scoreSlots: SlotUse;
   /**
    * Takes a slot, waiting in line for one.
    * @throws QvacError E_BUSY if the line is full

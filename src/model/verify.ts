@@ -1,14 +1,14 @@
 import { QvacError } from '../errors.ts';
-import { equalBytes, toHex, utf8 } from '../lib/bytes.ts';
+import { equalBytes, toHex } from '../lib/bytes.ts';
 import type { AbortOptions } from '../lib/types.ts';
-import { type Calibration, serialiseCalibration } from '../proofs/calibration.ts';
+import { type Calibration, limitsOf } from '../proofs/calibration.ts';
 import type { Evidence, PromptEvidence, Replay } from '../proofs/checks/evidence.ts';
 import { isSameList } from '../proofs/checks/same-list.ts';
 import { type Subject, subjectOf } from '../proofs/checks/subject.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { textOf } from '../proofs/text/answer-text.ts';
 import { followingTokens } from '../protocol/constants.ts';
-import { execClassOf, modelIdHex, sha256 } from '../protocol/digests.ts';
+import { execClassOf, modelIdHex } from '../protocol/digests.ts';
 import type { Exec, Input } from '../protocol/messages.ts';
 import { createAnswerGrammar } from './answer-grammar.ts';
 import type { Engine, Schedule, Tokenizer } from './engine.ts';
@@ -36,10 +36,7 @@ export async function gatherEvidence(
 ): Promise<Evidence> {
   const { engine, calibration = null } = source;
   const tokenizer = source.tokenizer ?? engine?.tokenizer;
-  const limits = calibration && {
-    digest: sha256(utf8(serialiseCalibration(calibration))),
-    limits: calibration.limits,
-  };
+  const limits = limitsOf(calibration);
   if (tokenizer === undefined) return { calibration: limits };
   const subject = subjectOf(receipt);
   const modelId = modelIdHex(subject.offer.modelId);

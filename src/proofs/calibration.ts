@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { equalBytes, fromUtf8, utf8 } from '../lib/bytes.ts';
 import { MalformedError } from '../protocol/codec.ts';
+import { sha256 } from '../protocol/digests.ts';
 import { isAscending, natural } from '../protocol/messages/fields.ts';
 import { validated } from '../protocol/validate.ts';
 
@@ -71,6 +72,14 @@ const calibration = v.strictObject({
     ),
   }),
 });
+
+/** A calibration as the checks take it: its limits, and the digest that a verdict names. */
+export function limitsOf(calibration: Calibration | null): {
+  readonly digest: Uint8Array;
+  readonly limits: Calibration['limits'];
+} | null {
+  return calibration && { digest: sha256(utf8(serialiseCalibration(calibration))), limits: calibration.limits };
+}
 
 /**
  * The calibration in a file's bytes.

@@ -1,3 +1,4 @@
+import type { JobId } from '../lib/types.ts';
 import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
 import { type CheckReport, CheckRun, skipped } from './checks/check-run.ts';
 import { checkDelivery } from './checks/delivery.ts';
@@ -27,6 +28,8 @@ export interface Assessment extends Statistics {
   readonly checks: readonly CheckReport[];
   readonly execClass: Uint8Array | null;
   readonly calibration: Uint8Array | null;
+  /** Score jobs that the result rests on, in the order of their draw; empty if the verifier computed itself. */
+  readonly referees: readonly JobId[];
 }
 
 /**
@@ -50,6 +53,7 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
     checks: run.reports,
     execClass: isExecuted ? (evidence.replay?.execClass ?? null) : null,
     calibration: isExecuted ? (evidence.calibration?.digest ?? null) : null,
+    referees: [],
   };
 }
 

@@ -1,4 +1,4 @@
-import { concat, utf8 } from '../lib/bytes.ts';
+import { utf8 } from '../lib/bytes.ts';
 import type { JobId } from '../lib/types.ts';
 import { sha256 } from '../protocol/digests.ts';
 import {
@@ -14,7 +14,7 @@ import {
 import type { GrammarMatcher } from './grammar/grammar-matcher.ts';
 import { GrammarTooCostly } from './grammar/work.ts';
 import type { TopLogits } from './logits.ts';
-import { encodeKeptHeader, encodeKeptStep } from './record/kept-steps.ts';
+import { encodeKeptSteps } from './record/kept-steps.ts';
 import { type RecordedStep, StepRecord } from './record/step-record.ts';
 import { AnswerDraws } from './sampling/draws.ts';
 import { type Selection, selectCandidates } from './sampling/sampler.ts';
@@ -227,10 +227,7 @@ class JobTranscript implements Transcript {
   keptSteps(from: number): Uint8Array {
     const { jobId, inputDigest, jobSecret, offer } = this.#init;
     const header = { jobId, inputDigest, jobSecret, isZk: offer.mode === modes.zk };
-    const steps = this.tokens
-      .slice(from)
-      .map((token, at) => encodeKeptStep({ token, selection: this.#record.at(from + at) }));
-    return concat(...(from === 0 ? [encodeKeptHeader(header)] : []), ...steps);
+    return encodeKeptSteps(this.#record, header, from);
   }
 
   /** Goes on behind a token of the answer, drawn here or before. */

@@ -41,6 +41,8 @@ export const frameLimits = {
 } as const;
 /** Section 4.7. */
 export const maxScoreOpeningBytes = 8 * mib;
+/** Tokens of one score job that are served: the opening of each takes at most 398 bytes. */
+export const maxScoredTokens = 20_000;
 
 /**
  * Depth to which CBOR and JSON may nest; no message has more than six levels. A stranger's bytes must not exhaust the
@@ -125,6 +127,8 @@ export const maxToolsBytes = mib;
 export const followingTokens = 20;
 /** Referees whose score jobs one result rests on (section 4.7). */
 export const maxReferees = 3;
+/** Providers that answer one question, to be compared. */
+export const consensusMembers = 3;
 
 /** Bounds of mode zk (section 4.8). */
 export const zkCircuitSteps = 16;

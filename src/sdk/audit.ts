@@ -1,12 +1,12 @@
 import type { Config } from '../config.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
-import { shortPeer } from '../lib/names.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import { loadIdentity } from '../node/home/identity.ts';
 import { join } from '../node/join.ts';
 import { targetPeer } from '../node/peer/addresses.ts';
 import { auditReceipt } from '../node/verification/audit.ts';
+import { audited } from '../node/verification/second-opinion.ts';
 import type { Assessment } from '../proofs/checks.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 
@@ -28,14 +28,8 @@ export async function withAudit(
   const { peer, discovery, stop } = await join({ config, clock: systemClock, logger }, { role: 'client', key });
   try {
     const target = auditor.startsWith('/') ? auditor : (await discovery.get(auditor, options)).peer;
-    const { verdict, auditor: signer } = await auditReceipt({ peer }, { receipt, auditor: target }, options);
-    const { result, tier, faults } = verdict;
-    const detail = `${shortPeer(signer)} says ${result} (${[tier, ...faults].join(', ')})`;
-    const checks = [...assessment.checks, { name: 'audit', result, detail }];
-    // Without an opening no auditor can turn an answer into a pass.
-    return assessment.result === 'pass' || result === 'fail'
-      ? { ...assessment, ...verdict, checks }
-      : { ...assessment, checks };
+    const { verdict } = await auditReceipt({ peer }, { receipt, auditor: target }, options);
+    return audited(assessment, verdict);
   } finally {
     await stop();
   }

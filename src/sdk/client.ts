@@ -15,7 +15,9 @@ import { createRunFiles } from '../node/home/run-files.ts';
 import { type JoinInit, join } from '../node/join.ts';
 import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
+import { JobPayment } from '../node/payment/job-payment.ts';
 import type { LeftPayment } from '../node/payment/payments.ts';
+import { createReferees } from '../node/referees/referees.ts';
 import { createReputation } from '../node/selection/reputation.ts';
 import { createLocalVerifier } from '../node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../node/verification/second-opinion.ts';
@@ -54,6 +56,8 @@ export interface ClientQuestion {
   readonly seed: bigint | null;
   /** The answer ends before the first of these, at most 32. @default none */
   readonly stopTexts?: readonly string[] | undefined;
+  /** Three providers answer, and are compared. @default false */
+  readonly consensus?: boolean | undefined;
   /** The answer is a text of this grammar. @default null: any text */
   readonly rules?: GrammarRules | null | undefined;
 }
@@ -90,6 +94,7 @@ const paymentSweepMs = 60_000;
  */
 export async function openClient({ config, logger }: ClientContext, init: ClientInit = {}): Promise<Client> {
   const { settings, home } = config;
+  checkReferees(config);
   if (settings.provider !== null && settings.router !== null)
     throw new QvacError('E_USAGE', 'provider and router are both set; a question goes to one of them', {
       hint: 'leave out --provider or --router',
@@ -133,8 +138,22 @@ export async function openClient({ config, logger }: ClientContext, init: Client
   );
   await payments.start();
   const second = createSecondOpinion({ peer, discovery, logger }, async () => (incognito ? [] : auditorsOf(config)));
+  const referees = createReferees({
+    peer,
+    discovery,
+    reputation,
+    payments,
+    own: async () => ({ peers: joined.own.map((entry) => entry.peer), payees: await ownPayees(config) }),
+    createPayment: (payment) => new JobPayment({ openWallet: (options) => payments.open(options) }, payment),
+    receipts,
+    calibration: models.calibration,
+    key: peer.key,
+    clock,
+    logger,
+  });
   const components: Client['components'] = {
     peer,
+    referees,
     discovery,
     reputation,
     payments,
@@ -152,13 +171,15 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     components,
     asked: models.asked,
     router: theirRouter,
-    async ask({ messages, seed, stopTexts = [], rules = null }, observer, options = {}) {
+    async ask({ messages, seed, stopTexts = [], rules = null, consensus = false }, observer, options = {}) {
+      if (consensus) checkConsensus(config);
       firstRouter ??= theirRouter();
       const wanted: AskInit = {
         ...settingsOf(config, messages),
         seed: seed === null ? null : seedOfNumber(seed),
         model: models.asked,
-        router: await firstRouter,
+        router: consensus ? null : await firstRouter,
+        consensus,
         extra: { stopTexts, ...(rules === null ? {} : { rules }) },
       };
       try {
@@ -172,10 +193,40 @@ export async function openClient({ config, logger }: ClientContext, init: Client
       }
     },
     async stop() {
+      referees.stop();
       await Promise.all([verifier.dispose(), reputation.stop(), payments.stop()]);
       await joined.stop();
     },
   };
+}
+
+/** @throws QvacError E_USAGE for flags that contradict each other */
+function checkReferees({ settings, origins }: Config): void {
+  const { referees, verify } = settings;
+  if (referees === 0 || verify === null || verify === 'full' || verify === 'optimistic') return;
+  if (origins.referees.from === 'flag' && origins.verify.from === 'flag')
+    throw new QvacError('E_USAGE', `--referees ${referees} checks an answer in full, and --verify is ${verify}`, {
+      hint: 'leave out --verify, or --referees',
+    });
+}
+
+/** @throws QvacError E_USAGE for flags that name one provider, a router or no check */
+function checkConsensus({ settings: { provider, router, verify } }: Config): void {
+  if (provider !== null || router !== null)
+    throw new QvacError('E_USAGE', 'a consensus is of three providers that this client chooses itself', {
+      hint: 'leave out --provider and --router, or --consensus',
+    });
+  if (verify === 'none' || verify === 'optimistic')
+    throw new QvacError('E_USAGE', `a consensus compares what was opened, and --verify is ${verify}`, {
+      hint: 'leave out --verify, or --consensus',
+    });
+}
+
+/** The wallet of this home, if it has one: its provider is paid to it. */
+async function ownPayees({ home }: Config): Promise<readonly Uint8Array[]> {
+  const { loadWallet } = await import('../escrow/wallet.ts');
+  const wallet = await loadWallet(home.wallet).catch(() => null);
+  return wallet === null ? [] : [wallet.publicKey];
 }
 
 /** Asks, and leaves out of the answer the stop text that ended it: its receipt keeps it. */
@@ -257,6 +308,8 @@ function settingsOf(
       maxTokens: settings.maxTokens,
     },
     verify: settings.verify,
+    referees: settings.referees === 0 ? null : settings.referees,
+    auditRate: settings.auditRate,
     provider: settings.provider,
     maxPrice: settings.maxPrice,
     timeoutMs: settings.timeout,

@@ -51,7 +51,7 @@ export function fetchModel(
 export async function loadEngine(
   { config, logger }: ModelContext,
   model: StoredModel,
-  init: Pick<EngineInit, 'name' | 'slots' | 'sequences' | 'queue' | 'keepPrompts'>,
+  init: Pick<EngineInit, 'name' | 'slots' | 'sequences' | 'queue' | 'scoreSlots' | 'keepPrompts'>,
   progress: ModelProgress,
   { signal }: AbortOptions,
 ): Promise<Engine> {

@@ -18,6 +18,7 @@ import { cardContentOf } from '../node/provider/card-content.ts';
 import type { ProviderEvent } from '../node/provider/events.ts';
 import { createProvider } from '../node/provider/provider.ts';
 import { systemInTurn } from '../protocol/input/system-in-turn.ts';
+import { finish } from '../protocol/messages.ts';
 import { fetchModel, loadEngine, type ModelProgress, openModelStore } from './models.ts';
 import { openProviderPayments, type ProviderConsent, type ProviderPaymentsObserver } from './payment/provider.ts';
 import { publish } from './publish.ts';
@@ -97,11 +98,12 @@ async function openEngine(
   teardown: Teardown,
   options: AbortOptions,
 ): Promise<Pick<RunningProvider, 'engine' | 'tokensPerSecond'>> {
-  const { slots, queue, keepPrompts, name } = components.config.settings;
+  const { slots, queue, keepPrompts, score, name } = components.config.settings;
   const model = await findModel(components, options);
   const init = {
     slots: slots ?? 'auto',
     queue: queue ?? undefined,
+    scoreSlots: score ? 1 : 0,
     keepPrompts: keepPrompts ?? 'auto',
     name: name ?? model.name,
   } as const;
@@ -221,7 +223,9 @@ function openActivity(
 
 function count(activity: ActivityLog, event: ProviderEvent): void {
   if (event.event === 'job-accepted') activity.taken();
-  if (event.event === 'job-finished') activity.finished(event.tokens, event.ms);
+  // The tokens of a score were generated elsewhere.
+  if (event.event === 'job-finished')
+    activity.finished(...(event.finish === finish.scored ? [] : [event.tokens, event.ms]));
   if (event.event === 'job-failed') activity.failed();
   if (event.event === 'refused') activity.refused(event.code);
 }

@@ -192,6 +192,7 @@ async function start(
   const router = createRouter(
     { peer, discovery, reputation, verifier, second, receipts, allowances: paying.allowances, clock, logger },
     {
+      auditRate: settings.auditRate,
       serves: (id) => allowances.has(id),
       onRouted(event) {
         observer.routed?.(event);

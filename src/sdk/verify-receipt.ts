@@ -11,9 +11,11 @@ import { readReceipt } from '../node/home/receipt-store.ts';
 import type { EarlierReceipts, ReceiptPart } from '../node/verification/answer-parts.ts';
 import { doubted, isNumericFail, ownPart } from '../node/verification/doubt.ts';
 import { verifyWhole } from '../node/verification/parts.ts';
+import { isRecomputed } from '../node/verification/verification.ts';
 import { type Assessment, assess, type CheckReport, type Evidence } from '../proofs/checks.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { peerIdOf } from '../proofs/signing.ts';
+import { modes } from '../protocol/messages.ts';
 import { decodeOffer } from '../protocol/validate.ts';
 import { findEarlier, findReceipt } from './home.ts';
 import { type ModelProgress, openModelStore } from './models.ts';
@@ -67,6 +69,14 @@ interface VerifyReceiptInit {
   readonly depth?: 'sampling' | 'full' | undefined;
 }
 
+interface ScoredReceiptInit extends VerifyReceiptInit {
+  /**
+   * Receipts of referees' score jobs. @default those that the receipt's verdicts name and this home has, if no model
+   * file here re-executes the answer
+   */
+  readonly scores?: readonly Receipt[] | undefined;
+}
+
 /** What is found of an answer that several providers wrote, by the receipt of its last part (protocol section 4.6). */
 export interface VerifiedAnswer extends Assessment {
   /** The parts before the last whose receipts are here. */
@@ -76,7 +86,7 @@ export interface VerifiedAnswer extends Assessment {
 }
 
 export interface VerifyAnswerInit extends VerifyReceiptInit {
-  /** Receipts to look for earlier parts in, besides those of this home. @default none */
+  /** Receipts of earlier parts or score jobs that this home may not have. @default none */
   readonly given?: readonly Receipt[] | undefined;
 }
 
@@ -92,7 +102,8 @@ export async function verifyAnswer(
 ): Promise<VerifiedAnswer> {
   const { receipt, given = [] } = init;
   const provider = peerIdOf(decodeOffer(receipt.offer.body).provider);
-  const last = await verifyReceipt(components, init, options);
+  const scores = given.filter(({ offer }) => decodeOffer(offer.body).mode === modes.score);
+  const last = await verifyReceipt(components, { ...init, scores: scores.length === 0 ? undefined : scores }, options);
   const atFault = last.result === 'fail' ? provider : null;
   if (receipt.previous === null) return { ...last, earlier: [], atFault };
   const { parts, missing, missingTokens } = await findEarlier(components.config.home, receipt, given);
@@ -136,13 +147,14 @@ interface CheckedReceipt extends ReceiptPart {
 }
 
 /**
- * Runs every check on a receipt that the model files here, and the auditor if one is named, allow.
+ * Runs every check on a receipt that the model files here, its referees' receipts, and the auditor if one is named,
+ * allow.
  * @throws MalformedError if a message in the receipt is malformed; QvacError E_NO_MODEL, E_MODEL, E_ENGINE; as of
  * `auditReceipt`
  */
 async function verifyReceipt(
   components: VerifyReceiptComponents,
-  init: VerifyReceiptInit,
+  init: ScoredReceiptInit,
   options: AbortOptions = {},
 ): Promise<Assessment> {
   let assessment = assess(init.receipt, {});
@@ -150,12 +162,25 @@ async function verifyReceipt(
   const model = here ? await findModel(components, init, options) : null;
   if (model !== null && assessment.result !== 'fail')
     assessment = await checkWithModel(components, init, model, options);
+  if (init.depth !== 'sampling') assessment = await withReferees(components, init, assessment);
   if (init.auditor !== undefined && assessment.result !== 'fail') {
     const { withAudit } = await import('./audit.ts');
     components.observer.auditing?.();
     assessment = await withAudit(components, init.receipt, assessment, init.auditor, options);
   }
   return assessment;
+}
+
+/** The referees' numbers compared once more, if they are named, or if the answer was not re-executed here. */
+async function withReferees(
+  { config, logger }: VerifyReceiptComponents,
+  { receipt, scores }: ScoredReceiptInit,
+  assessment: Assessment,
+): Promise<Assessment> {
+  if (scores === undefined && (isRecomputed(assessment) || assessment.result === 'fail')) return assessment;
+  const { findScores, withScores } = await import('./referee-receipts.ts');
+  const found = scores ?? (await findScores(config.home, receipt));
+  return withScores(assessment, receipt, found, { dirs: [config.home.calibration], logger });
 }
 
 /** The receipt's model file: the one named, which must match, else the one in this home, if any. */

@@ -33,7 +33,8 @@ export interface CompletionInit {
 /** Flags with a fixed set of values. */
 const fixed: Readonly<Record<string, readonly string[]>> = {
   '--network': ['local', 'devnet', 'mainnet'],
-  '--verify': ['none', 'sampling', 'full'],
+  '--verify': ['none', 'optimistic', 'sampling', 'full'],
+  '--referees': ['1', '3'],
   '--gpu': ['auto', 'off'],
   '--role': ['provider', 'router', 'relay', 'serve', 'route', 'gateway'],
   '--reach': ['auto', 'direct', 'relay'],

@@ -30,7 +30,11 @@ export interface TrustFacts {
     /** Number of opened steps. */
     readonly count: number;
     readonly faults: readonly FaultCode[];
+    /** Score jobs that the result rests on. @default none */
+    readonly referees?: readonly unknown[] | undefined;
   };
+  /** How many providers' answers agree; null if one was asked. @default null */
+  readonly consensus?: { readonly agreed: number; readonly of: number } | null | undefined;
   /** Why the checks stopped at `sampling` or `text`, or were inconclusive, in a few words. */
   readonly why: string | null;
   /** The job id in hex; null if the answer broke off before its final head. */
@@ -45,8 +49,8 @@ const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?'
 /**
  * The lines that end an answer. The last one is the trust line:
  * `✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1`.
- * It says *verified* only if a re-execution of the model agreed. Lines before it explain a failed check and its
- * payment.
+ * It says *verified* only if a re-execution of the model agreed, and `by 2 referees` if other providers made it. Lines
+ * before it explain a failed check and its payment.
  */
 export function trustLines(facts: TrustFacts, style: (style: Style, text: string) => string): readonly string[] {
   const { verification } = facts;
@@ -58,6 +62,7 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
     printable(`${facts.model.name} ${facts.model.quant}`),
     ...costWords(facts),
     style(colour, checkedWords(facts)),
+    ...(facts.consensus == null ? [] : [`${facts.consensus.agreed} of ${facts.consensus.of} answers agree`]),
     facts.receipt === null ? 'no receipt' : `receipt ${shortId(facts.receipt)}`,
   ].join(' · ');
   const atFault = facts.atFault ?? facts.provider;
@@ -97,11 +102,13 @@ function moneyLines({
     : [];
 }
 
-function checkedWords({ tokens, verification: { result, tier, count, faults }, why }: TrustFacts): string {
-  if (result === 'fail') return `failed ${tier}: ${faults.join(', ')}`;
+function checkedWords({ tokens, verification, why }: TrustFacts): string {
+  const { result, tier, count, faults, referees = [] } = verification;
+  const by = referees.length === 0 ? '' : ` by ${plural(referees.length, 'referee')}`;
+  if (result === 'fail') return `failed ${tier}${by}: ${faults.join(', ')}`;
   const reason = why === null ? '' : ` (${printable(why)})`;
   const recomputed = tier === 'exact' || tier === 'statistical';
-  if (result === 'pass' && recomputed) return `verified ${tier} ${tokens}/${tokens}${reason}`;
+  if (result === 'pass' && recomputed) return `verified ${tier} ${tokens}/${tokens}${by}${reason}`;
   const inconclusive = result === 'pass' ? '' : ', inconclusive';
   return `checked: ${tier} ${recomputed ? tokens : count}/${tokens}${inconclusive}${reason}`;
 }

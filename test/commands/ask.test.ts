@@ -161,6 +161,9 @@ test('--json prints one object of a fixed shape', async (context) => {
     'earlier',
     'verification',
     'atFault',
+    'audit',
+    'consensus',
+    'referees',
     'receipt',
     'timing',
     'cost',
@@ -174,6 +177,7 @@ test('--json prints one object of a fixed shape', async (context) => {
     'rmsDq',
     'meanMiss',
     'faults',
+    'referees',
   ]);
   assert.deepEqual(Object.keys(value.timing), ['firstTokenMs', 'totalMs', 'tokensPerSecond']);
   assert.equal(value.cost, 0);

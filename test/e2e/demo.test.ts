@@ -39,6 +39,10 @@ describe('the demo', () => {
       /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/,
     );
 
+    // The client of the third act holds no model.
+    assert.match(stderr, /✓ .* · verified (exact|statistical) (\d+)\/\2 by 1 referee/);
+    assert.match(stderr, /✗ .* · failed (exact|statistical) by [23] referees: /);
+
     const receipts = await createReceiptStore(join(home, 'receipts')).list();
     assert.equal(receipts.length, 2);
     const codes = [];

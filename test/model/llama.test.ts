@@ -229,6 +229,35 @@ describe('the engine', () => {
     });
   });
 
+  it('scores beside an answer, with the bits of both as if each were alone', async () => {
+    for (const threads of [1, 2]) {
+      await withEngine(await tinyModel(), { scoreSlots: 1, threads }, async (engine) => {
+        const alone = await answerOf(engine, 24);
+        const score = async (): Promise<readonly TopLogits[]> => {
+          const session = await engine.open({ isScore: true });
+          const tops = await session.replay(prompt, alone.tokens, 40, { schedule: 'alone' });
+          await session.release();
+          return tops;
+        };
+        const [{ tops, tokens }, scored] = await Promise.all([answerOf(engine, 24), score()]);
+        assert.deepEqual([tokens, tops.map(bitsOf)], [alone.tokens, alone.tops.map(bitsOf)]);
+        assert.deepEqual((await score()).map(bitsOf), scored.map(bitsOf));
+        for (const [at, { ids, logits }] of scored.entries()) {
+          const top = alone.tops[at] ?? assert.fail();
+          for (const [index, id] of top.ids.entries())
+            assert.equal(logits[ids.indexOf(id)], top.logits[index], `step ${at}, token ${id}`);
+        }
+        assert.deepEqual([engine.slots.used, engine.scoreSlots.used, engine.exec.sequences], [0, 0, 1]);
+      });
+    }
+  });
+
+  it('takes no score without a slot for it', async () => {
+    await withEngine(await tinyModel(), {}, async (engine) => {
+      await assert.rejects(engine.open({ isScore: true }), { code: 'E_ENGINE' });
+    });
+  });
+
   it('goes on from kept prompts with equal bits, in their lane or in a copy, and for their client alone', async () => {
     const init = { slots: 2, keepPrompts: 3, context: 1024 } as const;
     const long = Array.from({ length: 600 }, (_, at) => (at * 31 + 5) % 500);

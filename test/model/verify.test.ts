@@ -151,6 +151,7 @@ function watched(engine: Engine, change: Partial<Engine> = {}): Engine & { reado
     exec: engine.exec,
     selfTest: engine.selfTest,
     slots: engine.slots,
+    scoreSlots: engine.scoreSlots,
     runSelfTest: (options) => engine.runSelfTest(options),
     reproduces: (exec, options) => engine.reproduces?.(exec, options) ?? Promise.resolve([]),
     measureSpeed: (options) => engine.measureSpeed(options),

@@ -1,13 +1,15 @@
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import type { JobId } from '../../src/lib/types.ts';
+import type { JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
 import { type AskInit, ask } from '../../src/node/client/ask.ts';
 import type { Discovery, DiscoveryInit } from '../../src/node/discovery/discovery.ts';
+import { JobPayment } from '../../src/node/payment/job-payment.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
+import { createReferees } from '../../src/node/referees/referees.ts';
 import { createReputation, type Reputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../../src/node/verification/second-opinion.ts';
@@ -48,6 +50,8 @@ export interface TestAskerInit {
   readonly payments?: ClientPayments | undefined;
   /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
+  /** Providers of the same person, which cannot be referees. @default none */
+  readonly ownPeers?: readonly PeerIdString[] | undefined;
   /** @default an empty one, in memory */
   readonly reputation?: Reputation | undefined;
   /** Changes of its node, and of how it finds others. */
@@ -59,7 +63,7 @@ export interface TestAskerInit {
 /** A client on a real node, as `qvac ask` builds it. */
 export async function startAsker(
   context: TestContext,
-  { providers = [], engines = [], payments, auditors = [], save, ...init }: TestAskerInit = {},
+  { providers = [], engines = [], payments, auditors = [], ownPeers = [], save, ...init }: TestAskerInit = {},
 ): Promise<TestAsker> {
   const peer = init.node ?? (await startPeer(context, { ...init.peer, role: 'client' }));
   const discovery = await startDiscovery(context, peer, init.discovery);
@@ -85,8 +89,34 @@ export async function startAsker(
   const second = createSecondOpinion({ peer, discovery, logger: silentLogger }, async () =>
     auditors.map(({ address }) => address),
   );
+  const referees = createReferees(
+    {
+      peer,
+      discovery,
+      reputation,
+      payments: payments ?? null,
+      own: async () => ({ peers: ownPeers, payees: [] }),
+      createPayment: (paymentInit) =>
+        new JobPayment(
+          {
+            openWallet: async (options) => {
+              if (payments === undefined) throw new Error('this client does not pay');
+              return payments.open(options);
+            },
+          },
+          paymentInit,
+        ),
+      receipts: store,
+      calibration: async () => null,
+      key: peer.key,
+      clock: systemClock,
+      logger: silentLogger,
+    },
+    { searchMs: 50 },
+  );
   const components = {
     peer,
+    referees,
     second,
     discovery,
     reputation,
@@ -117,6 +147,7 @@ export async function startAsker(
         brokeOff: (provider, tokens, reason) => void told.push(`broke off ${provider} ${tokens}`, `because ${reason}`),
         note: (line) => void told.push(`note ${line}`),
         checking: (level) => void told.push(`checking ${level}`),
+        toReferees: (count, { candidates }) => void told.push(`referees ${count} of ${candidates}`),
       };
       return ask(
         components,

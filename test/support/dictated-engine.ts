@@ -44,6 +44,9 @@ export function createDictatedEngine(text: string | readonly string[], init: Scr
     get slots() {
       return engine.slots;
     },
+    get scoreSlots() {
+      return engine.scoreSlots;
+    },
     open: async (options) => dictate(await engine.open(options)),
   };
 }

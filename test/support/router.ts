@@ -42,6 +42,8 @@ export interface TestRouterInit {
   /** @default every peer */
   readonly serves?: ((peer: PeerIdString) => boolean) | undefined;
   readonly beatMs?: number | undefined;
+  /** @default 0.05 */
+  readonly auditRate?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly reputation?: Reputation | undefined;
   /** @default pays no provider */
@@ -99,7 +101,7 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
       clock,
       logger: silentLogger,
     },
-    { serves, beatMs: init.beatMs, onRouted: (event) => events.push(event) },
+    { serves, beatMs: init.beatMs, auditRate: init.auditRate, onRouted: (event) => events.push(event) },
   );
   await router.start();
   context.after(() => router.stop());

@@ -38,11 +38,14 @@ export interface ScriptedInit {
   readonly context?: number | undefined;
   readonly slots?: number | undefined;
   readonly queue?: number | undefined;
+  readonly scoreSlots?: number | undefined;
   readonly exec?: Partial<Exec> | undefined;
   /** Tokens after which the stop token is drawn; null: never. @default null */
   readonly stopAfter?: number | null | undefined;
   /** Waits before each step of an answer, its index given: lets a test hold an answer up where it likes. */
   readonly beforeStep?: ((i: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
+  /** Waits before an answer is computed again or scored. */
+  readonly beforeReplay?: ((signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
 /** Tokens of a prompt block. */
@@ -72,6 +75,7 @@ export interface ScriptedEngine extends Engine {
  */
 export function createScriptedEngine(init: ScriptedInit = {}): ScriptedEngine {
   const { weights = 'model', name = 'scripted', quant = 'q8_0', context = 2048, slots: total = 1, queue = 8 } = init;
+  const { scoreSlots = 1 } = init;
   const facts: ModelFacts = {
     id: createHash('sha256').update(`${weights}/${quant}`).digest('hex') as ModelId,
     path: `/nowhere/${weights}.gguf`,
@@ -84,6 +88,7 @@ export function createScriptedEngine(init: ScriptedInit = {}): ScriptedEngine {
   };
   let exec: Exec = { ...scriptedExec, ...init.exec };
   const line = createLine(total, queue);
+  const scoreLine = createLine(scoreSlots, queue);
   const model = createScriptedLogits(init, () => exec);
   return {
     facts,
@@ -105,9 +110,12 @@ export function createScriptedEngine(init: ScriptedInit = {}): ScriptedEngine {
     get slots() {
       return line.state();
     },
+    get scoreSlots() {
+      return scoreLine.state();
+    },
     async open(options = {}) {
-      const release = await line.take(options.signal);
-      return createSession(model, init.beforeStep, release);
+      const release = await (options.isScore === true ? scoreLine : line).take(options.signal);
+      return createSession(model, init, release);
     },
     dispose: async () => undefined,
   };
@@ -158,7 +166,7 @@ function readability(id: number): number {
 
 function createSession(
   model: ScriptedLogits,
-  beforeStep: ScriptedInit['beforeStep'],
+  { beforeStep, beforeReplay }: Pick<ScriptedInit, 'beforeStep' | 'beforeReplay'>,
   release: () => void,
 ): EngineSession {
   let state = model.start();
@@ -183,6 +191,7 @@ function createSession(
       return restricted(await step({ signal }), allowed);
     },
     async replay(rendering, answer, _topK, { allowedAt, signal } = {}) {
+      await beforeReplay?.(signal);
       await setImmediate();
       signal?.throwIfAborted();
       let at = model.start();

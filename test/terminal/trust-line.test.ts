@@ -67,6 +67,19 @@ describe('trust line', () => {
     }
   });
 
+  it('says how many referees agreed, if others made the re-execution', () => {
+    const verification = { result: 'pass', tier: 'statistical', count: 16, faults: [] } as const;
+    const by = (...referees: readonly string[]): string => lastLine({ verification: { ...verification, referees } });
+    assert.match(by('a'), / · verified statistical 182\/182 by 1 referee · receipt/);
+    assert.match(by('a', 'b'), / · verified statistical 182\/182 by 2 referees · receipt/);
+    assert.match(
+      lastLine({
+        verification: { ...verification, result: 'fail', faults: ['draws-far'], referees: ['a', 'b'] },
+      }),
+      / · failed statistical by 2 referees: draws-far · /,
+    );
+  });
+
   it('says how far the checks went, and why they stopped', () => {
     const why = 'the model is not here';
     assert.match(

@@ -63,6 +63,7 @@ export async function startGateway(
     {
       inference: createNetworkInferenceClient({
         ...components,
+        auditRate: settings.auditRate,
         router: () => client.router(),
         paymentsOf: (wallet) => wallets.paymentsOf(wallet),
         withConsent: (page, payments) => wallets.withConsent(page, payments),

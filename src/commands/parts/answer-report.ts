@@ -1,8 +1,10 @@
 import { exitCodes, QvacError } from '../../errors.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
 import type { Settlement } from '../../node/payment/payments.ts';
+import type { RefereeCount, RefereeEstimate } from '../../node/referees/reports.ts';
+import { maxReferees } from '../../protocol/constants.ts';
 import { type ChannelFacts, channelLine } from '../../terminal/channel-words.ts';
-import { shortPeer, sol } from '../../terminal/format.ts';
+import { plural, shortPeer, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { printable } from '../../terminal/printable.ts';
 import { startProgress } from '../../terminal/progress.ts';
@@ -55,8 +57,20 @@ export function observe(output: Output): AskObserver & { end(): void } {
     note: (line) => say(printable(`· ${line}`)),
     locking: (lamports) => working(`locking ${sol(lamports)}`),
     checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
+    toReferees: (count, estimate, isByChance) => output.say(refereeLine(count, estimate, isByChance)),
+    refereeing: (count) => working(`checking: asking ${plural(count, 'referee')}`),
     end,
   };
+}
+
+/** Who else sees the prompt, how many at most, and at what price. */
+function refereeLine(count: RefereeCount, { candidates, priceLamports }: RefereeEstimate, isByChance: boolean): string {
+  if (candidates === 0) return '· no other provider that could score this answer is known yet';
+  const price = priceLamports === 0n ? '' : ` · at most ${sol(priceLamports)}`;
+  const sees =
+    count === 1 ? `sees prompt and answer · ${maxReferees} of them if it disagrees` : 'see prompt and answer';
+  const chance = isByChance ? ', if the answer is audited' : '';
+  return `→ ${plural(count, 'referee')}, drawn from ${plural(candidates, 'provider')}${chance}${price} · ${sees}`;
 }
 
 /** Tells the person about a change of a channel, in one line. */
@@ -83,7 +97,8 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   const recomputed = verification.tier === 'exact' || verification.tier === 'statistical';
   if (explicitFull && !recomputed && verification.result !== 'fail' && receipt !== null && !tooLate)
     output.warn(
-      `the full check could not be made; with the model file: qvac verify ${receipt.slice(0, 8)} --model FILE`,
+      `the full check could not be made; with the model file: qvac verify ${receipt.slice(0, 8)} --model FILE; ` +
+        'or let other providers check answers: --referees 1',
     );
   for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
   if (verification.result === 'fail') return exitCodes.verification;
@@ -103,6 +118,9 @@ function jsonOf(
     earlier,
     verification,
     atFault,
+    audit,
+    consensus,
+    referees,
     receipt,
     timing,
     costLamports,
@@ -126,12 +144,16 @@ function jsonOf(
     })),
     verification: verificationJson(verification),
     atFault,
+    audit,
+    consensus,
+    referees: referees.map(({ costLamports: cost, ...report }) => ({ ...report, cost })),
     receipt,
     timing,
     cost: costLamports,
   };
 }
 
-function verificationJson({ result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults }: Answer['verification']) {
-  return { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults };
+function verificationJson(verification: Answer['verification']) {
+  const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, referees } = verification;
+  return { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, referees };
 }

@@ -15,6 +15,8 @@ export const askSettings: readonly SettingKey[] = [
   'provider',
   'router',
   'verify',
+  'referees',
+  'auditRate',
   'auditor',
   'maxPrice',
   'pay',

@@ -16,7 +16,7 @@ export interface InferenceRequest {
   /** 0 … 2^64 − 1 for a repeatable answer; null: random. */
   readonly seed: bigint | null;
   /** Null: as far as this machine can check. */
-  readonly verify: 'none' | 'sampling' | 'full' | null;
+  readonly verify: 'none' | 'optimistic' | 'sampling' | 'full' | null;
   /** The most that the answer may cost, lamports. */
   readonly maxPrice: number;
   /** Address (base58) of the browser wallet that pays; null: the gateway's own wallet. */

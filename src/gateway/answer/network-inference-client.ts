@@ -22,6 +22,8 @@ import type {
 
 export interface NetworkInferenceClientComponents extends AskComponents {
   readonly receipts: Pick<ReceiptStore, 'save' | 'get'>;
+  /** How likely an established provider's answer is audited at level `optimistic`, 0 … 1. @default 0.05 */
+  readonly auditRate?: number | undefined;
   /** The router that requests go through now, or null for direct jobs. */
   router(): Promise<NonNullable<AskInit['router']> | null>;
   /** Payments from a browser wallet, by its address (base58). @default browser wallets are refused */
@@ -130,6 +132,7 @@ async function initOf(request: InferenceRequest, components: NetworkInferenceCli
     count: request.logits && !(await holds(components, model)) ? stepsToOpen(request) : undefined,
     seed: seed === null ? null : seedOfNumber(seed),
     verify,
+    auditRate: components.auditRate,
     provider,
     // Through a router, the router pays.
     router: provider === null && wallet === null ? await components.router() : null,

@@ -81,7 +81,7 @@ export function readExtension(
   const asked = own.whole('max_price', 0, Number.MAX_SAFE_INTEGER);
   const extension = {
     provider: own.text('provider') ?? provider,
-    verify: own.oneOf('verify', ['none', 'sampling', 'full']) ?? verify,
+    verify: own.oneOf('verify', ['none', 'optimistic', 'sampling', 'full']) ?? verify,
     // A request may only lower the operator's limit; a browser wallet sets its own.
     maxPrice: wallet === null ? Math.min(asked ?? maxPrice, maxPrice) : (asked ?? 0),
     wallet,

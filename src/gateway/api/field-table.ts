@@ -34,7 +34,7 @@ const logprobs = 'recomputed if the gateway holds the model, else from up to 256
 
 const extension: readonly FieldRule[] = [
   honoured('qvac.provider', 'peer id or address'),
-  honoured('qvac.verify', '`none`, `sampling` or `full`'),
+  honoured('qvac.verify', '`none`, `optimistic`, `sampling` or `full`'),
   capped('qvac.max_price', 'lamports; at most the operator’s limit, unless a browser wallet pays'),
   honoured('qvac.wallet', 'from the gateway’s own page only'),
   honoured('qvac.consent', 'from the gateway’s own page only'),

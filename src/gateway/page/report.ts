@@ -1,6 +1,7 @@
 import { toHex } from '../../lib/bytes.ts';
 import type { ReceiptPart } from '../../node/verification/answer-parts.ts';
 import { verifyWhole } from '../../node/verification/parts.ts';
+import { verificationOf } from '../../node/verification/verification.ts';
 import { assess } from '../../proofs/checks.ts';
 import { decodeReceipt, type Receipt, type ReceiptContents } from '../../proofs/receipt.ts';
 import { AnswerDraws } from '../../proofs/sampling/draws.ts';
@@ -61,14 +62,14 @@ export function verifiedOfWhole(receipt: Receipt, earlier: readonly ReceiptPart[
   const last = verdicts.at(-1);
   if (offer.start === 0 || last === undefined) return verifiedOf(verdicts, offer.mode);
   const parts = earlier.map(({ provider, tokens, receipt: part }) => {
-    const verification = decodeReceipt(part).verdicts.at(-1) ?? null;
-    return { provider, tokens, verification };
+    const verdict = decodeReceipt(part).verdicts.at(-1);
+    return { provider, tokens, verification: verdict === undefined ? null : verificationOf(verdict) };
   });
   const unknown = { provider: peerIdOf(offer.client), tokens: offer.start, verification: null };
   const isMissing = earlier[0] === undefined || earlier[0].start > 0;
   const { verification } = verifyWhole([...(isMissing ? [unknown] : []), ...parts], {
     provider: peerIdOf(offer.provider),
-    verification: last,
+    verification: verificationOf(last),
     faultBefore: null,
   });
   return verifiedOf([verification], offer.mode);

@@ -48,10 +48,11 @@ export async function createEngine(
   { init, slots, maxKept, platform, tokenizer, loadWeights }: EngineComponents,
   options: AbortOptions = {},
 ): Promise<Engine> {
+  const { scoreSlots = 0 } = init;
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
   const batch = init.batch ?? defaultBatch;
   const promptBatch = init.promptBatch ?? defaultPromptBatch;
-  const jobLanes = Math.max(slots, maxKept);
+  const jobLanes = Math.max(slots + scoreSlots, maxKept);
   const companions = threads > 1;
   const loader = createLoader({
     lanes: {
@@ -96,6 +97,7 @@ export async function createEngine(
     batchIsFree,
     device: { backend: platform.backend, device: platform.device, memory: platform.memory },
     slots,
+    scoreSlots,
     keepsPrompts: isCuttable && maxKept > 0,
     queue: init.queue ?? null,
     results,
@@ -115,6 +117,7 @@ interface Parts {
   readonly batchIsFree: boolean;
   readonly device: Engine['device'];
   readonly slots: number;
+  readonly scoreSlots: number;
   readonly keepsPrompts: boolean;
   /** Most jobs that wait for a slot; null: as many as the speed allows. */
   readonly queue: number | null;
@@ -129,6 +132,7 @@ class SlottedEngine implements Engine {
   readonly tokenizer: Tokenizer;
   readonly device: Engine['device'];
   readonly slots: Slots;
+  readonly scoreSlots: Slots;
   readonly keepsPrompts: boolean;
   readonly #parts: Parts;
   readonly #shutdown = new AbortController();
@@ -146,6 +150,7 @@ class SlottedEngine implements Engine {
     this.keepsPrompts = parts.keepsPrompts;
     this.#maxWaiting = parts.queue ?? minQueue;
     this.slots = createSlots(parts.slots, () => this.#maxWaiting);
+    this.scoreSlots = createSlots(parts.scoreSlots, () => this.#maxWaiting);
     this.#tested = parts.tested;
   }
 
@@ -157,14 +162,16 @@ class SlottedEngine implements Engine {
     return this.#tested;
   }
 
-  async open({ signal, exec = this.exec, owner }: OpenOptions = {}): Promise<EngineSession> {
+  async open({ signal, exec = this.exec, owner, isScore = false }: OpenOptions = {}): Promise<EngineSession> {
     this.#shutdown.signal.throwIfAborted();
     if (callSize(exec) > callSize(this.#parts.exec))
       throw new QvacError(
         'E_ENGINE',
         `this engine takes ${callSize(this.#parts.exec)} tokens a call, the class asked for ${callSize(exec)}`,
       );
-    await this.slots.take({ signal });
+    const slots = isScore ? this.scoreSlots : this.slots;
+    if (slots.total === 0) throw new QvacError('E_ENGINE', 'this engine has no slot for score jobs');
+    await slots.take({ signal });
     // Of another class nothing is known here: a verifier that recomputes one names the schedule.
     const blocksAreExact = isSameExec(exec, this.exec) && this.#tested?.sameBits.includes('prefill') === true;
     const opened = Promise.withResolvers<EngineSession>();
@@ -187,6 +194,7 @@ class SlottedEngine implements Engine {
             exec,
             blocksAreExact,
             isAnswerKeepable: blocksAreExact && exec.promptBatch <= exec.batch,
+            background: isScore,
             context: this.facts.context,
             shutdown: this.#shutdown.signal,
             onRelease,
@@ -195,7 +203,7 @@ class SlottedEngine implements Engine {
         await released.promise;
       })
       .catch((error: unknown) => opened.reject(error))
-      .then(() => this.slots.give());
+      .then(() => slots.give());
     return await opened.promise;
   }
 
@@ -243,6 +251,7 @@ class SlottedEngine implements Engine {
     const reason = new QvacError('E_ENGINE', 'the engine is shut down');
     this.#shutdown.abort(reason);
     this.slots.close(reason);
+    this.scoreSlots.close(reason);
     this.#disposed ??= this.#parts.loader.close().then(() => this.tokenizer.dispose());
     await this.#disposed;
   }

@@ -40,10 +40,11 @@ const freeShare = 0.5;
  * the engine's own error says what is missing.
  */
 export function memoryPlans(
-  init: Pick<EngineInit, 'context' | 'slots' | 'keepPrompts'>,
+  init: Pick<EngineInit, 'context' | 'slots' | 'scoreSlots' | 'keepPrompts'>,
   facts: MemoryFacts,
 ): readonly MemoryPlan[] {
   const { trainedContext, tokenBytes, freeBytes } = facts;
+  const { scoreSlots = 0 } = init;
   const lengths = init.context === undefined ? contexts.map((each) => Math.min(each, trainedContext)) : [init.context];
   const { slots: asked = 1 } = init;
   const counts =
@@ -59,7 +60,8 @@ export function memoryPlans(
     return tried.map((slots) => ({ context, slots, maxKept: maxKeptOf(init, facts, context, slots) }));
   });
   return plans.filter(
-    ({ context, slots }, at) => at === plans.length - 1 || context * slots * tokenBytes <= freeBytes * freeShare,
+    ({ context, slots }, at) =>
+      at === plans.length - 1 || context * (slots + scoreSlots) * tokenBytes <= freeBytes * freeShare,
   );
 }
 

@@ -21,6 +21,8 @@ export interface SessionComponents {
   readonly isAnswerKeepable: boolean;
   /** Tokens of prompt and answer together. */
   readonly context: number;
+  /** True if its calls give way to those of other sessions. @default false */
+  readonly background?: boolean | undefined;
   /** Aborts when the engine is shut down. */
   readonly shutdown: AbortSignal;
   /** Called once, when the lane is given back and no work of this session is under way. */
@@ -37,6 +39,7 @@ export function createSession({
   blocksAreExact,
   isAnswerKeepable,
   context,
+  background,
   shutdown,
   onRelease,
 }: SessionComponents): EngineSession {
@@ -62,7 +65,7 @@ export function createSession({
     run.signal?.throwIfAborted();
     shutdown.throwIfAborted();
     if (lease === null) throw new QvacError('E_BUG', 'the session has no prompt yet');
-    const evaluated = rounds.run({ call: { lane: lease.lane, ...call }, topK: run.topK, shared, companion });
+    const evaluated = rounds.run({ call: { lane: lease.lane, ...call }, topK: run.topK, shared, companion, background });
     const logits = await evaluated.catch((error: unknown) => {
       // What a failed call left in the history is not known.
       keepable = [];

@@ -1,8 +1,9 @@
 import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultError } from '../../proofs/fault.ts';
-import type { Finish } from '../../protocol/messages.ts';
+import type { FaultCode, Finish } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
+import type { RefereeCount, RefereeEstimate, RefereeReport } from '../referees/reports.ts';
 import { faultyVerification, type Verification, type VerifyLevel } from '../verification/verification.ts';
 
 export interface AnswerModel {
@@ -18,6 +19,34 @@ export interface AnswerTiming {
   readonly totalMs: number;
   /** Between the first and the last token; null for fewer than two. */
   readonly tokensPerSecond: number | null;
+}
+
+/** The draw for an audit of an optimistic answer. */
+export interface AuditDraw {
+  /** How likely it was, 0 … 1. */
+  readonly rate: number;
+  readonly isDrawn: boolean;
+}
+
+/** How far several providers' answers to one question agree. */
+export interface Consensus {
+  /** Answers that agree with the one that is shown, itself included. */
+  readonly agreed: number;
+  /** Answers that were compared. */
+  readonly of: number;
+  /** In the order in which they were chosen. */
+  readonly members: readonly ConsensusMember[];
+}
+
+export interface ConsensusMember {
+  readonly peer: PeerIdString;
+  /** Null without a receipt. */
+  readonly receipt: JobId | null;
+  /** How many answers agree with its own, itself included; null if it gave none that could be compared. */
+  readonly agreed: number | null;
+  readonly faults: readonly FaultCode[];
+  /** Why it gave no answer; null if it did. */
+  readonly why: string | null;
 }
 
 /** The part of an answer whose provider broke off, so that another one continued it (section 4.6). */
@@ -53,6 +82,12 @@ export interface Answer {
   readonly verification: Verification;
   /** The provider whose part failed a check; null if none did. */
   readonly atFault: PeerIdString | null;
+  /** Whether an optimistic answer was drawn for an audit; null at the other levels. */
+  readonly audit: AuditDraw | null;
+  /** How far the answers of several providers agree; null if one was asked. */
+  readonly consensus: Consensus | null;
+  /** The peers that were asked to score it, in the order of their draw. */
+  readonly referees: readonly RefereeReport[];
   /** What the checks found, or why they stopped where they did, in a few words; null if there is nothing to add. */
   readonly why: string | null;
   /** Null without a final head: such an answer has no receipt. */
@@ -126,6 +161,13 @@ export interface AskObserver {
   locking?(lamports: bigint): void;
   /** The checks of the answer begin. */
   checking(level: VerifyLevel): void;
+  /**
+   * Once the answer is there, this many other providers will see it and the prompt, reported before it leaves.
+   * @param isByChance only if the answer is drawn for an audit
+   */
+  toReferees?(count: RefereeCount, estimate: RefereeEstimate, isByChance: boolean): void;
+  /** Referees are being asked, this many at first. */
+  refereeing?(count: RefereeCount): void;
 }
 
 /** Receives nothing. */
@@ -149,6 +191,9 @@ export function faultyAnswer(
     earlier: [],
     verification: faultyVerification(fault),
     atFault: base.provider,
+    audit: null,
+    consensus: null,
+    referees: [],
     why: detail,
     receipt: null,
     storeError: null,
@@ -162,10 +207,15 @@ export function faultyAnswer(
 /** Why the checks of an answer stopped where they did, in a few words for people; null if there is nothing to add. */
 export function reasonFor(
   { result, tier, checks }: Assessment,
-  { level, interrupted }: { readonly level: VerifyLevel; readonly interrupted: boolean },
+  {
+    level,
+    audit,
+    interrupted,
+  }: { readonly level: VerifyLevel; readonly audit: AuditDraw | null; readonly interrupted: boolean },
 ): string | null {
   if (result === 'fail') return checks.find((check) => check.result === 'fail')?.detail ?? null;
   if (level === 'none') return 'nothing opened, as asked';
+  if (audit?.isDrawn === false) return `taken on trust: ${oddsOf(audit.rate)} audited`;
   const inconclusive = checks.find((check) => check.result === 'inconclusive');
   if (inconclusive !== undefined) return inconclusive.detail;
   if (tier === 'exact' || tier === 'statistical') return null;
@@ -175,4 +225,8 @@ export function reasonFor(
     : tier === 'text'
       ? 'not re-executed'
       : 'the model is not on this machine';
+}
+
+function oddsOf(rate: number): string {
+  return rate === 0 ? 'no answer is' : `1 answer in ${Math.round(1 / rate)} is`;
 }

@@ -6,7 +6,7 @@ import { FaultError } from '../../proofs/fault.ts';
 import { defaultChallenges, maxAnswerParts, maxTriedProviders } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
-import { type CardModel, type Input, modes, type SamplerSettings } from '../../protocol/messages.ts';
+import type { CardModel, Input, SamplerSettings } from '../../protocol/messages.ts';
 import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
@@ -14,21 +14,26 @@ import { checkInput } from '../job/bad-input.ts';
 import { isBadOffer, RemoteError } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
 import type { PayPolicy } from '../payment/channel/channels.ts';
+import type { Referees } from '../referees/referees.ts';
+import type { RefereeCount } from '../referees/reports.ts';
 import { chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
+import { defaultAuditRate } from '../selection/constants.ts';
 import type { Choice, Selection, SelectionCriteria } from '../selection/select.ts';
 import type { SelectionStore } from '../selection/selection-store.ts';
 import { pricedRefusal } from '../selection/too-dear.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, faultyAnswer } from './answer.ts';
 import type { BrokenPart } from './broken-part.ts';
-import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
+import { askProvider, type DirectComponents, type DirectOutcome, modeOf } from './direct.ts';
 import { type FinishedAnswer, interruptedFinishMs } from './finish.ts';
 import { PartedAnswer } from './parted-answer.ts';
+import { RefereePlan } from './referee-plan.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
 import { SelectionLog } from './selection-log.ts';
 import { type Stopwatch, startStopwatch } from './stopwatch.ts';
+import { askTogether, type TogetherInit } from './together.ts';
 
 export interface AskComponents extends DirectComponents {
   /** Keeps a record of how each provider was selected. @default none is kept */
@@ -36,6 +41,8 @@ export interface AskComponents extends DirectComponents {
   /** Jobs that this client has with a peer now, if it asks many questions at once. @default none */
   readonly inFlight?: ((peer: PeerIdString) => number) | undefined;
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get' | 'refresh'>;
+  /** Has other providers score answers. @default none is asked */
+  readonly referees?: Referees | null | undefined;
 }
 
 export interface AskInit {
@@ -51,6 +58,15 @@ export interface AskInit {
   readonly seed: Uint8Array | null;
   /** Null: `full` if the model file is here or the router lists the model, else `sampling`. */
   readonly verify: VerifyLevel | null;
+  /**
+   * Other providers that may see prompt and answer to check it, if neither this machine nor the router can and
+   * `verify` is null, `full` or `optimistic`. @default null: none
+   */
+  readonly referees?: RefereeCount | null | undefined;
+  /** Has three providers answer, and compares them; no router is asked. @default false */
+  readonly consensus?: boolean | undefined;
+  /** How likely an established provider's answer is audited at level `optimistic`, 0 … 1. @default 0.05 */
+  readonly auditRate?: number | undefined;
   /** Peer id or multiaddr of the one provider to ask. @default null: the best */
   readonly provider?: string | null | undefined;
   /** The router to ask through. @default null: none */
@@ -98,6 +114,7 @@ class Asking {
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
   readonly #selectionLog: SelectionLog;
+  readonly #plan: RefereePlan;
   /** The providers that this question was sent to. */
   readonly #asked = new Set<PeerIdString>();
 
@@ -111,11 +128,14 @@ class Asking {
       { model: init.model, request: init.request ?? null },
     );
     this.#deadline = performance.now() + init.timeoutMs;
+    const { input, sampler, referees: count = null, maxPrice } = init;
+    this.#plan = new RefereePlan(components, { input, sampler, count, maxPrice }, observer, options);
   }
 
   async run(): Promise<Answer> {
     checkInput(this.#init.input);
     try {
+      if (this.#init.consensus === true) return await this.#together(new PartedAnswer(this.#init.input, this.#extra));
       const router = await reachRouter(
         this.#components.discovery,
         this.#router,
@@ -176,7 +196,12 @@ class Asking {
     const { input, sampler, maxPrice, verify, timeoutMs: allowedMs } = this.#init;
     const { model, label, held } = await this.#modelForRouter();
     const listed = modelsNamed(card, model);
-    const level = verify ?? (listed.length > 0 || held ? 'full' : 'sampling');
+    const { referees = null } = this.#init;
+    const level = verify ?? (listed.length > 0 || held || referees !== null ? 'full' : 'sampling');
+    // The router re-executes if it can; the person's own model file is used only if the router has none, and referees
+    // are asked only if neither has it.
+    const refereeCount = listed.length > 0 ? null : await this.#plan.for({ model, level }, null, 0n);
+    const by = listed.length > 0 ? 'router' : held ? 'here' : refereeCount !== null ? 'referees' : 'router';
     const question = {
       router,
       input,
@@ -191,14 +216,13 @@ class Asking {
       allowedMs,
       parted,
       thorough: this.#init.thorough ?? false,
+      auditRate: this.#init.auditRate ?? defaultAuditRate,
     };
-    // The router re-executes if it can; the person's own model file is used only if the router has none.
-    const by = listed.length > 0 || !held ? 'router' : 'here';
     const observer = this.#selectionLog.observing(this.#observer, { router });
     try {
       return await askRouter(
         this.#components,
-        { ...question, level, by, timeoutMs: this.#timeLeftMs },
+        { ...question, level, by, refereeCount, timeoutMs: this.#timeLeftMs },
         observer,
         this.#options,
       );
@@ -293,6 +317,44 @@ class Asking {
     throw failure ?? noOffer();
   }
 
+  async #together(parted: PartedAnswer): Promise<Answer> {
+    const { verifier, referees = null } = this.#components;
+    if (referees === null) throw new Error('answers can be compared only by a client with referees');
+    const choices = await this.#choose(this.#criteria);
+    const [best] = choices;
+    if (best === undefined) throw noOffer();
+    // One file for all: another quantisation would be another answer.
+    const same = choices.filter(({ modelId }) => modelId === best.modelId);
+    const { modelId } = best;
+    const init: TogetherInit = {
+      choices: same,
+      question: { ...this.#question(), soFar: parted.soFar, earlier: parted.totals, seed: this.#seed() },
+      refereeCount: await this.#plan.for({ model: modelId, level: 'full' }, null, 0n),
+      maxPrice: this.#init.maxPrice,
+      observing: (observer, { card }) => this.#selectionLog.observing(observer, { provider: card.peer }),
+    };
+    verifier.prepare(modelId, 'full');
+    const answer = await askTogether({ ...this.#components, referees }, init, this.#observer, this.#options);
+    await this.#selectionLog.end(null);
+    return answer;
+  }
+
+  /** What is the same for every provider that is asked, but the seed. */
+  #question(): Omit<TogetherInit['question'], 'seed' | 'soFar' | 'earlier'> {
+    const { input, sampler, pay, thorough = false, auditRate = defaultAuditRate, timeoutMs } = this.#init;
+    return {
+      input,
+      sampler,
+      extra: this.#extra,
+      count: this.#count,
+      pay,
+      auditRate,
+      timeouts: { totalMs: this.#timeLeftMs, allowedMs: timeoutMs },
+      stopwatch: this.#stopwatch,
+      thorough,
+    };
+  }
+
   /** @throws its error if no other provider may continue the answer */
   #takeBroken(broken: BrokenPart, parted: PartedAnswer): void {
     const { answer, error } = broken;
@@ -337,7 +399,6 @@ class Asking {
   }
 
   async #turnTo(choice: Choice, parted: PartedAnswer): Promise<DirectOutcome> {
-    const { pay, thorough = false } = this.#init;
     const { input, sampler } = parted.soFar.rest(this.#init.input, this.#init.sampler);
     const maxPrice = this.#priceLeft(parted);
     const { model, modelId, card } = choice;
@@ -349,25 +410,21 @@ class Asking {
     );
     if (tooLong !== null) return { answer: null, error: tooLong, broken: null };
     const level = await this.#levelFor(choice);
-    if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
-    const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
+    const refereeCount = await this.#plan.for({ model: modelId, level }, card, choice.priceLamports);
+    if (level === 'sampling' || level === 'full') this.#components.verifier.prepare(choice.modelId, level);
     const outcome = await askProvider(
       this.#components,
       {
-        choice,
+        ...this.#question(),
         input,
         sampler,
-        extra: this.#extra,
-        count: this.#count,
         soFar: parted.soFar,
         earlier: parted.totals,
+        choice,
         maxPrice,
-        pay,
         seed: parted.last?.job.offer.seed ?? this.#seed(),
         level,
-        timeouts,
-        stopwatch: this.#stopwatch,
-        thorough,
+        refereeCount,
       },
       this.#selectionLog.observing(this.#observer, { provider: choice.card.peer }),
       this.#options,
@@ -377,7 +434,8 @@ class Asking {
   }
 
   async #levelFor({ modelId }: Choice): Promise<VerifyLevel> {
-    return this.#init.verify ?? ((await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
+    const { verify, referees = null } = this.#init;
+    return verify ?? (referees !== null || (await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
   }
 
   #choose(criteria: SelectionCriteria): Promise<readonly Choice[]> {
@@ -397,7 +455,7 @@ class Asking {
     const { model, input, sampler, maxPrice, verify } = this.#init;
     return {
       model: model ?? undefined,
-      mode: verify === 'none' ? modes.none : modes.merkle,
+      mode: modeOf(verify),
       promptTokens: promptTokenBound(input),
       maxTokens: sampler.maxTokens,
       maxPrice,

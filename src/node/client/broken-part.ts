@@ -53,11 +53,11 @@ export async function endBroken(components: EndBrokenComponents, init: EndBroken
   const fault = level === 'none' || (await isTextOfTokens(components, init)) ? null : 'text-mismatch';
   const kept = await keepBrokenOff(components, job, { depth: level === 'full' ? 'full' : 'sampling', fault });
   const verification = kept?.assessment ?? (fault === null ? null : faultyVerification(fault));
-  if (verification !== null && reputation !== null) learnFrom(reputation, job.provider, verification);
+  if (verification !== null && reputation !== null) learnFrom(reputation, job.provider, verification, 0n);
   const why =
     fault !== null && verification?.faults.includes(fault) === true
       ? 'its text is not that of its tokens'
-      : kept && reasonFor(kept.assessment, { level, interrupted: false });
+      : kept && reasonFor(kept.assessment, { level, audit: null, interrupted: false });
   return { receipt: kept === null ? null : job.jobId, verification, why, payment: await abandoned };
 }
 

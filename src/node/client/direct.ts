@@ -3,6 +3,7 @@ import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { sha256 } from '../../protocol/digests.ts';
+import type { RouteMode } from '../../protocol/frames.ts';
 import { inputFor } from '../../protocol/input/system-in-turn.ts';
 import { finish, type Input, type Mode, modes, type SamplerSettings } from '../../protocol/messages.ts';
 import { type AnswerExtra, extraFor } from '../job/answer-extra.ts';
@@ -17,6 +18,7 @@ import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
 import type { PayPolicy } from '../payment/channel/channels.ts';
 import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
 import type { ClientPayments, EscrowWallet, Settlement } from '../payment/payments.ts';
+import type { RefereeCount } from '../referees/reports.ts';
 import { experienceOf } from '../selection/learning.ts';
 import type { Choice } from '../selection/select.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
@@ -55,6 +57,10 @@ export interface DirectInit {
   /** 32 bytes. */
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
+  /** Referees if the model is not re-executed here; null: none. @default null */
+  readonly refereeCount?: RefereeCount | null | undefined;
+  /** How likely an established provider's answer is audited at level `optimistic`, 0 … 1. */
+  readonly auditRate: number;
   readonly timeouts: Partial<JobTimeouts>;
   readonly stopwatch: Stopwatch;
   /** Checks a stopped answer like any other. */
@@ -154,7 +160,7 @@ class DirectQuestion {
   }
 
   get #mode(): Mode {
-    return this.#init.level === 'none' ? modes.none : modes.merkle;
+    return modeOf(this.#init.level);
   }
 
   async #fetchQuote(): Promise<SignedQuote> {
@@ -322,7 +328,7 @@ class DirectQuestion {
   }
 
   #finish(job: Job, observer: AskObserver): Promise<FinishedAnswer> {
-    const { choice, level, stopwatch, thorough, earlier } = this.#init;
+    const { choice, level, stopwatch, thorough, earlier, refereeCount = null, auditRate, maxPrice } = this.#init;
     const init: FinishInit = {
       job,
       secret: this.#secret,
@@ -332,6 +338,10 @@ class DirectQuestion {
       modelId: choice.modelId,
       payableTokens: payableTokens(job.offer, countsOf(job)),
       level,
+      refereeCount,
+      auditRate,
+      provider: choice.card,
+      maxPrice,
       timing: stopwatch.read(),
       ownTiming: this.#stopwatch.read(),
       interrupted: this.#signal.aborted,
@@ -352,6 +362,11 @@ class DirectQuestion {
       costLamports: costOf(job.offer, countsOf(job)),
     };
   }
+}
+
+/** The mode of a job whose answer is checked so far; null: `sampling` or `full`. */
+export function modeOf(level: VerifyLevel | null): RouteMode {
+  return level === 'none' ? modes.none : level === 'optimistic' ? modes.fraud : modes.merkle;
 }
 
 function countsOf({ received, ackedTokens }: Job): DeliveredCounts {

@@ -4,22 +4,38 @@ import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
 import { assess } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
+import { isDrawnForAudit } from '../../proofs/tree/challenge.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { type FaultCode, finish } from '../../protocol/messages.ts';
+import type { VerifiedCard } from '../cards/cards.ts';
 import { type Conclusion, deliverVerdict, type JudgeComponents, judge, requestOpening } from '../job/conclude.ts';
 import type { Job } from '../job/job.ts';
 import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
+import type { RefereeCount } from '../referees/reports.ts';
+import { auditRateOf } from '../selection/audit-rate.ts';
 import { learnFrom } from '../selection/learning.ts';
 import type { Experience, Reputation } from '../selection/reputation.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
-import { type Answer, type AnswerTiming, type AskObserver, type DeliveredAnswer, reasonFor } from './answer.ts';
+import type { Depth } from '../verification/verifier.ts';
+import {
+  type Answer,
+  type AnswerTiming,
+  type AskObserver,
+  type AuditDraw,
+  type DeliveredAnswer,
+  reasonFor,
+} from './answer.ts';
+import { type RecomputeComponents, type Recomputed, recompute } from './recompute.ts';
 
-export interface FinishComponents extends JudgeComponents {
+export interface FinishComponents extends JudgeComponents, RecomputeComponents {
   readonly verifier: LocalVerifier;
-  /** Re-executes an answer that failed a numeric check. @default this machine re-executes it a second time */
+  /**
+   * Re-executes an answer that failed a numeric check, or that this machine cannot re-execute. @default this machine
+   * re-executes it a second time
+   */
   readonly second?: SecondOpinion | undefined;
   readonly reputation: Reputation;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
@@ -50,6 +66,14 @@ export interface FinishInit {
   /** Tokens that count for the price. */
   readonly payableTokens: number;
   readonly level: VerifyLevel;
+  /** How likely an established provider's answer is audited at level `optimistic`, 0 … 1. */
+  readonly auditRate: number;
+  /** Referees of an answer that is not re-executed here; null: none. */
+  readonly refereeCount: RefereeCount | null;
+  /** The provider's card. */
+  readonly provider: VerifiedCard;
+  /** The most that the answer and all of its score jobs may cost, lamports. */
+  readonly maxPrice: number;
   readonly timing: AnswerTiming;
   /** Of the job alone. */
   readonly ownTiming: AnswerTiming;
@@ -78,15 +102,16 @@ export async function finishAnswer(
   const interrupted = init.interrupted && !thorough;
   reputation.record(job.provider, experienceWith(init));
   reportDelivered(init, observer);
-  // After Ctrl-C the person wants the prompt back, not a re-execution.
-  const depth = interrupted && level === 'full' ? 'sampling' : level;
+  const audit = interrupted ? null : drawAudit(components, init);
+  const depth = depthOf(level, audit, interrupted);
   if (depth !== 'none') observer.checking(depth);
   const options = interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {};
-  const { conclusion, cutShort } = await concludeInTime(components, init, depth, options);
+  const { conclusion, cutShort, panel, by } = await concludeInTime(components, init, { depth, observer }, options);
   const { assessment, faultBefore, receipt, verdict } = conclusion;
-  learnFrom(reputation, job.provider, assessment);
+  learnFrom(reputation, job.provider, assessment, answer.costLamports);
   let storeError = await save(components, receipt);
   const settlement = await payment.settle({ ...conclusion, verdictDigest: sha256(verdict.body) }, options);
+  await panel?.concluded;
   if (settlement !== null) storeError = await save(components, { ...receipt, settlement: settlementJson(settlement) });
   const paid = settlement !== null && (settlement.state === 'submitted' || settlement.paid > 0n);
   return {
@@ -96,7 +121,10 @@ export async function finishAnswer(
     verification: assessment,
     atFault: assessment.result === 'fail' ? job.provider : null,
     faultBefore,
-    why: reasonFor(assessment, { level, interrupted }),
+    audit,
+    consensus: null,
+    referees: panel?.referees ?? [],
+    why: by ?? reasonFor(assessment, { level, audit, interrupted }),
     receipt: job.jobId,
     storeError,
     timing,
@@ -104,6 +132,21 @@ export async function finishAnswer(
     tooLate: settlement !== null && (cutShort || (assessment.result === 'fail' && paid)),
     interrupted: init.interrupted,
   };
+}
+
+/** The draw for an audit of an optimistic answer; null at the other levels. */
+function drawAudit({ reputation }: FinishComponents, init: FinishInit): AuditDraw | null {
+  const { level, job, secret, answer, auditRate } = init;
+  const { final } = job.received;
+  if (level !== 'optimistic' || final === null) return null;
+  const rate = auditRateOf(reputation.standing(job.provider), answer.costLamports, auditRate);
+  return { rate, isDrawn: isDrawnForAudit(final.root, secret, rate) };
+}
+
+/** After Ctrl-C the person wants the prompt back, not a re-execution. */
+function depthOf(level: VerifyLevel, audit: AuditDraw | null, interrupted: boolean): 'none' | Depth {
+  if (level === 'optimistic') return audit?.isDrawn === true ? 'full' : 'none';
+  return interrupted && level === 'full' ? 'sampling' : level;
 }
 
 /** A provider that broke off did not serve, however well it ended what it had sent. */
@@ -147,11 +190,14 @@ function reportDelivered({ job, answer, earlier, payableTokens }: FinishInit, ob
 /** Checks the answer, within the time in which it can still be rejected. */
 async function concludeInTime(
   components: FinishComponents,
-  { job, secret, payment }: FinishInit,
-  depth: VerifyLevel,
+  init: FinishInit,
+  { depth, observer }: { readonly depth: 'none' | Depth; readonly observer: AskObserver },
   options: AbortOptions,
-): Promise<{ readonly conclusion: Conclusion; readonly cutShort: boolean }> {
+): Promise<Pick<Recomputed, 'panel' | 'by'> & { readonly conclusion: Conclusion; readonly cutShort: boolean }> {
   const { verifier, second, logger } = components;
+  const { job, secret, payment } = init;
+  const leftLamports = BigInt(init.maxPrice) - init.answer.costLamports;
+  let helpers: Pick<Recomputed, 'panel' | 'by'> = { panel: null, by: null };
   // Only a re-execution takes long enough to miss the window.
   const window = depth === 'full' ? payment.openWindow() : null;
   try {
@@ -163,8 +209,13 @@ async function concludeInTime(
         fault,
         second,
         until: window?.until,
-        check: async (receipt, checking) =>
-          depth === 'none' ? assess(receipt, {}) : verifier.check(receipt, depth, checking),
+        check: async (receipt, checking) => {
+          if (depth === 'none') return assess(receipt, {});
+          if (depth === 'sampling') return verifier.check(receipt, depth, checking);
+          const recomputed = await recompute(components, { ...init, leftLamports }, { receipt, observer }, checking);
+          helpers = recomputed;
+          return recomputed.assessment;
+        },
       },
       options,
     );
@@ -173,7 +224,7 @@ async function concludeInTime(
     const delivering = { signal: AbortSignal.timeout(verdictTimeoutMs) };
     if (!(await deliverVerdict(job, { verdict, release }, logger, delivering)) && release !== null) payment.tell();
     const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
-    return { conclusion, cutShort };
+    return { conclusion, cutShort, ...helpers };
   } finally {
     window?.close();
   }

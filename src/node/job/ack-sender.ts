@@ -62,7 +62,8 @@ export class AckSender {
       if (this.#begun || arrived.n === 0) return;
       this.#begun = true;
     }
-    this.#acknowledge(arrived, ackStop.goOn);
+    // The tokens of a score job are there from the start, but its accept sends none of them.
+    this.#acknowledge(frame.t === 'accept' ? { ...arrived, n: 0 } : arrived, ackStop.goOn);
   }
 
   /** Ends the answer at what arrived. */

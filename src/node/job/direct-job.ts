@@ -9,7 +9,7 @@ import { FaultError, type Received } from '../../proofs/received.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { openingTimeoutMs } from '../../protocol/constants.ts';
-import type { Offer, Signed } from '../../protocol/messages.ts';
+import { modes, type Offer, type Signed } from '../../protocol/messages.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AckSender, type ArrivedCounts } from './ack-sender.ts';
 import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, JobTotals, RawAnswerFrame } from './job.ts';
@@ -212,8 +212,9 @@ export class DirectJob implements Job {
 
   async #requestOpeningOn(stream: FrameStream, secret: Uint8Array, signal: AbortSignal): Promise<Signed> {
     await stream.write({ t: 'challenge', secret }, { signal });
+    const isScore = this.offer.mode === modes.score;
     for (;;) {
-      const frame = await stream.read(['opening', 'head', 'beat', 'error', 'busy'], { signal });
+      const frame = await stream.read(['opening', 'head', 'beat', 'error', 'busy'], { signal, isScore });
       if (frame === null)
         throw new QvacError('E_TRUNCATED', `${shortPeer(this.provider)} closed the stream without an opening`);
       if (frame.t === 'opening') return { body: frame.body, sig: frame.sig };

@@ -9,7 +9,15 @@ import { signBody } from '../../proofs/signing.ts';
 import { jobProtocol } from '../../protocol/constants.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../protocol/digests.ts';
 import { extraDigestOf } from '../../protocol/messages/extra.ts';
-import { kinds, type Offer, type OfferTerms, type Payment, payFrom, type Quote } from '../../protocol/messages.ts';
+import {
+  kinds,
+  modes,
+  type Offer,
+  type OfferTerms,
+  type Payment,
+  payFrom,
+  type Quote,
+} from '../../protocol/messages.ts';
 import { encodeOffer } from '../../protocol/validate.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { FrameStream } from '../streams/streams.ts';
@@ -57,7 +65,8 @@ export async function openJob(
     quote: quote === null ? null : sha256(quote.signed.body),
     seed: init.seed,
     sampler: { ...sampler, vocab: model.vocab, stops: model.stops, extra: extraDigestOf(extra) },
-    start: input.continuation.length,
+    // A score job's continuation is the answer that it scores.
+    start: init.mode === modes.score ? 0 : input.continuation.length,
     challenge: { commit: init.commit, count: init.count },
     mode: init.mode,
     payment: init.payment ?? noPayment,

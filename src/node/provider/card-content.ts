@@ -21,14 +21,14 @@ export interface ServedModel {
   readonly pay?: Pay | null | undefined;
 }
 
-const modes: readonly ModeName[] = ['merkle', 'fraud', 'none'];
+const answerModes: readonly ModeName[] = ['merkle', 'fraud', 'none'];
 
 /** The content of a provider's card, for its engine as it is now. */
 export function cardContentOf(
   engine: Engine,
   { name, can = [], priceJob, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,
 ): CardContent {
-  const { facts, device, exec, slots, tokenizer } = engine;
+  const { facts, device, exec, slots, scoreSlots, tokenizer } = engine;
   return {
     models: [
       {
@@ -41,7 +41,7 @@ export function cardContentOf(
         stops: facts.stops,
         vocabDigest: tokenizer.vocabulary.digest,
         can: ['grammar', ...(engine.keepsPrompts === true ? [keepsPrompts] : []), ...can].sort(),
-        modes,
+        modes: scoreSlots.total > 0 ? [...answerModes, 'score'] : answerModes,
         priceJob,
         priceIn,
         priceOut,

@@ -1,5 +1,5 @@
 import type { JobId, PeerIdString } from '../../lib/types.ts';
-import type { Finish, Result } from '../../protocol/messages.ts';
+import type { Finish, ModeName, Result } from '../../protocol/messages.ts';
 import type { RefusalCode } from './refusal.ts';
 
 /** An event of a provider, for logs and monitoring. Holds ids, counts and times only. */
@@ -8,6 +8,7 @@ export type ProviderEvent =
       readonly event: 'job-accepted';
       readonly job: JobId;
       readonly client: PeerIdString;
+      readonly mode: ModeName;
       readonly promptTokens: number;
       readonly maxTokens: number;
     }

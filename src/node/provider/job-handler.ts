@@ -5,20 +5,21 @@ import type { Logger } from '../../lib/log.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { signBody, verifyBody } from '../../proofs/signing.ts';
-import { openingOf } from '../../proofs/transcript.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { channelReleaseS } from '../../protocol/constants.ts';
 import { jobIdHex, sha256 } from '../../protocol/digests.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
-import { kinds, modes, payFrom, type Signed, type Verdict } from '../../protocol/messages.ts';
-import { decodeVerdict, encodeOpening } from '../../protocol/validate.ts';
+import { kinds, modeName, modes, payFrom, type Signed, type Verdict } from '../../protocol/messages.ts';
+import { decodeVerdict } from '../../protocol/validate.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
-import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job/job-run.ts';
+import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit, type Run } from './job/job-run.ts';
 import type { KeptFiles, KeptOpening } from './job/kept-files.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
+import { openableAgain } from './job/openable.ts';
 import { receiptOf } from './job/receipt-of.ts';
+import { ScoreRun } from './job/score-run.ts';
 import type { PaidJob, ProviderPayouts } from './payment/payouts.ts';
 import { OfferRefusal } from './refusal.ts';
 
@@ -58,7 +59,7 @@ export interface JobHandlerInit extends JobRunInit {
 export class JobHandler {
   readonly #components: JobHandlerComponents;
   readonly #init: JobHandlerInit;
-  readonly #running = new Set<JobRun>();
+  readonly #running = new Set<Run>();
   #idle: () => void = () => undefined;
 
   constructor(components: JobHandlerComponents, init: JobHandlerInit) {
@@ -96,13 +97,13 @@ export class JobHandler {
     try {
       const listening = this.#listen(stream, run, end.signal);
       listening.catch((error: unknown) => run.leave(toError(error)));
-      const { prompt, offer } = admission;
       const onAccept = (): void =>
         this.#init.onEvent({
           event: 'job-accepted',
           ...ids,
-          promptTokens: prompt.tokens.length,
-          maxTokens: offer.sampler.maxTokens,
+          mode: modeName(admission.offer.mode),
+          promptTokens: admission.prompt.tokens.length,
+          maxTokens: admission.offer.sampler.maxTokens,
         });
       const finished = await run.run(onAccept, this.#paymentOf(admission));
       this.#ended(run);
@@ -126,12 +127,13 @@ export class JobHandler {
   }
 
   /** Admits the offer. If it is refused, the client's locked payment is refunded. */
-  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: JobRun } {
+  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: Run } {
     const { kept, payouts } = this.#components;
     try {
       if (kept.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
       const admission = admit(this.#components, frame, stream.remote);
-      return { admission, run: new JobRun(this.#components, admission, stream, this.#init) };
+      const Kind = admission.offer.mode === modes.score ? ScoreRun : JobRun;
+      return { admission, run: new Kind(this.#components, admission, stream, this.#init) };
     } catch (error) {
       const refused = payouts === null ? null : payableOffer(frame, stream.remote);
       if (refused !== null) payouts?.decline(refused);
@@ -148,18 +150,22 @@ export class JobHandler {
     return (signal) => payouts.secure(order, { signal });
   }
 
-  #ended(run: JobRun): void {
+  #ended(run: Run): void {
     this.#running.delete(run);
     if (this.#running.size === 0) this.#idle();
   }
 
   /** Takes acknowledgements until the client sends a frame that belongs after the final head, or closes its side. */
-  async #listen(stream: FrameStream, run: JobRun, signal: AbortSignal): Promise<AfterFrame | null> {
+  async #listen(stream: FrameStream, run: Run, signal: AbortSignal): Promise<AfterFrame | null> {
     for (;;) {
       const frame = await stream.read(['ack', 'challenge', 'verdict'], { signal });
       if (frame === null) return null;
       if (frame.t === 'ack') await run.acknowledge({ body: frame.body, sig: frame.sig });
-      else if (!run.finished) throw new QvacError('E_BAD_PEER', `a ${frame.t} before the final head`);
+      else if (!run.finished)
+        throw new QvacError(
+          'E_BAD_PEER',
+          `a ${frame.t} before the final head, or before its acknowledgement in a score job`,
+        );
       else return frame;
     }
   }
@@ -167,7 +173,7 @@ export class JobHandler {
   /** After the final head: keeps what an opening needs, stores the receipt, answers the challenge. */
   async #conclude(
     stream: FrameStream,
-    run: JobRun,
+    run: Run,
     finished: FinishedJob,
     listening: Promise<AfterFrame | null>,
     end: AbortController,
@@ -180,6 +186,7 @@ export class JobHandler {
       client: offer.client,
       commit: offer.challenge.commit,
       root: finished.final.root,
+      isScore: offer.mode === modes.score,
       keepUntil: this.#components.clock.now() + keepMs,
       transcript: isOpened ? finished.transcript : null,
       opening: null,
@@ -217,15 +224,16 @@ export class JobHandler {
     if (known !== null) return known;
     const found = await keptFiles.read(client, commit);
     if (found === null) return null;
-    const { jobId, root, n, count, keepUntil } = found.opening;
+    const { jobId, root, isScore, keepUntil } = found.opening;
     const { receipt } = await receipts.get(jobId);
     const job: KeptJob = {
       jobId,
       client,
       commit,
       root,
+      isScore,
       keepUntil,
-      transcript: receipt.opening === null ? { n, open: (secret) => openingOf(found.record, count, secret) } : null,
+      transcript: receipt.opening === null ? openableAgain(found) : null,
       opening: receipt.opening,
       receipt,
       paid: null,
@@ -242,7 +250,7 @@ export class JobHandler {
   async #converse(
     stream: FrameStream,
     job: KeptJob,
-    run: JobRun | null,
+    run: Run | null,
     first: AfterFrame | null,
     signal: AbortSignal,
   ): Promise<void> {
@@ -251,7 +259,8 @@ export class JobHandler {
     try {
       let frame: AfterFrame | FrameOf<'ack'> | null = first;
       while (frame !== null && frame.t !== 'verdict') {
-        if (frame.t === 'challenge') await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) });
+        if (frame.t === 'challenge')
+          await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) }, { isScore: job.isScore });
         else await run?.acknowledge({ body: frame.body, sig: frame.sig });
         frame = await stream.read(run === null ? ['challenge', 'verdict'] : ['challenge', 'verdict', 'ack'], {
           signal,
@@ -277,13 +286,13 @@ export class JobHandler {
       throw new QvacError('E_BAD_PEER', 'the secret does not hash to the commit');
     if (job.opening !== null) return job.opening;
     if (job.transcript === null) throw new OfferRefusal('gone', 'this job has no opening');
-    const opening = job.transcript.open(secret);
-    const signed = signBody(this.#components.key, kinds.opening, job.jobId, encodeOpening(opening));
+    const { kind, body, steps } = job.transcript.open(secret);
+    const signed = signBody(this.#components.key, kind, job.jobId, body);
     // A job has one opening only, so the transcript is no longer needed.
     job.opening = signed;
     job.transcript = null;
     job.receipt = { ...job.receipt, secret, opening: signed };
-    this.#init.onEvent({ event: 'job-opened', job: job.jobId, client, steps: opening.steps.length });
+    this.#init.onEvent({ event: 'job-opened', job: job.jobId, client, steps });
     return signed;
   }
 
@@ -315,7 +324,7 @@ export class JobHandler {
 }
 
 /** After its verdict the client of a channel acknowledges once more, to release the price. */
-async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
+async function takeRelease(stream: FrameStream, run: Run): Promise<void> {
   run.verdict();
   const signal = AbortSignal.timeout(channelReleaseS * 1_000);
   for (;;) {
@@ -326,12 +335,16 @@ async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
 }
 
 function keptOpeningOf(
-  { jobId, client, commit, root, keepUntil }: KeptJob,
+  { jobId, client, commit, root, isScore, keepUntil }: KeptJob,
   { admission, final }: FinishedJob,
 ): KeptOpening {
   const { challenge, payment } = admission.offer;
   const paidWith = { [payFrom.nothing]: null, [payFrom.jobAccount]: jobId, [payFrom.channel]: toHex(payment.account) };
-  return { jobId, client, commit, root, n: final.n, count: challenge.count, keepUntil, payment: paidWith[payment.pay] };
+  const paidBy = paidWith[payment.pay];
+  return {
+    ...{ jobId, client, commit, root, isScore, keepUntil },
+    ...{ n: final.n, count: challenge.count, payment: paidBy },
+  };
 }
 
 function decodeVerdictOf(job: KeptJob, signed: Signed): Verdict {

@@ -10,12 +10,15 @@ export class ClientStream extends HeartbeatWriter {
   readonly #stream: FrameStream;
   readonly #stop = new AbortController();
   readonly #challenged = Promise.withResolvers<Uint8Array | null>();
+  readonly #isChallengeOptional: boolean;
   #answered = false;
   #broke: QvacError | null = null;
 
-  constructor(stream: FrameStream, init: HeartbeatWriterInit) {
+  /** @param init `isChallengeOptional`: after the final head, `stop` says that no challenge comes */
+  constructor(stream: FrameStream, init: HeartbeatWriterInit & { readonly isChallengeOptional: boolean }) {
     super(stream, init);
     this.#stream = stream;
+    this.#isChallengeOptional = init.isChallengeOptional;
     this.gone.addEventListener('abort', () => this.#endListening('the client left'));
     void this.#listen();
   }
@@ -35,7 +38,7 @@ export class ClientStream extends HeartbeatWriter {
     this.#answered = true;
   }
 
-  /** The secret; null if the client left or sends none within `timeoutMs`. */
+  /** The secret; null if the client left, says that it sends none, or sends none within `timeoutMs`. */
   async challenge(timeoutMs: number): Promise<Uint8Array | null> {
     const timeout = Promise.withResolvers<null>();
     const timer = setTimeout(() => timeout.resolve(null), timeoutMs);
@@ -62,9 +65,9 @@ export class ClientStream extends HeartbeatWriter {
         if (frame.t === 'challenge') {
           if (!this.#answered) throw new QvacError('E_BAD_PEER', 'a challenge before the final head');
           this.#challenged.resolve(frame.secret);
-        } else if (!this.#answered) {
-          this.#stop.abort(new QvacError('E_INTERRUPTED', 'stopped by the client'));
-        }
+        } else if (this.#answered) {
+          if (this.#isChallengeOptional) this.#challenged.resolve(null);
+        } else this.#stop.abort(new QvacError('E_INTERRUPTED', 'stopped by the client'));
       }
       this.#endListening('the client closed the stream');
     } catch (error) {

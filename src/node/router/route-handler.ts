@@ -1,6 +1,6 @@
 import { QvacError } from '../../errors.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
-import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
+import { type FaultCode, modes, type Result, type Tier } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
 import type { Considered } from '../selection/considered.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
@@ -65,7 +65,7 @@ export async function handleRoute(
   try {
     const route = await readWithin(stream, ['route'], requestTimeoutMs, init);
     if (route === null) throw new QvacError('E_BAD_PEER', 'a stream without a question');
-    const clientStream = new ClientStream(stream, init);
+    const clientStream = new ClientStream(stream, { ...init, isChallengeOptional: route.mode === modes.fraud });
     const end = await new Question(components, route, clientStream, client, init.signal).run();
     init.routed(summary(client, end));
     if (clientStream.broke !== null) throw clientStream.broke;

@@ -6,6 +6,7 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { auditProtocol, heartbeatMs, routeProtocol } from '../../protocol/constants.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import type { Peer } from '../peer/peer.ts';
+import { defaultAuditRate } from '../selection/constants.ts';
 import type { Reputation } from '../selection/reputation.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { Verifier } from '../verification/verifier.ts';
@@ -38,6 +39,8 @@ export interface RouterComponents {
 export interface RouterInit {
   /** Whether the router serves this peer (section 4.0): its owner's client, or a peer that its owner allowed. */
   serves(peer: PeerIdString): boolean;
+  /** How likely an established provider's answer is re-executed, if its client did not ask for it. @default 0.05 */
+  readonly auditRate?: number | undefined;
   /** Silence after which the router sends a heartbeat of its own, ms. @default that of section 4.0 */
   readonly beatMs?: number | undefined;
   /** Called at the end of each question. */
@@ -91,6 +94,7 @@ class VerifyingRouter implements Router {
     const components = {
       ...this.#components,
       allowances: this.#components.allowances ?? null,
+      auditRate: this.#init.auditRate ?? defaultAuditRate,
       key: peer.key,
       questions: this.#questions,
       audits: this.#audits,

@@ -67,7 +67,7 @@ export async function chooseProviders(
 }
 
 /** What the chain says about payment; if it cannot be opened, its error is the refusal of every paid provider. */
-async function chainOf(
+export async function chainOf(
   payments: ClientPayments,
   options: AbortOptions,
 ): Promise<Pick<SelectComponents, 'refusal' | 'records'>> {

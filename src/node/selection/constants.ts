@@ -24,6 +24,10 @@ export const maxCooldownMs = hourMs;
 /** A newcomer starts with 4 served jobs of 5. */
 export const priorServed = 4;
 export const priorJobs = 5;
+/** The least that a verified answer counts for when audits are drawn, lamports: free answers have a record, too. */
+export const minAuditWorth = 1;
+/** How likely an established provider's answer is audited, unless the person says otherwise. */
+export const defaultAuditRate = 0.05;
 /** The weight of a `busy` as a broken job. */
 export const busyWeight = 0.1;
 /** Weight of the newest measurement in the running means of speed. */

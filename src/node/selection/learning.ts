@@ -3,6 +3,7 @@ import type { PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { isRecomputed } from '../verification/verification.ts';
+import { worthOf } from './audit-rate.ts';
 import type { Experience, Reputation } from './reputation.ts';
 
 /** What a failed attempt says about the provider. */
@@ -16,8 +17,10 @@ export function learnFrom(
   reputation: Pick<Reputation, 'record'>,
   peer: PeerIdString,
   assessment: Pick<Assessment, 'result' | 'tier' | 'faults'>,
+  priceLamports: bigint,
 ): void {
   const [fault] = assessment.faults;
   if (fault !== undefined) reputation.record(peer, { kind: 'fault', fault });
-  else if (assessment.result === 'pass' && isRecomputed(assessment)) reputation.record(peer, { kind: 'verified' });
+  else if (assessment.result === 'pass' && isRecomputed(assessment))
+    reputation.record(peer, { kind: 'verified', lamports: worthOf(priceLamports) });
 }

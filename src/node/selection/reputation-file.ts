@@ -15,6 +15,8 @@ const record = v.strictObject({
   aborted: count,
   busy: count,
   verified: count,
+  /** Their price. */
+  verifiedLamports: count,
   faults: count,
   lastFault: v.nullable(v.picklist(faultCodes)),
   /** Broken jobs since the last served one. */

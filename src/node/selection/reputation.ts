@@ -37,8 +37,8 @@ export type Experience =
   | { readonly kind: 'busy' }
   /** Broke off, froze, sent an error or was unreachable. */
   | { readonly kind: 'aborted' }
-  /** Passed a re-execution. */
-  | { readonly kind: 'verified' }
+  /** Passed a re-execution; what it is worth in lamports (`worthOf`). */
+  | { readonly kind: 'verified'; readonly lamports: number }
   | { readonly kind: 'fault'; readonly fault: FaultCode };
 
 /** What is known about a provider now, each term by itself so that a selection can be explained. */
@@ -56,6 +56,8 @@ export interface Standing {
   readonly aborted: number;
   readonly busy: number;
   readonly verified: number;
+  /** What those that passed a re-execution cost, lamports, with the half-life of a fault. */
+  readonly verifiedLamports: number;
   readonly faults: number;
   readonly lastFault: FaultCode | null;
 }
@@ -112,6 +114,7 @@ function decay(record: ProviderRecord, now: number): ProviderRecord {
     aborted: halved(record.aborted, elapsed, experienceHalfLifeMs),
     busy: halved(record.busy, elapsed, experienceHalfLifeMs),
     verified: halved(record.verified, elapsed, experienceHalfLifeMs),
+    verifiedLamports: halved(record.verifiedLamports, elapsed, faultHalfLifeMs),
     faults: halved(record.faults, elapsed, faultHalfLifeMs),
   };
 }
@@ -122,6 +125,7 @@ const newcomer = (now: number): ProviderRecord => ({
   aborted: 0,
   busy: 0,
   verified: 0,
+  verifiedLamports: 0,
   faults: 0,
   lastFault: null,
   streak: 0,
@@ -149,7 +153,11 @@ function learn(record: ProviderRecord, experience: Experience, now: number): Pro
       return { ...record, aborted: record.aborted + 1, streak, restUntil: now + rest };
     }
     case 'verified':
-      return { ...record, verified: record.verified + 1 };
+      return {
+        ...record,
+        verified: record.verified + 1,
+        verifiedLamports: record.verifiedLamports + experience.lamports,
+      };
     case 'fault':
       return {
         ...record,
@@ -247,6 +255,7 @@ class FileReputation implements Reputation {
       aborted: record.aborted,
       busy: record.busy,
       verified: record.verified,
+      verifiedLamports: record.verifiedLamports,
       faults: record.faults,
       lastFault: record.lastFault,
     };

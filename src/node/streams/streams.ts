@@ -4,7 +4,7 @@ import { anySignal, raceSignal } from '../../lib/abort.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { MalformedError } from '../../protocol/codec.ts';
-import { decodeFrame, encodeFrame, maxFrameBytes } from '../../protocol/frame-codec.ts';
+import { decodeFrame, encodeFrame, type FrameOptions, maxFrameBytes } from '../../protocol/frame-codec.ts';
 import type { Frame, FrameOf, FrameType } from '../../protocol/frames.ts';
 import { Inbox } from './inbox.ts';
 import { PieceWriter } from './piece-writer.ts';
@@ -14,6 +14,8 @@ export interface RawFrame<T extends FrameType> {
   readonly frame: FrameOf<T>;
   readonly bytes: Uint8Array;
 }
+
+export interface FrameStreamCallOptions extends AbortOptions, FrameOptions {}
 
 /**
  * Frames over one libp2p stream, with back-pressure both ways. A stream whose other side is killed never looks like a
@@ -29,7 +31,7 @@ export interface FrameStream {
    * one of `allowed`
    * @throws the signal's reason if it aborts
    */
-  read<T extends FrameType>(allowed: readonly T[], options?: AbortOptions): Promise<FrameOf<T> | null>;
+  read<T extends FrameType>(allowed: readonly T[], options?: FrameStreamCallOptions): Promise<FrameOf<T> | null>;
   /** `read` that also returns the frame's bytes, for `forward` on another stream. */
   readRaw<T extends FrameType>(allowed: readonly T[], options?: AbortOptions): Promise<RawFrame<T> | null>;
   /**
@@ -37,7 +39,7 @@ export interface FrameStream {
    * @throws QvacError E_TRUNCATED if the connection broke, E_TIMEOUT if the other side has not read for 30 s
    * @throws MalformedError for a frame that the other side would refuse
    */
-  write(frame: Frame, options?: AbortOptions): Promise<void>;
+  write(frame: Frame, options?: FrameStreamCallOptions): Promise<void>;
   /** Writes a frame that `readRaw` returned, byte for byte. @throws as `write` */
   forward(bytes: Uint8Array, options?: AbortOptions): Promise<void>;
   /** Ends our side after all writes. Resets a stream that cannot end cleanly. Never throws. */
@@ -98,7 +100,7 @@ export class LibP2PFrameStream implements FrameStream {
     });
   }
 
-  read<T extends FrameType>(allowed: readonly T[], options: AbortOptions = {}): Promise<FrameOf<T> | null> {
+  read<T extends FrameType>(allowed: readonly T[], options: FrameStreamCallOptions = {}): Promise<FrameOf<T> | null> {
     return this.#read(allowed, options, (frame: FrameOf<T>) => frame);
   }
 
@@ -109,7 +111,7 @@ export class LibP2PFrameStream implements FrameStream {
   /** @param pick makes the result of a frame and of a view of its bytes, which is valid during the call */
   async #read<T extends FrameType, Result>(
     allowed: readonly T[],
-    { signal }: AbortOptions,
+    { signal, ...options }: FrameStreamCallOptions,
     pick: (frame: FrameOf<T>, view: Uint8Array) => Result,
   ): Promise<Result | null> {
     if (this.#reading) throw new Error('a read of this stream is under way');
@@ -118,8 +120,8 @@ export class LibP2PFrameStream implements FrameStream {
       for (;;) {
         signal?.throwIfAborted();
         this.#inbox.forgetChanges();
-        const size = this.#nextSize(allowed);
-        if (size !== null) return this.#cut(size, allowed, pick);
+        const size = this.#nextSize(allowed, options);
+        if (size !== null) return this.#cut(size, allowed, options, pick);
         if (this.#stream.readBufferLength === 0 && !this.#inbox.hasChanged) {
           if (this.#remoteEnded && this.#inbox.length === 0) return null;
           if (this.#remoteEnded || this.#closed) throw this.#truncated();
@@ -132,8 +134,8 @@ export class LibP2PFrameStream implements FrameStream {
     }
   }
 
-  async write(frame: Frame, options: AbortOptions = {}): Promise<void> {
-    await this.forward(encodeFrame(frame), options);
+  async write(frame: Frame, { signal, ...options }: FrameStreamCallOptions = {}): Promise<void> {
+    await this.forward(encodeFrame(frame, options), { signal });
   }
 
   async forward(bytes: Uint8Array, options: AbortOptions = {}): Promise<void> {
@@ -176,9 +178,9 @@ export class LibP2PFrameStream implements FrameStream {
   }
 
   /** Bytes of the next frame, its length included, or null until all of it has arrived. */
-  #nextSize(allowed: readonly FrameType[]): number | null {
+  #nextSize(allowed: readonly FrameType[], options: FrameOptions): number | null {
     const length = this.#inbox.peekU32();
-    const most = maxFrameBytes(allowed);
+    const most = maxFrameBytes(allowed, options);
     if (length !== null && length > most) throw this.#bad(`a frame of ${length} bytes where ${most} are the most`);
     const size = lengthBytes + (length ?? 0);
     if (length !== null && this.#inbox.length >= size) return size;
@@ -190,12 +192,13 @@ export class LibP2PFrameStream implements FrameStream {
   #cut<T extends FrameType, Result>(
     size: number,
     allowed: readonly T[],
+    options: FrameOptions,
     pick: (frame: FrameOf<T>, view: Uint8Array) => Result,
   ): Result {
     return this.#inbox.cut(size, (view) => {
       try {
         // `decodeFrame` returns the allowed types alone.
-        return pick(decodeFrame(view.subarray(lengthBytes), allowed) as FrameOf<T>, view);
+        return pick(decodeFrame(view.subarray(lengthBytes), allowed, options) as FrameOf<T>, view);
       } catch (error) {
         if (error instanceof MalformedError) throw this.#bad(error.message, error);
         throw error;

@@ -2,9 +2,13 @@ import { ownWordsOf, QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
+import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions } from '../../lib/types.ts';
+import type { Assessment } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
-import { modelIdHex } from '../../protocol/digests.ts';
+import { peerIdOf } from '../../proofs/signing.ts';
+import { jobIdHex, modelIdHex } from '../../protocol/digests.ts';
+import type { Verdict } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
@@ -57,5 +61,19 @@ export function createSecondOpinion(
       }
     }
     return null;
+  };
+}
+
+/** An assessment of what this machine could check, with the verdict of an auditor that re-executed the answer. */
+export function audited(assessment: Assessment, verdict: Verdict): Assessment {
+  const { verifier, result, tier, meanTv, maxTv, rmsDq, meanMiss, faults, calibration } = verdict;
+  const detail = `${shortPeer(peerIdOf(verifier))} says ${result} (${[tier, ...faults].join(', ')})`;
+  const checks = [...assessment.checks, { name: 'audit', result, detail }];
+  // Without an opening no auditor can turn an answer into a pass.
+  if (assessment.result !== 'pass' && result !== 'fail') return { ...assessment, checks };
+  return {
+    ...assessment,
+    ...{ result, tier, meanTv, maxTv, rmsDq, meanMiss, faults, calibration, checks },
+    referees: verdict.referees.map(jobIdHex),
   };
 }

@@ -1,13 +1,23 @@
 import type { Assessment } from '../../proofs/checks.ts';
-import type { FaultCode } from '../../protocol/messages.ts';
+import { jobIdHex } from '../../protocol/digests.ts';
+import type { FaultCode, Verdict } from '../../protocol/messages.ts';
 
-/** How far to check an answer: `none` opens nothing, `sampling` needs no weights, `full` re-executes. */
-export type VerifyLevel = 'none' | 'sampling' | 'full';
+/**
+ * How far to check an answer: `none` opens nothing, `sampling` needs no weights, `full` re-executes; `optimistic` opens
+ * nothing and trusts, but re-executes an answer by chance.
+ */
+export type VerifyLevel = 'none' | 'optimistic' | 'sampling' | 'full';
 
 export type Verification = Pick<
   Assessment,
-  'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults'
+  'result' | 'tier' | 'count' | 'meanTv' | 'maxTv' | 'rmsDq' | 'meanMiss' | 'faults' | 'referees'
 >;
+
+/** What another verifier's verdict says. */
+export function verificationOf(verdict: Verdict): Verification {
+  const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, referees } = verdict;
+  return { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, referees: referees.map(jobIdHex) };
+}
 
 /** Whether the model was re-executed: only then may an answer be called verified. */
 export function isRecomputed({ tier }: Pick<Verification, 'tier'>): boolean {
@@ -25,5 +35,6 @@ export function faultyVerification(fault: FaultCode): Verification {
     rmsDq: null,
     meanMiss: null,
     faults: [fault],
+    referees: [],
   };
 }

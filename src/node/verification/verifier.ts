@@ -26,9 +26,7 @@ export interface CheckOptions extends AbortOptions {
    * Asks another node to re-execute an answer that failed a numeric check; resolves to null if no node did.
    * @default this node re-executes it once more, from a fresh context
    */
-  readonly second?:
-    | ((receipt: Receipt, options: AbortOptions) => Promise<Pick<Verdict, 'result' | 'faults'> | null>)
-    | undefined;
+  readonly second?: ((receipt: Receipt, options: AbortOptions) => Promise<Verdict | null>) | undefined;
 }
 
 /**

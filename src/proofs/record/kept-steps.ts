@@ -35,6 +35,18 @@ export function encodeKeptStep({ token, selection: { candidates, logits } }: Kep
   return bytes;
 }
 
+/** The steps of `record` from index `from` on, with the beginning if that is 0. */
+export function encodeKeptSteps(
+  record: StepRecord,
+  header: Parameters<typeof encodeKeptHeader>[0],
+  from: number,
+): Uint8Array {
+  const steps = record.tokens
+    .slice(from)
+    .map((token, at) => encodeKeptStep({ token, selection: record.at(from + at) }));
+  return concat(...(from === 0 ? [encodeKeptHeader(header)] : []), ...steps);
+}
+
 /**
  * The record over the first `n` steps of what was kept; null if fewer are whole. A process that was killed may have
  * written a part of the last one.

@@ -6,13 +6,15 @@ import type { Evidence } from '../checks/evidence.ts';
 import { checkExecution, resultOf } from '../checks/execution.ts';
 import { isSameList } from '../checks/same-list.ts';
 import { logitsOf } from '../checks/score-opening.ts';
+import { noStatistics } from '../checks/statistics.ts';
 import { type Subject, subjectOf } from '../checks/subject.ts';
 import { assess } from '../checks.ts';
 import type { Receipt } from '../receipt.ts';
 import type { Comparison } from './referees.ts';
 
 /**
- * Section 4.7: compares an answer with what a referee computed for it, without the model.
+ * Section 4.7: compares an answer with what a referee computed for it, without the model. A referee that renders the
+ * prompt to other tokens found `prompt-mismatch`.
  * @param receipt of the answer under test, which passes checks 1 to 4
  * @param scoreReceipt of the referee's score job
  * @param evidence the vocabulary if the answer has a grammar, and a calibration
@@ -30,34 +32,45 @@ export function compareWithReferee(
   if (score.scoreOpening === null || !isScoreOf(score, subject)) return null;
   if (assess(scoreReceipt, { vocabulary }).result !== 'pass') return null;
   const { execClass, provider } = score.offer;
+  const { jobId } = score;
+  const about = { jobId, referee: provider };
+  if (!isSameList(scoreReceipt.promptTokens, renderingOf(subject)))
+    return { ...about, result: 'fail', fault: 'prompt-mismatch', tier: 'text', ...noStatistics };
   const replay = {
-    tier: equalBytes(execClass, subject.offer.execClass) ? 'exact' : 'statistical',
+    tier: isSameExactClass(subject, execClass) ? 'exact' : 'statistical',
     execClass,
     steps: score.scoreOpening.steps.map(logitsOf),
   } as const;
   const run = new CheckRun();
-  const { tier, statistics } = checkExecution(run, subject, { vocabulary, calibration, replay });
+  const { tier, statistics, inContinuation } = checkExecution(run, subject, { vocabulary, calibration, replay });
   return {
-    jobId: score.jobId,
-    referee: provider,
+    ...about,
     result: resultOf(run, subject),
     fault: run.failure?.fault ?? null,
     tier: run.failure?.tier ?? tier ?? replay.tier,
+    inContinuation,
     ...statistics,
   };
 }
 
+/** Whether a referee of this class has the provider's bits: only where no other job shared a call (section 2). */
+function isSameExactClass({ offer, receipt }: Subject, execClass: Uint8Array): boolean {
+  return equalBytes(execClass, offer.execClass) && receipt.exec?.sequences === 1;
+}
+
+function renderingOf({ receipt: { promptTokens }, continuation }: Subject): readonly number[] {
+  return promptTokens.slice(0, promptTokens.length - continuation.length);
+}
+
 /** Whether a score job is of this answer, by another provider, with the settings of section 4.7. */
-function isScoreOf(score: Subject, { receipt, offer, settings, answer, continuation }: Subject): boolean {
+function isScoreOf(score: Subject, { receipt, offer, settings, answer }: Subject): boolean {
   const { sampler, provider, modelId, requestDigest } = score.offer;
-  const { promptTokens, input } = receipt;
-  const rendering = promptTokens.slice(0, promptTokens.length - continuation.length);
+  const { input } = receipt;
   return (
     score.isScore &&
     !equalBytes(provider, offer.provider) &&
     equalBytes(modelId, offer.modelId) &&
     (input === null || equalBytes(requestDigest, requestDigestOf({ ...input, continuation: answer }))) &&
-    isSameList(score.receipt.promptTokens, rendering) &&
     isSameList(score.receipt.tokens, answer) &&
     sampler.topK === offer.sampler.topK + followingTokens &&
     sampler.vocab === offer.sampler.vocab &&

@@ -32,6 +32,8 @@ export interface Comparison extends Statistics {
   readonly result: Result;
   readonly fault: FaultCode | null;
   readonly tier: Tier;
+  /** The fault is in the tokens before the job, which another provider wrote (section 4.6). @default false */
+  readonly inContinuation?: boolean | undefined;
 }
 
 /** What the referees' numbers say of an answer. */
@@ -40,20 +42,26 @@ export interface Judgement extends Statistics {
   readonly fault: FaultCode | null;
   /** Null if no two agree. */
   readonly tier: Tier | null;
+  /** As of a comparison. @default false */
+  readonly inContinuation?: boolean | undefined;
   /** Score jobs that the result rests on, in the order of their draw. */
   readonly referees: readonly JobId[];
   /** Score jobs of referees that contradict two others: `referee-far`. */
   readonly farReferees: readonly JobId[];
+  /** How many referees gave numbers. */
+  readonly heard: number;
 }
 
 /**
  * Section 4.7: one pass is a pass; anything else draws up to three, and what two of them give is the result.
  * @param comparisons in the order of their draw; null for a score job that says nothing, as if it had not been drawn
+ * @param passes how many have to pass for a pass: 2 for who asks three at once
  */
-export function judgeReferees(comparisons: readonly (Comparison | null)[]): Judgement {
+export function judgeReferees(comparisons: readonly (Comparison | null)[], passes: 1 | 2 = 1): Judgement {
   const drawn = distinctReferees(comparisons.filter((one) => one !== null)).slice(0, maxReferees);
   const [first] = drawn;
-  if (first?.result === 'pass') return judgementOf([first], []);
+  const heard = drawn.length;
+  if (first?.result === 'pass' && passes === 1) return judgementOf([first], [], heard);
   for (const { result } of drawn) {
     const agreeing = drawn.filter((one) => one.result === result);
     if (agreeing.length < 2) continue;
@@ -61,9 +69,10 @@ export function judgeReferees(comparisons: readonly (Comparison | null)[]): Judg
     return judgementOf(
       agreeing,
       drawn.filter((one) => one.result === opposite),
+      heard,
     );
   }
-  return { ...noStatistics, result: 'inconclusive', fault: null, tier: null, referees: [], farReferees: [] };
+  return { ...noStatistics, result: 'inconclusive', fault: null, tier: null, referees: [], farReferees: [], heard };
 }
 
 /** One referee has one voice. */
@@ -74,8 +83,9 @@ function distinctReferees(comparisons: readonly Comparison[]): readonly Comparis
 }
 
 /** The result of those that agree; its numbers are those of the first one. */
-function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[]): Judgement {
+function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[], heard: number): Judgement {
   const [{ result, fault, tier, meanTv, maxTv, rmsDq, meanMiss } = noComparison] = agreeing;
+  const inContinuation = agreeing.length > 0 && agreeing.every((each) => each.inContinuation === true);
   return {
     result,
     fault,
@@ -84,19 +94,21 @@ function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[]
     maxTv,
     rmsDq,
     meanMiss,
+    inContinuation,
     referees: agreeing.map(({ jobId }) => jobId),
     farReferees: far.map(({ jobId }) => jobId),
+    heard,
   };
 }
 
 const noComparison = { ...noStatistics, result: 'inconclusive', fault: null, tier: null } as const;
 
 /**
- * An assessment of checks 1 to 4 with the referees' judgement in the place of check 6, for the asker's verdict, which
- * names `judgement.referees`.
+ * An assessment of checks 1 to 4 with the referees' judgement in the place of check 6, for the asker's verdict.
+ * @param why there is no judgement, in a few words
  */
-export function withJudgement(assessment: Assessment, judgement: Judgement): Assessment {
-  const { result, fault, tier, meanTv, maxTv, rmsDq, meanMiss } = judgement;
+export function withJudgement(assessment: Assessment, judgement: Judgement, why: string | null = null): Assessment {
+  const { result, fault, tier, meanTv, maxTv, rmsDq, meanMiss, referees } = judgement;
   if (assessment.result === 'fail') return assessment;
   const isDoubtful = assessment.checks.some((check) => check.result === 'inconclusive');
   return {
@@ -104,9 +116,18 @@ export function withJudgement(assessment: Assessment, judgement: Judgement): Ass
     result: result === 'pass' && isDoubtful ? 'inconclusive' : result,
     tier: tier ?? assessment.tier,
     faults: fault === null ? [] : [fault],
+    inContinuation: judgement.inContinuation === true,
     meanTv,
     maxTv,
     rmsDq,
     meanMiss,
+    referees,
+    checks: [...assessment.checks, { name: 'referees', result, detail: why ?? wordsOf(judgement) }],
   };
+}
+
+function wordsOf({ result, fault, referees, heard }: Judgement): string {
+  if (referees.length === 0) return `no two of ${heard} referees agree`;
+  const voices = heard === 1 ? 'one referee' : `${referees.length} of ${heard} referees`;
+  return result === 'inconclusive' ? `${voices} could not tell` : `${voices} found ${fault ?? 'no difference'}`;
 }

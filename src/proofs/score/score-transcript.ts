@@ -3,6 +3,7 @@ import { textDigestOf } from '../../protocol/digests.ts';
 import { finish, type Head, type Offer, type ScoredStep, type ScoreOpening } from '../../protocol/messages.ts';
 import type { GrammarMatcher } from '../grammar/grammar-matcher.ts';
 import type { TopLogits } from '../logits.ts';
+import { encodeKeptSteps } from '../record/kept-steps.ts';
 import { StepRecord } from '../record/step-record.ts';
 import { selectCandidates } from '../sampling/sampler.ts';
 
@@ -20,6 +21,7 @@ export interface ScoreTranscriptInit {
 
 /** A referee's record of a score job (section 4.7): what it would have thought at each step of an answer. */
 export interface ScoreTranscript {
+  readonly tokens: readonly number[];
   /** Candidates of the next step. */
   readonly candidateCount: number;
   /**
@@ -31,6 +33,8 @@ export interface ScoreTranscript {
   /** The only head. */
   head(): Head;
   open(): ScoreOpening;
+  /** The steps from index `from` on as they are kept for a later process (`decodeKeptSteps`). */
+  keptSteps(from: number): Uint8Array;
 }
 
 export function createScoreTranscript(init: ScoreTranscriptInit): ScoreTranscript {
@@ -45,6 +49,10 @@ class ScoredAnswer implements ScoreTranscript {
     const { jobId, inputDigest, jobSecret, offer } = init;
     this.#init = init;
     this.#record = new StepRecord({ jobId, inputDigest, jobSecret, topK: offer.sampler.topK, isZk: false });
+  }
+
+  get tokens(): readonly number[] {
+    return this.#record.tokens;
   }
 
   get candidateCount(): number {
@@ -74,13 +82,22 @@ class ScoredAnswer implements ScoreTranscript {
   }
 
   open(): ScoreOpening {
-    const { root } = this.#record.committed();
-    const steps = Array.from(this.#record.tokens, (_, i): ScoredStep => {
-      const { salt, candidates, logits } = this.#record.at(i);
-      const view = new DataView(new ArrayBuffer(4 * candidates.length));
-      for (const [at, logit] of logits.entries()) view.setFloat32(4 * at, logit);
-      return { salt, ids: candidates.map(([id]) => id), logits: new Uint8Array(view.buffer) };
-    });
-    return { v: 1, jobId: this.#record.jobId, root, steps };
+    return scoreOpeningOf(this.#record);
   }
+
+  keptSteps(from: number): Uint8Array {
+    return encodeKeptSteps(this.#record, { ...this.#init, isZk: false }, from);
+  }
+}
+
+/** The opening of a finished score job. */
+export function scoreOpeningOf(record: StepRecord): ScoreOpening {
+  const { root } = record.committed();
+  const steps = Array.from(record.tokens, (_, i): ScoredStep => {
+    const { salt, candidates, logits } = record.at(i);
+    const view = new DataView(new ArrayBuffer(4 * candidates.length));
+    for (const [at, logit] of logits.entries()) view.setFloat32(4 * at, logit);
+    return { salt, ids: candidates.map(([id]) => id), logits: new Uint8Array(view.buffer) };
+  });
+  return { v: 1, jobId: record.jobId, root, steps };
 }

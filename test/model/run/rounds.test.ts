@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createRounds, type RoundWork } from '../../../src/model/run/rounds.ts';
 import type { LaneCall, Lanes } from '../../../src/model/run/weights.ts';
 
@@ -90,5 +90,87 @@ describe('engine calls', () => {
     const [bad, good] = await Promise.allSettled([rounds.run(work(token(0, 13))), rounds.run(work(token(1)))]);
     assert.equal(bad.status, 'rejected');
     assert.equal(good.status, 'fulfilled');
+  });
+});
+
+describe('background calls', () => {
+  let now = 0;
+  const settled = async (): Promise<void> => {
+    for (let turn = 0; turn < 10; turn++) await new Promise((resume) => setImmediate(resume));
+  };
+  const pass = async (ms: number): Promise<void> => {
+    await settled();
+    now += ms;
+    mock.timers.tick(ms);
+    await settled();
+  };
+
+  beforeEach(() => {
+    now = 0;
+    mock.timers.enable({ apis: ['setTimeout'] });
+  });
+  afterEach(() => mock.timers.reset());
+
+  const block = (lane: number): RoundWork => work({ lane, tokens: [1, 2, 3], logitsFrom: 2 }, { background: true });
+
+  it('run at once if nothing else has run', async () => {
+    const lanes = countingLanes(2);
+    const rounds = createRounds(lanes, null, () => now);
+    await rounds.run(block(1));
+    assert.deepEqual(lanes.calls, ['1:3']);
+  });
+
+  it('wait while an answer decodes, until it pauses for 50 ms', async () => {
+    const lanes = countingLanes(2);
+    const rounds = createRounds(lanes, null, () => now);
+    await rounds.run(work(token(0)));
+    void rounds.run(block(1));
+    for (let at = 0; at < 5; at++) {
+      await pass(15);
+      await rounds.run(work(token(0)));
+    }
+    assert.deepEqual(new Set(lanes.calls), new Set(['0:1']));
+    await pass(49);
+    assert.equal(lanes.calls.includes('1:3'), false);
+    await pass(1);
+    assert.equal(lanes.calls.at(-1), '1:3');
+  });
+
+  it('have a turn after 2 s, of 200 ms at most, and then wait again', async () => {
+    const counting = countingLanes(2);
+    const lanes: Lanes = {
+      ...counting,
+      evaluate(calls, topK) {
+        now += calls[0]?.lane === 1 ? 60 : 15;
+        return counting.evaluate(calls, topK);
+      },
+    };
+    const rounds = createRounds(lanes, null, () => now);
+    const ends: number[] = [];
+    const score = async (): Promise<void> => {
+      for (let at = 0; at < 7; at++) {
+        await rounds.run(block(1));
+        ends.push(now);
+      }
+    };
+    await rounds.run(work(token(0)));
+    const scored = score();
+    while (now < 6_000) await rounds.run(work(token(0)));
+    const [first = 0] = ends;
+    assert.ok(first > 2_000 && first < 2_100, `the first call ended at ${first}`);
+    const inFirstTurn = ends.filter((end) => end < 4_000).map((end) => end - first);
+    assert.ok(inFirstTurn.length >= 3 && inFirstTurn.every((ms) => ms <= 260), String(inFirstTurn));
+    const [next = 0] = ends.filter((end) => end >= 4_000);
+    assert.ok(next - first > 2_000 && next - first < 2_400, `the second turn began at ${next}`);
+    await pass(60);
+    await scored;
+  });
+
+  it('fail alone', async () => {
+    const lanes = countingLanes(2);
+    const rounds = createRounds(lanes, null, () => now);
+    const unlucky = rounds.run(work({ lane: 1, tokens: [13], logitsFrom: 0 }, { background: true }));
+    await assert.rejects(unlucky, /unlucky/);
+    await rounds.run(work(token(0)));
   });
 });

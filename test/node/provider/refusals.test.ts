@@ -67,7 +67,7 @@ test('section 4: a provider refuses an offer that breaks a rule, each by its cod
     ['for a model that is not served', { modelId: other }, /^no-model: /],
     ['of another execution class', { execClass: other }, /^bad-offer: .*class/],
     ['in a mode that is not on the card', { mode: modes.zk }, /^bad-offer: .*mode zk/],
-    ['to score an answer', { mode: modes.score }, /^bad-offer: .*mode score/],
+    ['to score an answer that is not there', { mode: modes.score }, /^bad-offer: .*tokens to score/],
     ['with another vocab', { sampler: { ...sampler, vocab: model.vocab + 1 } }, /^bad-offer: .*vocab/],
     ['with other stops', { sampler: { ...sampler, stops: [] } }, /^bad-offer: .*stops/],
     ['with a quote that is not ours', { quote: other }, /^bad-offer: .*quote/],

@@ -46,7 +46,10 @@ describe('an honest router', () => {
     const provider = await startProvider(context);
     const blind = await startRouter(context, { providers: [provider] });
     assert.equal((await receiveAnswer(await askRouter(context, blind))).verdict?.verdict.tier, 'sampling');
-    const holder = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });
+    const engines = [createScriptedEngine()];
+    const holder = await startRouter(context, { providers: [provider], engines, auditRate: 0 });
+    // Otherwise the router audits a newcomer by its own choice.
+    holder.reputation.record(provider.peer.id, { kind: 'verified', lamports: 1e15 });
     const { verdict } = await receiveAnswer(await askRouter(context, holder, { verify: 'sampling' }));
     assert.equal(verdict?.verdict.tier, 'text');
     assert.equal(verdict.verdict.execClass, null);

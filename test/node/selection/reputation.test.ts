@@ -110,7 +110,15 @@ describe('reputation', () => {
   });
 
   it('keeps reliability between 0 and 1 and never below that of a provider with one more failure', () => {
-    const experience = fc.constantFrom<Experience>(served, { kind: 'busy' }, { kind: 'aborted' }, { kind: 'verified' });
+    const experience = fc.constantFrom<Experience>(
+      served,
+      { kind: 'busy' },
+      { kind: 'aborted' },
+      {
+        kind: 'verified',
+        lamports: 1,
+      },
+    );
     fc.assert(
       fc.property(fc.array(experience, { maxLength: 50 }), fc.nat(10 * experienceHalfLifeMs), (history, later) => {
         const { reputation, clock } = atTime();

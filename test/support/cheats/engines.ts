@@ -25,6 +25,32 @@ export function disguised(engine: Engine, claimed: Engine): Engine {
   });
 }
 
+/** Computes the answers that `isCheap` chooses, counted from 0, with `cheap`, and the others with `truth`. */
+export function sometimesCheap(truth: Engine, cheap: Engine, isCheap: (answer: number) => boolean): Engine {
+  let answers = 0;
+  return altered(truth, {
+    open: (options?: OpenOptions) =>
+      options?.isScore !== true && isCheap(answers++) ? cheap.open({ signal: options?.signal }) : truth.open(options),
+    dispose: async () => {
+      await Promise.all([truth.dispose(), cheap.dispose()]);
+    },
+  });
+}
+
+/** Scores the answers of others by `lie`, which gets the true numbers, and answers honestly itself. */
+export function scoringBy(
+  engine: Engine,
+  lie: (truth: readonly TopLogits[]) => readonly TopLogits[] | Promise<readonly TopLogits[]>,
+): Engine {
+  return altered(engine, {
+    async open(options?: OpenOptions) {
+      const session = await engine.open(options);
+      if (options?.isScore !== true) return session;
+      return { ...sessionOf(session), replay: async (...args) => lie(await session.replay(...args)) };
+    },
+  });
+}
+
 /** Renders another prompt and declares it in its accept: a system prompt added or dropped, a question cut. */
 export function withOtherPrompt(engine: Engine, change: (input: Input) => Input): Engine {
   const tokenizer: Tokenizer = {

@@ -78,8 +78,9 @@ export interface RoutedJob {
   /**
    * After the final head: sends the challenge if the mode has one, takes opening, verdict and receipt, and closes the
    * stream.
+   * @param options `isTrusted`: no challenge in mode fraud
    */
-  conclude(options?: AbortOptions): Promise<RouteConclusion>;
+  conclude(options?: AbortOptions & { readonly isTrusted?: boolean | undefined }): Promise<RouteConclusion>;
   /** Resets the stream at once. */
   abort(reason: Error): void;
 }

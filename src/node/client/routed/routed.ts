@@ -8,20 +8,16 @@ import { FaultError } from '../../../proofs/fault.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Received } from '../../../proofs/received.ts';
 import { signBody } from '../../../proofs/signing.ts';
+import { isDrawnForAudit } from '../../../proofs/tree/challenge.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
-import {
-  type FaultCode,
-  type Input,
-  kinds,
-  modes,
-  type SamplerSettings,
-  type Verdict,
-} from '../../../protocol/messages.ts';
+import { type FaultCode, type Input, kinds, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import { type AnswerExtra, routedExtra } from '../../job/answer-extra.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
+import { refereed } from '../../referees/referees.ts';
+import type { PanelResult, RefereeCount } from '../../referees/reports.ts';
 import { ownPart } from '../../verification/doubt.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
@@ -29,24 +25,28 @@ import {
   isRecomputed,
   type Verification,
   type VerifyLevel,
+  verificationOf,
 } from '../../verification/verification.ts';
 import {
   type Answer,
   type AnswerModel,
   type AskObserver,
+  type AuditDraw,
   type DeliveredAnswer,
   faultyAnswer,
   reasonFor,
 } from '../answer.ts';
 import { endBroken } from '../broken-part.ts';
+import { modeOf } from '../direct.ts';
 import { type FinishedAnswer, interruptedFinishMs } from '../finish.ts';
 import type { PartedAnswer } from '../parted-answer.ts';
+import { askPanel, type RecomputeComponents } from '../recompute.ts';
 import type { Stopwatch } from '../stopwatch.ts';
 import type { Picked } from './picked.ts';
 import type { RouteConclusion, RoutedJob, RoutedPart, RouteNews } from './route.ts';
 import { openRoute, type RouteComponents } from './streamed-route.ts';
 
-export interface RoutedComponents extends RouteComponents {
+export interface RoutedComponents extends RouteComponents, RecomputeComponents {
   readonly peer: Peer;
   readonly verifier: LocalVerifier;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
@@ -67,8 +67,12 @@ export interface RoutedInit {
   readonly count: number;
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
-  /** What re-executes the answer at level `full`: the router, or this machine. */
-  readonly by: 'router' | 'here';
+  /** What re-executes the answer at level `full`: the router, this machine, or referees that this client asks. */
+  readonly by: 'router' | 'here' | 'referees';
+  /** @default null: none */
+  readonly refereeCount?: RefereeCount | null | undefined;
+  /** How likely an answer is audited at level `optimistic`, 0 … 1; the router, too, audits by its own records. */
+  readonly auditRate: number;
   readonly maxPrice: number;
   /** From now to the final head, and the person's limit for the whole question. */
   readonly timeoutMs: number;
@@ -80,6 +84,15 @@ export interface RoutedInit {
   readonly thorough: boolean;
 }
 
+/** What the judgement of an answer depends on, besides its receipt. */
+interface Judging {
+  readonly picked: Picked;
+  readonly audit: AuditDraw | null;
+  readonly interrupted: boolean;
+  /** Whether it is to be re-executed. */
+  readonly isFull: boolean;
+}
+
 /** The reported verification of an answer. */
 interface Judged {
   /** This client's assessment; null if the router's verdict is reported instead. */
@@ -88,6 +101,8 @@ interface Judged {
   readonly faultBefore: FaultCode | null;
   readonly verification: Verification;
   readonly why: string | null;
+  /** What the referees found that this client asked. @default null: none were asked */
+  readonly panel?: PanelResult | null | undefined;
 }
 
 /**
@@ -110,6 +125,7 @@ class RoutedQuestion {
   readonly #init: RoutedInit;
   readonly #observer: AskObserver;
   readonly #signal: AbortSignal;
+  readonly #secret = Uint8Array.from(randomBytes(32));
   #stoppedAt: number | null = null;
 
   constructor(components: RoutedComponents, init: RoutedInit, observer: AskObserver, signal: AbortSignal) {
@@ -138,6 +154,7 @@ class RoutedQuestion {
   /** The router leaves the question, with what its last provider had shown. */
   #takeLast(job: RoutedJob, error: QvacError): void {
     const { picked, soFar } = job;
+    // Before the first choice nothing was received.
     if (picked === null || job.received.n <= soFar.redrawn.tokens.length) return;
     this.#takeBroken({ picked, received: job.received }, error);
   }
@@ -162,8 +179,8 @@ class RoutedQuestion {
   #open(): Promise<RoutedJob> {
     const { router, input, model, sampler, extra, count, seed, level, by, maxPrice, timeoutMs, allowedMs } = this.#init;
     const verify = level === 'full' && by === 'router' ? 'full' : 'sampling';
-    const mode = level === 'none' ? modes.none : modes.merkle;
-    const secret = Uint8Array.from(randomBytes(32));
+    const mode = modeOf(level);
+    const secret = this.#secret;
     const route = {
       router,
       input,
@@ -219,14 +236,24 @@ class RoutedQuestion {
     const interrupted = this.#signal.aborted && !thorough;
     const timing = stopwatch.read();
     this.#reportDelivered(job, picked);
-    if (level !== 'none') this.#observer.checking(level);
-    const conclusion = await this.#conclude(job, interrupted);
-    const { own, faultBefore, verification, why } = await this.#judge(conclusion, interrupted);
+    const audit = interrupted ? null : this.#drawAudit(job);
+    // A stopped optimistic answer is taken on trust.
+    const isTrusted = level === 'optimistic' && audit?.isDrawn !== true;
+    if (level !== 'none' && !isTrusted) this.#observer.checking(level);
+    const conclusion = await this.#conclude(job, { interrupted, isTrusted });
+    const judging = {
+      picked,
+      audit,
+      interrupted,
+      isFull: !interrupted && !isTrusted && (level === 'full' || level === 'optimistic'),
+    };
+    const { own, faultBefore, verification, why, panel = null } = await this.#judge(conclusion, judging);
     const receipt = own === null ? conclusion.receipt : this.#signed(own, conclusion.receipt, job);
     const storeError = await this.#components.receipts.save(receipt).then(
       () => null,
       (error: unknown) => toError(error),
     );
+    await panel?.concluded;
     return {
       ...this.#answerOf({ picked, received: job.received }),
       earlier: [],
@@ -234,6 +261,9 @@ class RoutedQuestion {
       verification,
       faultBefore,
       atFault: verification.result === 'fail' ? picked.card.peer : null,
+      audit,
+      consensus: null,
+      referees: panel?.referees ?? [],
       why,
       receipt: job.received.jobId,
       storeError,
@@ -242,6 +272,13 @@ class RoutedQuestion {
       tooLate: false,
       interrupted: this.#signal.aborted,
     };
+  }
+
+  /** The draw for an audit of an optimistic answer; null at the other levels. */
+  #drawAudit({ received: { final } }: RoutedJob): AuditDraw | null {
+    const { level, auditRate: rate } = this.#init;
+    if (level !== 'optimistic' || final === null) return null;
+    return { rate, isDrawn: isDrawnForAudit(final.root, this.#secret, rate) };
   }
 
   #reportDelivered(job: RoutedJob, picked: Picked): void {
@@ -262,11 +299,14 @@ class RoutedQuestion {
   /** Takes what the router adds; if it breaks off, the receipt holds what was received until then. */
   async #conclude(
     job: RoutedJob,
-    interrupted: boolean,
+    { interrupted, isTrusted }: { readonly interrupted: boolean; readonly isTrusted: boolean },
   ): Promise<RouteConclusion & { readonly fault: FaultError | null }> {
     try {
       return {
-        ...(await job.conclude(interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {})),
+        ...(await job.conclude({
+          isTrusted,
+          signal: interrupted ? AbortSignal.timeout(interruptedFinishMs) : undefined,
+        })),
         fault: null,
       };
     } catch (error) {
@@ -289,15 +329,15 @@ class RoutedQuestion {
    */
   async #judge(
     { receipt, verdict, refused, fault }: RouteConclusion & { readonly fault: FaultError | null },
-    interrupted: boolean,
+    { picked, audit, interrupted, isFull }: Judging,
   ): Promise<Judged> {
     const { level, by, router } = this.#init;
-    const depth = level === 'full' && by === 'here' && !interrupted ? 'full' : 'sampling';
+    const depth = isFull && by === 'here' ? 'full' : 'sampling';
     const found = await this.#components.verifier.check(receipt, depth);
     const own = ownPart(found);
     const faultBefore = found.inContinuation ? (found.faults[0] ?? null) : null;
     if (own.result === 'fail')
-      return { own, faultBefore, verification: own, why: reasonFor(own, { level, interrupted }) };
+      return { own, faultBefore, verification: own, why: reasonFor(own, { level, audit, interrupted }) };
     if (fault !== null)
       return {
         faultBefore,
@@ -307,8 +347,22 @@ class RoutedQuestion {
       };
     const theirs = verdict?.verdict ?? null;
     if (theirs !== null && addsToOwn(theirs, own) && !isRecomputed(own))
-      return { own: null, faultBefore, verification: theirs, why: `by router ${shortPeer(router)}` };
-    return { own, faultBefore, verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
+      return { own: null, faultBefore, verification: verificationOf(theirs), why: `by router ${shortPeer(router)}` };
+    const panel = !isFull || isRecomputed(own) ? null : await this.#askPanel(receipt, picked);
+    const judged = panel === null ? own : refereed(own, panel);
+    const part = ownPart(judged);
+    const before = judged.inContinuation ? (judged.faults[0] ?? null) : faultBefore;
+    const words = reasonFor(part, { level, audit, interrupted });
+    return { own: part, faultBefore: before, verification: part, why: words ?? refused, panel };
+  }
+
+  /** Null if no referees are to be asked, or nothing was opened. */
+  async #askPanel(receipt: Receipt, { card, offer }: Picked): Promise<PanelResult | null> {
+    const { by, refereeCount = null, maxPrice } = this.#init;
+    if (by !== 'referees' || receipt.opening === null) return null;
+    const leftLamports = BigInt(maxPrice) - offer.payment.amountLamports;
+    const init = { refereeCount, provider: card, leftLamports };
+    return askPanel(this.#components, init, { receipt, observer: this.#observer });
   }
 
   /** Appends this client's verdict to `receipt`: readers of the receipt see what the person saw. */

@@ -119,7 +119,7 @@ class StreamedRoute implements RoutedJob {
     await this.#stream.write({ t: 'stop' });
   }
 
-  async conclude(options: AbortOptions = {}): Promise<RouteConclusion> {
+  async conclude(options: AbortOptions & { readonly isTrusted?: boolean | undefined } = {}): Promise<RouteConclusion> {
     if (this.#concluded || this.received.final === null)
       throw new Error('conclude() may be called once, after the final head');
     this.#concluded = true;
@@ -130,8 +130,9 @@ class StreamedRoute implements RoutedJob {
     options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
       options.signal?.throwIfAborted();
-      if (this.#init.asked.mode === modes.merkle)
-        await this.#stream.write({ t: 'challenge', secret: this.#init.secret }, options);
+      const { asked, secret } = this.#init;
+      if (asked.mode === modes.fraud && options.isTrusted === true) await this.#stream.write({ t: 'stop' }, options);
+      else if (asked.mode !== modes.none) await this.#stream.write({ t: 'challenge', secret }, options);
       const conclusion = await this.#takeConclusion();
       await this.#stream.close();
       return conclusion;

@@ -15,6 +15,7 @@ import {
   type GrammarRules,
   type Input,
   kinds,
+  modes,
   type Offer,
   payFrom,
   type Signed,
@@ -25,6 +26,7 @@ import type { FrameStream } from '../../streams/streams.ts';
 import { OfferRefusal } from '../refusal.ts';
 import { checkLengths, checkOffer, checkQuote, offeredGrammar } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
+import { checkContinuation } from './score-rules.ts';
 import type { SeenJobs } from './seen-jobs.ts';
 
 /** An offer that passed every rule, with the results of the checks. */
@@ -80,9 +82,8 @@ export function admit(
   if (remembered === 'full') throw new OfferRefusal('busy', 'too many unexpired offers');
   if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest))
     throw new OfferRefusal('bad-offer', 'the input does not match the offer');
-  if (offer.start !== frame.input.continuation.length)
-    throw new OfferRefusal('bad-offer', 'start is not the length of the continuation');
   const settings = settingsOf(offer, frame.extra);
+  checkContinuation(offer, settings, frame.input.continuation.length);
   const grammar = offeredGrammar(settings, frame.grammar, model);
 
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
@@ -92,7 +93,7 @@ export function admit(
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
     throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
-  const prompt = engine.tokenizer.encodePrompt(frame.input, { grammar });
+  const prompt = promptOf(engine, frame.input, { isScored: offer.mode === modes.score, grammar });
   checkLengths(offer, prompt.tokens.length, model.context, card.compute.tokensPerSecond);
   if (offer.quote !== null) quotes.use(offer.quote);
   if (card.exec === null) throw new OfferRefusal('no-model', 'this provider serves no model');
@@ -109,6 +110,16 @@ export function admit(
     prompt,
     inputDigest: inputDigestOf(offer.modelId, prompt.tokens),
   };
+}
+
+/** The prompt that an offer counts: of a score job without the answer that it scores (section 4.7). */
+function promptOf(
+  { tokenizer }: Engine,
+  input: Input,
+  options: { readonly isScored: boolean; readonly grammar: GrammarRules | null },
+): Prompt {
+  const prompt = tokenizer.encodePrompt(input, options);
+  return options.isScored ? { ...prompt, tokens: prompt.tokens.slice(0, prompt.renderingCount) } : prompt;
 }
 
 /** The offer in a frame, if the peer signed it and it names a payment, to be refunded if the offer is refused. */

@@ -133,6 +133,17 @@ export class AckGate {
     signal.throwIfAborted();
   }
 
+  /**
+   * Resolves once `n` tokens or more are acknowledged, at once if the job is unpaid.
+   * @throws as `pass`
+   */
+  async acknowledged(n: number, signal: AbortSignal): Promise<void> {
+    while (this.#isPaid && (this.ackedTokens ?? -1) < n) {
+      signal.throwIfAborted();
+      await this.#wait(signal);
+    }
+  }
+
   #checkStall(): void {
     if (this.#dueAt !== null && this.#timer.now() - this.#dueAt >= this.#stallMs)
       throw new AckStalledError(`acknowledged nothing more for ${this.#stallMs / 1_000} s`);

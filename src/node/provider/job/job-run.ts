@@ -17,11 +17,12 @@ import { OfferRefusal } from '../refusal.ts';
 import { AckGate, AckStalledError } from './ack-gate.ts';
 import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
 import { generate } from './generation.ts';
+import { type FinishedSteps, openableAnswer } from './openable.ts';
 
 /** A job that has sent its final head. */
 export interface FinishedJob {
   readonly admission: Admission;
-  readonly transcript: Transcript;
+  readonly transcript: FinishedSteps;
   readonly text: string;
   readonly final: Head;
   readonly finalSigned: Signed;
@@ -51,8 +52,39 @@ export interface JobRunInit {
   readonly maxAckWaitMs?: number | undefined;
 }
 
-/** One admitted job from its accept to its final head. */
-export class JobRun {
+/** One admitted job on its way to its final head. */
+export interface Run {
+  /** Whether the accept was sent; before it, the client cannot acknowledge. */
+  readonly accepted: boolean;
+  /** Whether the final head was sent, and the client may challenge. */
+  readonly finished: boolean;
+  /**
+   * Waits for the payment, if there is one; computes and sends everything up to the final head.
+   * @param secure resolves with the payment once it is locked; null for an unpaid job
+   * @throws QvacError E_BUSY if the queue is full
+   * @throws OfferRefusal if the payment does not arrive
+   * @throws the reason given to `abort` or `leave`, or an engine error; no final head was sent then
+   */
+  run(onAccept: () => void, secure?: ((signal: AbortSignal) => Promise<PaidJob>) | null): Promise<FinishedJob>;
+  /** Ends the job. */
+  abort(reason: Error): void;
+  /** The client left or broke the protocol: nothing more is computed. */
+  leave(reason: Error): void;
+  /**
+   * Takes an acknowledgement of the client (section 4).
+   * @throws QvacError E_BAD_PEER if it is invalid or out of place
+   */
+  acknowledge(signed: Signed): Promise<void>;
+  /** Whether the client may release it once it has sent its verdict. */
+  readonly isInChannel: boolean;
+  /** The client's verdict arrived, after which it may acknowledge once more. */
+  verdict(): void;
+  /** The job's stream is gone. Idempotent. */
+  gone(): void;
+}
+
+/** One admitted answer from its accept to its final head. */
+export class JobRun implements Run {
   readonly #components: JobRunComponents;
   readonly #admission: Admission;
   /** Follows the answer through its grammar; null without one. */
@@ -275,7 +307,7 @@ export class JobRun {
     await this.#writer.drained();
     // A client that has left since may come back with its challenge.
     const { sentText: text } = this.#writer;
-    const answer = { transcript: this.#transcript, text, final, finalSigned };
+    const answer = { transcript: openableAnswer(this.#transcript), text, final, finalSigned };
     return { admission: this.#admission, ...answer, ack, paid: this.#paid, savings: this.#savings };
   }
 
@@ -293,7 +325,7 @@ export class JobRun {
   }
 }
 
-function tooLate(): OfferRefusal {
+export function tooLate(): OfferRefusal {
   return new OfferRefusal('internal', 'the answer takes longer than its payment allows');
 }
 

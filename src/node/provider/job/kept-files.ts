@@ -17,6 +17,8 @@ export interface KeptOpening {
   readonly client: Uint8Array;
   readonly commit: Uint8Array;
   readonly root: Uint8Array;
+  /** A score job opens all of its steps. */
+  readonly isScore: boolean;
   /** Tokens of the answer. */
   readonly n: number;
   /** Steps that a challenge opens. */
@@ -135,6 +137,7 @@ const form = v.object({
   client: hex(32),
   commit: hex(32),
   root: hex(32),
+  isScore: v.boolean(),
   n: natural,
   count: natural,
   keepUntil: natural,

@@ -2,10 +2,10 @@ import { toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
-import type { Transcript } from '../../../proofs/transcript.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import type { Signed } from '../../../protocol/messages.ts';
 import type { PaidJob } from '../payment/payouts.ts';
+import type { Openable } from './openable.ts';
 
 /** A finished job that may still be challenged. */
 export interface KeptJob {
@@ -16,10 +16,12 @@ export interface KeptJob {
   readonly commit: Uint8Array;
   /** The root of the final head. */
   readonly root: Uint8Array;
+  /** A score job: its opening may be larger (section 4.7). */
+  readonly isScore: boolean;
   /** Unix milliseconds. */
   readonly keepUntil: number;
   /** The source of the opening; null once the opening, of which there is one, was made. */
-  transcript: Pick<Transcript, 'n' | 'open'> | null;
+  transcript: Openable | null;
   opening: Signed | null;
   receipt: Receipt;
   /** Hears the client's verdict; null: the job is free. */

@@ -35,7 +35,8 @@ export interface ConcludeRoutedInit {
   readonly commit: Uint8Array;
   /** False in mode `none`, which has neither challenge nor opening. */
   readonly challenged: boolean;
-  readonly depth: Depth;
+  /** How far to check; `secret` is null if the client did not challenge. */
+  depthFor(secret: Uint8Array | null): Depth;
   /** Re-executes an answer that failed a numeric check. @default this router re-executes it a second time */
   readonly second?: SecondOpinion | null | undefined;
   /** Ends a re-execution, whose result would come too late to reject. @default never */
@@ -54,8 +55,9 @@ export async function concludeForClient(
   init: ConcludeRoutedInit,
 ): Promise<Conclusion> {
   const { verifier, logger } = components;
-  const { job, clientStream, depth, second, payment, until, signal } = init;
-  const fault = init.challenged ? await relayOpening(init) : null;
+  const { job, clientStream, second, payment, until, signal } = init;
+  const { fault, secret } = init.challenged ? await relayOpening(init) : { fault: null, secret: null };
+  const depth = init.depthFor(secret);
   const check: JudgeInit['check'] = (receipt, options) => verifier.check(receipt, depth, options);
   const conclusion = await judge(components, job, { check, fault, second, until }, { signal });
   init.learn(conclusion.assessment);
@@ -72,18 +74,26 @@ export async function concludeForClient(
   return conclusion;
 }
 
-/** Passes the client's challenge and the provider's opening on. @returns the fault if there is no valid opening */
-async function relayOpening({ job, clientStream, commit, signal }: ConcludeRoutedInit): Promise<FaultCode | null> {
+/** A challenge that was passed on. */
+interface Relayed {
+  /** Null if the client sent none. */
+  readonly secret: Uint8Array | null;
+  /** Null unless there is no valid opening. */
+  readonly fault: FaultCode | null;
+}
+
+/** Passes the client's challenge and the provider's opening on. */
+async function relayOpening({ job, clientStream, commit, signal }: ConcludeRoutedInit): Promise<Relayed> {
   const secret = await raceSignal(clientStream.challenge(openingTimeoutMs), signal);
-  if (secret === null) return null;
+  if (secret === null) return { secret, fault: null };
   if (!equalBytes(sha256(secret), commit)) {
     await clientStream.refuse(new QvacError('E_BAD_PEER', 'the secret does not hash to the commit'));
-    return null;
+    return { secret: null, fault: null };
   }
   const fault = await requestOpening(job, secret, { signal });
   const { openingSigned } = job.received;
   if (fault === null && openingSigned !== null) await clientStream.send({ t: 'opening', ...openingSigned }, { signal });
-  return fault;
+  return { secret, fault };
 }
 
 async function save({ receipts, logger }: ConcludeRoutedComponents, receipt: Receipt, job: Job): Promise<void> {

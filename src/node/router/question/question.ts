@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
+import { isDrawnForAudit } from '../../../proofs/tree/challenge.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
@@ -10,15 +12,18 @@ import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { modes } from '../../../protocol/messages.ts';
 import { checkInput } from '../../job/bad-input.ts';
 import { keepBrokenOff } from '../../job/broken-off.ts';
+import { costOf } from '../../job/cost.ts';
 import type { Job } from '../../job/job.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
 import type { JobPayment } from '../../payment/job-payment.ts';
 import { settlementJson } from '../../payment/outcome.ts';
 import type { CheckedAnswer, Settlement } from '../../payment/payments.ts';
+import { auditRateOf } from '../../selection/audit-rate.ts';
 import type { Considered } from '../../selection/considered.ts';
 import { learnFrom } from '../../selection/learning.ts';
 import type { Choice } from '../../selection/select.ts';
 import type { SecondOpinion } from '../../verification/second-opinion.ts';
+import type { Depth } from '../../verification/verifier.ts';
 import type { SpendingAllowances } from '../allowances.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { maxProbes, maxRouteTimeoutMs } from '../constants.ts';
@@ -32,6 +37,8 @@ import { type LostProvider, RoutedAnswer } from './routed-answer.ts';
 export interface QuestionComponents extends ConcludeRoutedComponents, CandidatesComponents, OfferSenderComponents {
   /** Null: no provider is paid. */
   readonly allowances: SpendingAllowances | null;
+  /** How likely an established provider's answer is re-executed, if the client did not ask for it, 0 … 1. */
+  readonly auditRate: number;
   /** Another node that re-executes this client's answers, and so sees its prompts. @default none */
   readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
 }
@@ -229,7 +236,7 @@ export class Question {
   /** Checks and stores what arrived of a job that broke off. Never rejects. */
   async #keep(job: Job, peer: PeerIdString): Promise<void> {
     const kept = await keepBrokenOff(this.#components, job, { depth: this.#route.verify }, { signal: this.#signal });
-    if (kept !== null) learnFrom(this.#components.reputation, peer, kept.assessment);
+    if (kept !== null) learnFrom(this.#components.reputation, peer, kept.assessment, 0n);
   }
 
   /** Has another provider of the same model go on (section 4.6). @returns false if none can */
@@ -271,23 +278,25 @@ export class Question {
     { head, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>,
     { job, choice, payment }: OpenedJob,
   ): Promise<QuestionEnd> {
-    const { reputation, second } = this.#components;
+    const { reputation, second, verifier } = this.#components;
     const { peer } = choice.card;
-    const { commit, mode, verify } = this.#route;
+    const { commit, mode } = this.#route;
     reputation.record(peer, { kind: 'served', model: choice.modelId, n: head.n, firstTokenMs, totalMs });
     reputation.answered(peer, choice.modelId, this.#route.input);
     // Only a re-execution takes long enough to miss the window.
-    const window = verify === 'full' ? (payment?.openWindow() ?? null) : null;
+    const mayReplay = verifier.models.has(choice.modelId);
+    const window = mayReplay ? (payment?.openWindow() ?? null) : null;
+    const cost = costOf(job.offer, { promptCount: head.promptCount, n: head.n, ackedTokens: job.ackedTokens });
     try {
       const conclusion = await concludeForClient(this.#components, {
         job,
         clientStream: this.#clientStream,
         commit,
-        challenged: mode === modes.merkle,
-        depth: verify,
+        challenged: mode !== modes.none,
+        depthFor: (secret) => (mayReplay ? this.#depthFor(peer, head.root, secret, cost) : 'sampling'),
         second: second?.(this.#client),
         payment,
-        learn: (assessment) => learnFrom(reputation, peer, assessment),
+        learn: (assessment) => learnFrom(reputation, peer, assessment, cost),
         until: window?.until,
         signal: this.#signal,
       });
@@ -303,6 +312,19 @@ export class Question {
     } finally {
       window?.close();
     }
+  }
+
+  /**
+   * Re-executes if the client asked for it, by a challenge of an optimistic answer, too; else as often as the
+   * provider's record asks for.
+   */
+  #depthFor(provider: PeerIdString, root: Uint8Array, secret: Uint8Array | null, cost: bigint): Depth {
+    const { reputation, auditRate } = this.#components;
+    const { verify, mode } = this.#route;
+    if (verify === 'full' || (mode === modes.fraud && secret !== null)) return 'full';
+    if (mode === modes.none) return 'sampling';
+    const rate = auditRateOf(reputation.standing(provider), cost, auditRate);
+    return isDrawnForAudit(root, secret ?? randomBytes(32), rate) ? 'full' : 'sampling';
   }
 
   async #settle(payment: JobPayment, answer: CheckedAnswer): Promise<Settlement | null> {
