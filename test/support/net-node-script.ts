@@ -55,8 +55,9 @@ async function runProvider(): Promise<Peer> {
   return peer;
 }
 
+const server = createRelayServer({ clock: systemClock, logger: silentLogger });
+
 async function runRelay(): Promise<Peer> {
-  const server = createRelayServer({ clock: systemClock, logger: silentLogger });
   const peer = await startPeer(context, { ...peerInit, role: 'relay', reach: 'direct', extensions: [server] });
   follow(peer);
   const cards = createCardIssuer(
@@ -114,6 +115,11 @@ async function obey(command: NetNodeCommand): Promise<Record<string, unknown>> {
       const began = performance.now();
       await fetchCard({ peer, clock: systemClock }, command.peer as PeerIdString);
       return { ms: performance.now() - began };
+    }
+    case 'look': {
+      const { circuits, bytes } = server.stats();
+      const { user, system } = process.cpuUsage();
+      return { circuits, bytes, cpuUs: user + system, memoryBytes: process.memoryUsage().rss };
     }
     case 'disconnect':
       await peer.disconnect(command.peer as PeerIdString);

@@ -49,6 +49,8 @@ export interface NetNode {
   ask(provider: string | null, maxTokens?: number): Promise<NetAnswer>;
   /** Round trips of an empty question for the peer's card, in ms. */
   cardMs(peer: string): Promise<number>;
+  /** What a relay does, its CPU time so far, and the memory of its process. */
+  look(): Promise<NetRelay>;
   /** Closes all connections to a peer. */
   disconnect(peer: string): Promise<void>;
 }
@@ -56,7 +58,16 @@ export interface NetNode {
 export type NetNodeCommand =
   | { readonly do: 'ask'; readonly provider: string | null; readonly maxTokens: number }
   | { readonly do: 'card'; readonly peer: string }
-  | { readonly do: 'disconnect'; readonly peer: string };
+  | { readonly do: 'disconnect'; readonly peer: string }
+  | { readonly do: 'look' };
+
+export interface NetRelay {
+  readonly circuits: number;
+  /** Forwarded. */
+  readonly bytes: number;
+  readonly cpuUs: number;
+  readonly memoryBytes: number;
+}
 
 /** Starts `net-node-script.ts` on a host. Killed with the test. */
 export async function startNetNode(
@@ -87,7 +98,6 @@ export async function startNetNode(
       changed.resolve();
       changed = Promise.withResolvers();
     } else answers.shift()?.(said);
-    if (process.env.NET_DEBUG === '1') console.error(host, line.slice(0, 600));
   });
   const obey = async (command: NetNodeCommand): Promise<Record<string, unknown>> => {
     const answer = new Promise<Record<string, unknown>>((resolve) => answers.push(resolve));
@@ -110,6 +120,7 @@ export async function startNetNode(
     },
     ask: async (provider, maxTokens = 12) => (await obey({ do: 'ask', provider, maxTokens })) as unknown as NetAnswer,
     cardMs: async (peer) => Number((await obey({ do: 'card', peer })).ms),
+    look: async () => (await obey({ do: 'look' })) as unknown as NetRelay,
     disconnect: async (peer) => void (await obey({ do: 'disconnect', peer })),
   };
 }
