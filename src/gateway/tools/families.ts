@@ -34,18 +34,17 @@ export function readingOf(family: ToolFamily): CallReading {
   return readings[family];
 }
 
-/** What stands in front of a call's name in a rendering, the most telling first. */
-const signs: readonly (readonly [string, ToolFamily])[] = [
-  ['to=functions.', 'gpt-oss'],
-  ['[TOOL_CALLS]', 'mistral'],
-  ['<|tool_call_start|>', 'lfm2'],
-  ['<|tool_call>', 'gemma'],
-  ['<start_function_call>', 'gemma'],
-  ['<function=', 'qwen3-coder'],
-  ['<tool_call>', 'hermes'],
-  ['{"name": "', 'llama3'],
+/** What stands right in front of a call's name in a rendering; the first match counts. */
+const signs: readonly (readonly [RegExp, ToolFamily])[] = [
+  [/to=functions\.$/, 'gpt-oss'],
+  [/\[TOOL_CALLS\]\s*(?:\[\s*\{[^<>[\]]*"name":\s*")?$/, 'mistral'],
+  [/<\|tool_call_start\|>\s*\[?(?:\{"name":\s*")?$/, 'lfm2'],
+  [/(?:<\|tool_call>|<start_function_call>)\s*call:$/, 'gemma'],
+  [/<function=$/, 'qwen3-coder'],
+  [/<tool_call>\s*\{[^<>}]*"name":\s*"$/, 'hermes'],
+  [/\{[^{}<>]*"name":\s*"$/, 'llama3'],
 ];
-/** How far in front of the name a sign is looked for, characters. */
+/** Characters of the longest sign. */
 const signDistance = 80;
 
 /**
@@ -56,5 +55,5 @@ export function familyOf(rendering: string, tool: string, argument: string): Too
   const name = rendering.lastIndexOf(tool, rendering.lastIndexOf(argument));
   if (name < 0) return 'auto';
   const before = rendering.slice(Math.max(0, name - signDistance), name);
-  return signs.find(([sign]) => before.includes(sign))?.[1] ?? 'auto';
+  return signs.find(([sign]) => sign.test(before))?.[1] ?? 'auto';
 }
