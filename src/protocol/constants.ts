@@ -34,6 +34,7 @@ export const frameLimits = {
   dial: 4 * kib,
   dialled: 4 * kib,
   beat: 4 * kib,
+  progress: 4 * kib,
   busy: 4 * kib,
   stop: 4 * kib,
   error: 4 * kib,

@@ -25,6 +25,8 @@ export interface Turn {
   /** What the model thought before its answer. */
   reasoning?: string;
   trust?: Trust;
+  /** How much of the prompt is computed, 0 … 1, until the first text. */
+  promptShare?: number;
   /** The provider, shown until `trust` is known. */
   by?: { readonly provider: string; readonly model: string };
   /** Why the answer is incomplete: a code and the gateway's message. */

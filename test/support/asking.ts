@@ -31,6 +31,7 @@ export interface TestAsker {
     options?: {
       readonly signal?: AbortSignal;
       readonly onAccepted?: () => void;
+      readonly onPrompted?: (done: number, total: number) => void;
       readonly onText?: (piece: string) => Promise<void> | void;
     },
   ): Promise<Answer>;
@@ -102,11 +103,12 @@ export async function startAsker(
     reputation,
     receipts,
     told,
-    ask: (init = {}, { signal, onAccepted, onText } = {}) => {
+    ask: (init = {}, { signal, onAccepted, onPrompted, onText } = {}) => {
       const observer: AskObserver = {
         sending: ({ kind, peer: to }) => void told.push(`sending ${kind} ${to}`),
         picked: (provider) => void told.push(`picked ${provider}`),
         accepted: () => onAccepted?.(),
+        prompted: (done, total) => onPrompted?.(done, total),
         async text(piece) {
           told.push(`text ${piece}`);
           await onText?.(piece);

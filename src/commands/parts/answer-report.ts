@@ -43,6 +43,7 @@ export function observe(output: Output): AskObserver & { end(): void } {
       const limit = price === 0n ? '' : ` · at most ${sol(price)}`;
       say(printable(`· the router chose ${shortPeer(provider)} · ${model.name} ${model.quant}${limit}`));
     },
+    prompted: (done, total) => progress.step(`reading the prompt: ${done} of ${total} tokens`),
     async text(piece) {
       if (piece !== '') endProgress();
       isBegun ||= piece !== '';

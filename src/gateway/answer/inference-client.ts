@@ -91,6 +91,8 @@ export interface InferenceObserver {
    * end of the rendered prompt.
    */
   accepted(source: AnswerSource, promptTokens: number, tail?: string): void;
+  /** The provider has computed so many of the prompt's tokens. */
+  prompted?(done: number, total: number): void;
   /** The next piece of the answer arrives only once this has resolved. */
   text(text: string): void | Promise<void>;
   /** The last token has arrived; verification starts. */

@@ -177,6 +177,7 @@ function observerOf(observer: InferenceObserver, setProvider: (peer: PeerIdStrin
     accepted(promptTokens, model, tail) {
       if (route !== null) observer.accepted({ ...route, model }, promptTokens, tail);
     },
+    prompted: (done, total) => observer.prompted?.(done, total),
     text: (piece) => observer.text(piece),
     turned: () => undefined,
     note: () => undefined,

@@ -110,6 +110,8 @@ export interface AskObserver {
    * rendered prompt, which shows what is open when the answer begins.
    */
   accepted?(promptTokens: number, model: AnswerModel, tail: string): void;
+  /** The provider has computed so many of the prompt's tokens. */
+  prompted?(done: number, total: number): void;
   /** A piece of the answer. The next is read once this resolves, so a slow reader slows the provider down. */
   text(piece: string): Promise<void> | void;
   /** A provider did not answer, for this reason; another one is asked. */

@@ -210,6 +210,7 @@ class DirectQuestion {
           this.#reportAccepted(job);
           if (this.#signal.aborted) stop();
         }
+        if (frame.t === 'progress') this.#observer.prompted?.(frame.done, frame.total);
         if (frame.t !== 'tokens') continue;
         const text = this.#redrawn.take(frame);
         this.#stopwatch.tokens(job.received.n);

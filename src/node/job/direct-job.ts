@@ -113,7 +113,7 @@ export class DirectJob implements Job {
         const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} sent nothing for ${seconds(gapMs)}`);
         this.#watch();
         this.#waiting = true;
-        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
+        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'progress', 'busy', 'error']);
         this.#waiting = false;
         this.#endWatch();
         this.#clear(gap);
@@ -236,6 +236,8 @@ export class DirectJob implements Job {
       if (frame.t === 'accept') this.received.accept(frame);
       else if (frame.t === 'tokens') this.received.addTokens(frame);
       else if (frame.t === 'head') this.received.addHead({ body: frame.body, sig: frame.sig });
+      else if (frame.t === 'progress' && (!this.#accepted || this.received.n > 0))
+        throw new MalformedError('it told the progress of a prompt that it was not computing');
       this.#accepted ||= frame.t === 'accept';
     } catch (error) {
       if (error instanceof MalformedError)

@@ -2,9 +2,11 @@ import { messageOf, QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import { createAnswerGrammar } from '../../model/answer-grammar.ts';
 import type { Engine, Tokenizer } from '../../model/engine.ts';
 import { gatherEvidence } from '../../model/verify.ts';
 import type { Calibration } from '../../proofs/calibration.ts';
+import { subjectOf } from '../../proofs/checks/subject.ts';
 import { type Assessment, assess } from '../../proofs/checks.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
@@ -13,7 +15,7 @@ import { modelIdHex } from '../../protocol/digests.ts';
 import { finish, type Input } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { cutShort } from './doubt.ts';
-import { type CheckOptions, createVerifier, type Depth } from './verifier.ts';
+import { type CheckOptions, createVerifier, type Depth, type Verifier } from './verifier.ts';
 
 export interface LocalVerifierComponents {
   /** Finds a model of this machine by hex id, `name` or `name/quant`; null if it has none. */
@@ -76,6 +78,7 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
   const holds = async (model: string): Promise<boolean> => (await find(model)) !== null;
   const engines = new Map<ModelId, Promise<Engine>>();
   const tokenizers = new Map<ModelId, Promise<Tokenizer>>();
+  const verifiers = new WeakMap<Engine, Verifier>();
   const end = new AbortController();
 
   function loaded<Part>(
@@ -105,7 +108,9 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
     try {
       // Loading counts against the time limit, too.
       const engine = await raceSignal(engineOf(model), options.until);
-      return await createVerifier({ models: [{ engine, calibration }], logger }).check(receipt, depth, options);
+      const verifier = verifiers.get(engine) ?? createVerifier({ models: [{ engine, calibration }], logger });
+      verifiers.set(engine, verifier);
+      return await verifier.check(receipt, depth, options);
     } catch (error) {
       if (options.until?.aborted !== true) throw error;
       return cutShort(await withoutWeights());
@@ -153,13 +158,18 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       const model = modelIdHex(modelId);
       if (!(await holds(model))) throw new QvacError('E_NO_MODEL', 'the model is not on this machine');
       const engine = await engineOf(model);
+      const subject = subjectOf(receipt);
+      const grammar = createAnswerGrammar(subject, engine.tokenizer.vocabulary);
       const session = await engine.open(options);
       const renderingCount = receipt.promptTokens.length - start;
       const tokens = [...receipt.promptTokens.slice(renderingCount), ...receipt.tokens];
       try {
         return {
           tokens,
-          steps: await session.replay(receipt.promptTokens.slice(0, renderingCount), tokens, topK, options),
+          steps: await session.replay(receipt.promptTokens.slice(0, renderingCount), tokens, topK, {
+            ...options,
+            allowedAt: grammar?.allowedAt,
+          }),
           tokenizer: engine.tokenizer,
         };
       } finally {

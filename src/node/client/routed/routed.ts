@@ -191,6 +191,7 @@ class RoutedQuestion {
         if (news.t === 'picked') this.#reportPicked(news);
         if (news.t === 'accept' && job.picked !== null && job.soFar.previous === null)
           this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked), job.received.tail);
+        if (news.t === 'progress') this.#observer.prompted?.(news.done, news.total);
         if (news.t !== 'tokens') continue;
         this.#init.stopwatch.tokens(job.soFar.start + job.received.n);
         await this.#observer.text(news.text);

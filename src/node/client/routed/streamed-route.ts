@@ -83,7 +83,17 @@ class StreamedRoute implements RoutedJob {
     const total = this.#deadline(totalMs + marginMs, `no complete answer within ${seconds(allowedMs)}`);
     try {
       while (!this.#isComplete) {
-        const frame = await this.#read(['picked', 'accept', 'tokens', 'head', 'ack', 'beat', 'busy', 'error']);
+        const frame = await this.#read([
+          'picked',
+          'accept',
+          'tokens',
+          'head',
+          'ack',
+          'beat',
+          'progress',
+          'busy',
+          'error',
+        ]);
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.router);
         if (frame.t === 'ack') this.#takeStop(frame);
         else if (frame.t === 'picked') yield this.#take(frame);
@@ -182,7 +192,7 @@ class StreamedRoute implements RoutedJob {
 
   /** @returns the frame with the text that was not shown yet */
   #add(frame: AnswerFrame): AnswerFrame {
-    if (frame.t === 'beat') return frame;
+    if (frame.t === 'beat' || frame.t === 'progress') return frame;
     if (this.#received === null) throw routerFault(this.router, 'it sent an answer before it picked a provider');
     try {
       if (frame.t === 'accept') this.#received.accept(frame);
