@@ -47,7 +47,8 @@ function killFigures(): Promise<readonly Figure[]> {
       brokeAt = 0;
       let next = 0;
       const onText = (): void => {
-        if (brokeAt > 0 && next === 0) next = performance.now();
+        // What had been sent before may still arrive.
+        if (next === 0 && isLost(asker.told)) next = performance.now();
       };
       asker.told.length = 0;
       const { text, tokens } = await asker.ask({ sampler, seed, verify: 'none' }, { onText });
@@ -74,6 +75,10 @@ function killFigures(): Promise<readonly Figure[]> {
   });
 }
 
+function isLost(told: readonly string[]): boolean {
+  return told.some((line) => line.startsWith('broke off'));
+}
+
 function shown(told: readonly string[]): string {
   return told.flatMap((line) => (line.startsWith('text ') ? [line.slice(5)] : [])).join('');
 }
@@ -91,7 +96,7 @@ async function freezeFigure(): Promise<Figure> {
         if (frozenAt === 0) {
           lost.child.kill('SIGSTOP');
           frozenAt = performance.now();
-        } else if (nextAt === 0 && asker.told.some((line) => line.startsWith('broke off'))) nextAt = performance.now();
+        } else if (nextAt === 0 && isLost(asker.told)) nextAt = performance.now();
       };
       await asker.ask({ sampler, verify: 'none' }, { onText });
       pausesMs.push(nextAt - frozenAt);
