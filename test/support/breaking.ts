@@ -16,6 +16,11 @@ export type BreakKind = 'kill' | 'freeze';
 /** Where answers break, by the seed of their question: after how many tokens of the whole answer, each place once. */
 export class BreakPlan {
   readonly #places = new Map<string, { readonly after: number; readonly kind: BreakKind }[]>();
+  readonly #onBreak: () => void;
+
+  constructor(onBreak: () => void = () => undefined) {
+    this.#onBreak = onBreak;
+  }
 
   set(seed: Uint8Array, after: readonly number[], kind: BreakKind = 'kill'): void {
     this.#places.set(
@@ -28,6 +33,7 @@ export class BreakPlan {
   take(seed: Uint8Array, shown: number): BreakKind | null {
     const places = this.#places.get(toHex(seed));
     if (places?.[0]?.after !== shown) return null;
+    this.#onBreak();
     return places.shift()?.kind ?? null;
   }
 

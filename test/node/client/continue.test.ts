@@ -166,6 +166,26 @@ describe('an answer whose provider is lost', () => {
     );
   });
 
+  it('goes on with its settings: penalties count what was shown, and stop texts span the break', async (context) => {
+    const { plan, asker } = await startMarket(context, 2);
+    const seed = seedOfNumber(3n);
+    const extra = { presence: 700, frequency: 300 };
+    const { text } = await asker.ask({ sampler, seed, extra });
+    // Three characters somewhere in the middle, none of which is complete at the break.
+    const stopTexts = [Array.from(text).slice(38, 42).join('')];
+    const whole = await asker.ask({ sampler, seed, extra: { ...extra, stopTexts } });
+    assert.equal(whole.finish, finish.stopText);
+    for (const at of [10, whole.tokens - 2, whole.tokens]) {
+      plan.set(seed, [at]);
+      asker.told.length = 0;
+      const answer = await asker.ask({ sampler, seed, extra: { ...extra, stopTexts } });
+      assert.deepEqual(
+        [shown(asker), answer.text, answer.tokens, answer.finish, answer.verification.tier, plan.left],
+        [whole.text, whole.text, whole.tokens, finish.stopText, 'exact', 0],
+      );
+    }
+  });
+
   it('without the model is inconclusive: nobody opened the part that was cut off', async (context) => {
     const { plan, providers } = await startMarket(context, 2);
     const asker = await startAsker(context, { providers });

@@ -105,9 +105,7 @@ export class LinkGuard {
 
   /** How long `peer` has left a probe unanswered on every connection to it, in ms; 0 without a connection. */
   unansweredMs(peer: PeerIdString): number {
-    const waits = [...this.#links].flatMap((link) =>
-      link.peer === peer ? [link.waiting ? link.ticks * tickMs : 0] : [],
-    );
+    const waits = [...(this.#linksOf.get(peer) ?? [])].map(({ waiting, ticks }) => (waiting ? ticks * tickMs : 0));
     return waits.length === 0 ? 0 : Math.min(...waits);
   }
 
