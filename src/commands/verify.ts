@@ -16,7 +16,7 @@ const marks = {
 } as const satisfies Record<string, readonly [string, Style]>;
 
 function lines(assessment: Assessment, words: string, summary: ReceiptSummary, output: Output): readonly string[] {
-  const { checks, result, faults, calibration } = assessment;
+  const { checks, result, tier, faults, calibration } = assessment;
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
   const facts = [
@@ -24,7 +24,8 @@ function lines(assessment: Assessment, words: string, summary: ReceiptSummary, o
     shortPeer(summary.provider),
     `model ${shortId(summary.model)}`,
     output.style(style, words, 'stdout'),
-    ...(calibration === null ? [] : [`limits ${toHex(calibration).slice(0, 8)}`]),
+    // Bit for bit there is nothing to be limited.
+    ...(calibration === null || tier !== 'statistical' ? [] : [`limits ${toHex(calibration).slice(0, 8)}`]),
     `receipt ${shortId(summary.id)}`,
   ];
   return [
