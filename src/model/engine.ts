@@ -167,6 +167,14 @@ export interface StepOptions extends AbortOptions {
 export interface PrefillOptions extends StepOptions {
   /** Tokens of the answer that came before this job (section 4.6). @default none */
   readonly continuation?: readonly number[] | undefined;
+  /**
+   * Guess what follows where the answer repeats its prompt or itself, and compute several tokens in a call: the same
+   * bits, sooner if the guess is right. Only if the self-test found these bits equal, and without `allowed`.
+   * @default false
+   */
+  readonly guesses?: boolean | undefined;
+  /** Called after each call with the number of the rendering's tokens that are computed, if some are left. */
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 export interface ReplayOptions extends AbortOptions {
@@ -183,6 +191,9 @@ export interface ReplayOptions extends AbortOptions {
 export interface Savings {
   /** Tokens of the prompt that were taken from a kept one. */
   readonly reused: number;
+  /** Tokens of the answer that were guessed, and how many of them came. */
+  readonly guessed: number;
+  readonly accepted: number;
 }
 
 /**
