@@ -33,7 +33,7 @@ export const settings = {
   bootstrap: {
     kind: 'list',
     flags: '--bootstrap <addr>',
-    description: 'peer to start from, /ip4/…/tcp/…/p2p/… (repeatable)',
+    description: 'peer to start from, /ip4/…/tcp/…/p2p/… or /dnsaddr/… (repeatable)',
     default: [],
   },
   mdns: {

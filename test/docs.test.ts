@@ -13,6 +13,7 @@ const documents = [
   'docs/ARCHITECTURE.md',
   'docs/PROTOCOL.md',
   'docs/gateway.md',
+  'docs/reach.md',
   'docs/json.md',
 ];
 

@@ -12,10 +12,17 @@ export const command = defineCommand({
     'the last line says how far the answer was checked.',
     'Standard input, if any, is put before the prompt, unless --no-stdin is given.',
     'By default the question goes through your own router if it runs, else to the best provider.',
+    'With --incognito the provider does not learn your address or peer id, nor the relay your question;',
+    'times, sizes and, for a paid answer, your wallet can still be seen.',
   ].join(' '),
   arguments: [{ name: '[prompt...]', description: 'the question' }],
   settings: askSettings,
-  options: { ...askOptions, ...grammarOptions, stdin: flag('--no-stdin', 'do not read standard input') },
+  options: {
+    ...askOptions,
+    ...grammarOptions,
+    incognito: flag('--incognito', 'ask under a new identity, through a relay of a third party'),
+    stdin: flag('--no-stdin', 'do not read standard input'),
+  },
   examples: [
     { line: 'qvac ask "why is the sky blue?"', what: 'ask the best provider' },
     { line: 'git diff | qvac ask "write a commit message for this"', what: 'put a pipe before the prompt' },
@@ -25,6 +32,7 @@ export const command = defineCommand({
     },
     { line: 'qvac ask --json-schema person.json "who was Ada Lovelace?"', what: 'get JSON that fits a schema' },
     { line: 'qvac ask --provider 12D3KooW… "hello"', what: 'ask this provider only' },
+    { line: 'qvac ask --incognito "hello"', what: 'do not show the provider who asks' },
   ],
   async action({ args, options, config, output, logger, signal }) {
     const { readPipedInput } = await import('../terminal/input.ts');
@@ -49,6 +57,7 @@ export const command = defineCommand({
       { config, logger },
       {
         consent: clientConsent(output, { yes: options.yes }),
+        incognito: options.incognito,
         // What one question opens is for the next ones.
         keepsChannels: true,
         onChannel: (news) => sayChannel(output, news),

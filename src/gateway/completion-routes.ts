@@ -20,7 +20,7 @@ import { callerOf } from './guard.ts';
 import { requireOffered } from './model-routes.ts';
 import { Problem, unsupported } from './problem.ts';
 import type { AppComponents, Bindings, RequestContext } from './request-context.ts';
-import { withToolSupport } from './tool-support.ts';
+import { withForcedCalls, withToolSupport } from './tool-support.ts';
 import type { ToolFamily } from './tools/families.ts';
 
 /** The routes that run a prompt, each with the function that reads its requests. */
@@ -88,7 +88,9 @@ async function complete(
     throw new Problem(401, 'E_TOKEN', 'a browser wallet pays for the page it is connected to only', {
       param: 'qvac.wallet',
     });
-  const fitted = await withLogprobs(components, withToolSupport(offered, { ...request, inference }));
+  const supported = withToolSupport(offered, { ...request, inference });
+  const { family, request: forced } = withForcedCalls(supported, await familyFor(components, init, supported, offered));
+  const fitted = await withLogprobs(components, forced);
   const reserved = await reserve(c.get('id'), keyOf(c, init), fitted, init);
   await new CompletionHandler(
     components,
@@ -96,7 +98,7 @@ async function complete(
       id: c.get('id'),
       request: { ...fitted, inference: reserved.inference },
       encoder,
-      family: await familyFor(components, init, fitted, findOffered(offered, inference.model)),
+      family,
       keepAliveMs: init.keepAliveMs,
       waitVerdict: init.waitVerdict,
       verdictMs: init.verdictMs,
@@ -111,9 +113,10 @@ async function complete(
 async function familyFor(
   { inference }: AppComponents,
   { toolParser = 'auto' }: GatewayInit,
-  { tools }: CompletionRequest,
-  model: OfferedModel | undefined,
+  { tools, inference: { model: asked } }: CompletionRequest,
+  offered: readonly OfferedModel[],
 ): Promise<ToolFamily> {
+  const model = findOffered(offered, asked);
   if (toolParser !== 'auto' || model === undefined || tools === null || tools.offered.length === 0) return toolParser;
   return (await inference.toolFamily(model.id)) ?? 'auto';
 }

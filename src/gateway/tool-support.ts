@@ -1,6 +1,8 @@
 import type { CompletionRequest } from './api/completion-request.ts';
 import { findOffered, type OfferedModel, takesTools } from './api/models.ts';
 import { Problem } from './problem.ts';
+import type { ToolFamily } from './tools/families.ts';
+import { forcedAnswer } from './tools/forced-calls.ts';
 
 /** Models that an error names. */
 const maxNamed = 5;
@@ -19,6 +21,20 @@ export function withToolSupport(offered: readonly OfferedModel[], request: Compl
   if (hasTools && model !== undefined) requireTools(offered, inference.model === null ? null : model);
   if (tools === null || !(hasTools || model?.model.arch === channelArch)) return request;
   return { ...request, inference: { ...inference, extra: { ...inference.extra, markers: true } } };
+}
+
+/** The request with the grammar of the calls that its answer must make, and how these are read. @throws Problem */
+export function withForcedCalls(
+  request: CompletionRequest,
+  family: ToolFamily,
+): { readonly request: CompletionRequest; readonly family: ToolFamily } {
+  const { inference, tools } = request;
+  if (tools === null || tools.forced === null) return { request, family };
+  const { rules, family: written } = forcedAnswer(tools.forced, family);
+  return {
+    request: { ...request, inference: { ...inference, extra: { ...inference.extra, rules } } },
+    family: written,
+  };
 }
 
 /** @param model null: any will do */

@@ -5,6 +5,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import type { SettingKey } from '../settings.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
+import { isSeed, PeerCache } from './discovery/peer-cache.ts';
+import { seedNameOf } from './discovery/seed-names.ts';
 import type { Identity } from './home/identity.ts';
 import { createRunFiles, type RunEntry } from './home/run-files.ts';
 import { parseAddress, parseDialable, targetPeer } from './peer/addresses.ts';
@@ -25,6 +27,8 @@ export interface JoinInit {
   readonly sweepMs?: number | undefined;
   /** What the node serves below the level of frames. @default none */
   readonly extensions?: readonly PeerExtension[] | undefined;
+  /** A client that shows its address to relays and routers alone. @default false */
+  readonly incognito?: boolean | undefined;
 }
 
 /** A started node of this home on the network that the configuration names. */
@@ -100,7 +104,8 @@ export function checkAddresses({ settings, origins }: Config, role: PeerRole): v
       });
     }
   };
-  for (const target of settings.bootstrap) check('bootstrap', () => targetPeer(target, 'E_CONFIG'));
+  for (const target of settings.bootstrap)
+    if (seedNameOf(target) === null) check('bootstrap', () => targetPeer(target, 'E_CONFIG'));
   for (const key of targetsOf[role]) {
     const target = settings[key];
     if (target !== null) check(key, () => targetPeer(target, 'E_CONFIG'));
@@ -112,9 +117,12 @@ export function checkAddresses({ settings, origins }: Config, role: PeerRole): v
 
 async function startPeer(
   { config, clock, logger }: JoinComponents,
-  { role, key, extensions }: JoinInit,
+  { role, key, extensions, incognito = false }: JoinInit,
 ): Promise<Peer> {
   const { networkName, settings, home } = config;
+  const named = settings.bootstrap.flatMap((target) => (seedNameOf(target) === null ? targetPeer(target) : []));
+  const cached = incognito ? await new PeerCache(home.peers, networkName, logger).load() : [];
+  const seeds = cached.filter(({ card }) => isSeed(card)).map(({ peer }) => peer);
   const create = (listen: readonly string[]): Peer =>
     createPeer(
       { logger, clock },
@@ -126,9 +134,10 @@ async function startPeer(
         announce: settings.announce,
         // A relay, or a client that nobody dials, needs none.
         reach: role === 'relay' ? 'direct' : settings.reach,
-        named: settings.bootstrap.map((target) => targetPeer(target)),
+        named: [...seeds, ...named],
+        incognito,
         network: networkName,
-        mdns: settings.mdns,
+        mdns: settings.mdns && !incognito,
       },
     );
   if (role === 'client') {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join as joinPath } from 'node:path';
 import type { Config } from '../config.ts';
 import { QvacError } from '../errors.ts';
@@ -8,7 +9,7 @@ import type { AbortOptions } from '../lib/types.ts';
 import type { Answer, AskObserver } from '../node/client/answer.ts';
 import { type AskComponents, type AskInit, ask } from '../node/client/ask.ts';
 import type { Discovery } from '../node/discovery/discovery.ts';
-import { loadIdentity } from '../node/home/identity.ts';
+import { identityFromSeed, loadIdentity } from '../node/home/identity.ts';
 import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-store.ts';
 import { createRunFiles } from '../node/home/run-files.ts';
 import { type JoinInit, join } from '../node/join.ts';
@@ -39,7 +40,7 @@ export interface ClientConsent {
 
 const noConsent: ClientConsent = { mainnet: async () => false, price: async () => false };
 
-export interface ClientInit extends Pick<JoinInit, 'sweepMs'> {
+export interface ClientInit extends Pick<JoinInit, 'sweepMs' | 'incognito'> {
   /** @default refuse: pay only within the configured maximum, and never on mainnet without an earlier consent */
   readonly consent?: ClientConsent | undefined;
   /** Channels that this client opens stay open for later processes of this home. @default false */
@@ -93,10 +94,14 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     throw new QvacError('E_USAGE', 'provider and router are both set; a question goes to one of them', {
       hint: 'leave out --provider or --router',
     });
-  const { consent = noConsent, sweepMs } = init;
+  const { consent = noConsent, sweepMs, incognito = false } = init;
+  if (incognito && (settings.router !== null || settings.auditor !== null))
+    throw new QvacError('E_USAGE', 'a router or an auditor would learn who asks and what', {
+      hint: 'leave out --router, --auditor or --incognito',
+    });
   const clock = systemClock;
-  const key = await loadIdentity(home.keys.client, logger);
-  const joined = await join({ config, clock, logger }, { sweepMs, role: 'client', key });
+  const key = incognito ? await identityFromSeed(randomBytes(32)) : await loadIdentity(home.keys.client, logger);
+  const joined = await join({ config, clock, logger }, { sweepMs, incognito, role: 'client', key });
   const { peer, discovery } = joined;
   const reputation = createReputation({ clock, logger }, { path: joinPath(home.root, 'experience.json') });
   await reputation.start();
@@ -107,14 +112,17 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     {
       openEscrow: (options) => openPayingEscrow(config, consent.mainnet, options),
       receipts,
-      channels: {
-        peer,
-        reach: (provider, options) => discovery.get(provider, options),
-        clock,
-        dir: home.channels.client,
-        policy: policyOf(config, init.keepsChannels ?? false),
-        onNews: init.onChannel,
-      },
+      // A channel belongs to one peer id, and would tie this question to others.
+      channels: incognito
+        ? null
+        : {
+            peer,
+            reach: (provider, options) => discovery.get(provider, options),
+            clock,
+            dir: home.channels.client,
+            policy: policyOf(config, init.keepsChannels ?? false),
+            onNews: init.onChannel,
+          },
       logger,
     },
     {
@@ -124,7 +132,7 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     },
   );
   await payments.start();
-  const second = createSecondOpinion({ peer, discovery, logger }, () => auditorsOf(config));
+  const second = createSecondOpinion({ peer, discovery, logger }, async () => (incognito ? [] : auditorsOf(config)));
   const components: Client['components'] = {
     peer,
     discovery,
@@ -138,13 +146,14 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     clock,
     logger,
   };
+  const theirRouter: Client['router'] = async () => (incognito ? null : routerOf(config));
   let firstRouter: ReturnType<Client['router']> | null = null;
   return {
     components,
     asked: models.asked,
-    router: () => routerOf(config),
+    router: theirRouter,
     async ask({ messages, seed, stopTexts = [], rules = null }, observer, options = {}) {
-      firstRouter ??= routerOf(config);
+      firstRouter ??= theirRouter();
       const wanted: AskInit = {
         ...settingsOf(config, messages),
         seed: seed === null ? null : seedOfNumber(seed),

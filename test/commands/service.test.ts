@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { runInProcess } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
+import { root } from '../support/imports.ts';
 
 const noSystemd = spawnSync('systemd-analyze', ['--version']).status === 0 ? false : 'there is no systemd-analyze here';
 
@@ -32,6 +33,14 @@ describe('qvac service', () => {
     assert.match((await print('--', '--model', '/home/me/model.gguf')).unit, /^ProtectHome=read-only$/m);
   });
 
+  it('prints the relay’s unit of deploy/, apart from its paths', async () => {
+    const { unit } = await print('--role', 'relay', '--', '--network', 'devnet');
+    const plain = unit
+      .replace(/^ExecStart=\S+ \S+ /m, 'ExecStart=/usr/bin/node /usr/local/bin/qvac ')
+      .replace(/^ProtectHome=.*$/m, 'ProtectHome=yes');
+    assert.equal(plain, await readFile(join(root, 'deploy', 'qvac-relay.service'), 'utf8'));
+  });
+
   it('refuses a role without --role', async () => {
     const { code, stderr } = await runInProcess(['service', 'print', 'route']);
     assert.equal(code, 2);
@@ -42,7 +51,7 @@ describe('qvac service', () => {
     const folder = await temporaryHome(context);
     // systemd-analyze must be able to read the folder.
     await chmod(folder, 0o755);
-    for (const role of ['serve', 'route', 'gateway'] as const) {
+    for (const role of ['serve', 'route', 'relay', 'gateway'] as const) {
       const { name, unit } = await print('--role', role);
       const path = join(folder, name);
       await writeFile(path, unit);

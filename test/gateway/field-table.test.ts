@@ -79,6 +79,7 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   parameters: { type: 'object' },
   input_schema: { type: 'object' },
   parallel_tool_calls: false,
+  tool_choice: 'auto',
   disable_parallel_tool_use: true,
   tool_calls: [{ id: 'c1', type: 'function', function: { name: 'add', arguments: '{}' } }],
   id: 'c1',
@@ -102,6 +103,8 @@ const special: Readonly<Record<string, unknown>> = {
   '/v1/messages messages[].content[].id': 'c1',
   '/v1/messages messages[].content[].name': 'add',
   '/v1/messages messages[].content[].input': { a: 1 },
+  '/v1/messages tool_choice.type': 'auto',
+  '/v1/messages tool_choice.name': 'add',
   '/v1/messages tools[].type': 'custom',
   '/v1/messages tools[].name': 'add',
   '/v1/messages tools': [{ name: 'add' }],
@@ -135,6 +138,7 @@ const companions: Readonly<Record<string, object>> = {
   '/v1/messages thinking.display': { thinking: { type: 'adaptive' } },
   '/v1/messages thinking.budget_tokens': { thinking: { type: 'enabled' } },
   '/v1/messages tool_choice.disable_parallel_tool_use': { tool_choice: { type: 'auto' } },
+  '/v1/messages tool_choice.name': { tool_choice: { type: 'tool' } },
 };
 
 const described = { name: 'add', description: 'adds', parameters: { type: 'object' } };

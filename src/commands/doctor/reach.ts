@@ -72,12 +72,13 @@ interface Circumstances {
 /** One node: who dialled it back; else its addresses, its inbound connections, and its address as peers see it. */
 function reachOf({ entry, reach }: RunningNode, { own, wide, now }: Circumstances): Finding {
   const { role, peer, addrs } = entry;
-  if (reach?.way === 'direct') return ok('reach', `${commandOf[role]} is reached ${reachWords(reach, now)}`);
+  if (reach?.way === 'direct' || reach?.way === 'relayed')
+    return ok('reach', `${commandOf[role]} is reached ${reachWords(reach, now)}`);
   if (reach?.way === 'none')
     return warn(
       'reach',
       `${commandOf[role]} is reached ${reachWords(reach, now)}`,
-      forward(addrs[0] ?? '', ipOfMultiaddr(reach.failed[0]?.address ?? ''), peer),
+      `${forward(addrs[0] ?? '', ipOfMultiaddr(reach.failed[0]?.address ?? ''), peer)}; or ${nameRelay}`,
     );
   const ips = addrs.flatMap((address) => ipOfMultiaddr(address) ?? []);
   const listens = `${commandOf[role]} listens at ${words(ips)}`;
@@ -120,6 +121,10 @@ function words(ips: readonly string[]): string {
   const unique = wider.length > 0 ? wider : all;
   return unique.length === 0 ? 'no address' : unique.map((ip) => `${ip} (${kindOfIp(ip) ?? 'unknown'})`).join(', ');
 }
+
+/** The other way, without access to the router. */
+const nameRelay =
+  'name a relay with --bootstrap /ip4/…/tcp/4001/p2p/12D3KooW…, which qvac relay prints on a machine that others reach';
 
 /** How to make a node behind a NAT reachable. */
 function forward(address: string, outside: string | null, peer: string | null): string {

@@ -26,7 +26,10 @@ export function reachWords({ way, direct, failed, relays, punches }: Reach, now:
         .map(relayWords)
         .join(' and ')}${punchWords(punches)}`;
     case 'none':
-      return `from its local network only: ${failed.map((each) => testWords(each, 'not reached', now)).join(', ')}`;
+      return `from its local network only: ${[
+        ...failed.map((each) => testWords(each, 'not reached', now)),
+        ...relays.flatMap(({ peer, why }) => (why === null ? [] : `relay ${shortPeer(peer)}: ${why}`)),
+      ].join(', ')}`;
     case 'local':
       return 'on the local network; no peer outside it is connected';
     case 'unknown':

@@ -190,11 +190,13 @@ export class CompletionHandler {
   }
 
   #parserOf(index: number): ((tail: string) => AnswerParser) | null {
-    const { tools } = this.#request;
-    if (tools === null) return null;
+    const { tools, inference } = this.#request;
+    const hasForm = inference.extra.rules !== undefined;
+    if (tools === null || (hasForm && tools.forced === null)) return null;
     const { offered, maxCalls } = tools;
-    const answer = `${this.#id} ${index}`;
-    return (tail) => new AnswerParser({ answer, tail, tools: offered, family: this.#family, maxCalls });
+    const common = { answer: `${this.#id} ${index}`, tools: offered, family: this.#family, maxCalls };
+    // A grammar leaves no place for reasoning, whatever the prompt has opened.
+    return (tail) => new AnswerParser({ ...common, tail: hasForm ? '' : tail });
   }
 
   /** The verdict; null if the answer does not wait for it, or it takes too long. */

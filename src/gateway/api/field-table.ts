@@ -87,13 +87,13 @@ const streamOptions: readonly FieldRule[] = [
 const byTools = 'for models whose template takes tools';
 const otherTools = 'a tool that is not a function is left out; the header `x-qvac-adjusted` tells';
 const toolName = '1 to 128 letters, digits and `_ . : / -`';
-const shownSchema = 'JSON schema; shown to the model, not enforced';
+const shownSchema = 'JSON schema; shown to the model, and enforced in forced calls';
 const toolHint = 'a hint for other servers';
 
 const toolChoice: readonly FieldRule[] = [
   honoured('tools', byTools),
   honoured('tools[].type', otherTools),
-  refused('tool_choice', ['none', 'auto'], 'a call cannot be forced yet'),
+  honoured('tool_choice', '`auto`, `none`, `required`, or a function'),
   honoured('parallel_tool_calls', 'false: only the first call is passed on'),
 ];
 
@@ -102,7 +102,7 @@ const functionFields = (prefix: string, parameters = 'parameters'): readonly Fie
   honoured(`${prefix}name`, toolName),
   honoured(`${prefix}description`),
   honoured(`${prefix}${parameters}`, shownSchema),
-  ...ignored('schemas are not enforced', `${prefix}strict`),
+  ...ignored('only forced calls follow their schema', `${prefix}strict`),
 ];
 
 /** Tools and earlier calls as OpenAI's chat completions and Ollama have them. */
@@ -300,7 +300,8 @@ const messages: readonly FieldRule[] = [
     'tools[].allowed_callers',
     'tools[].input_examples',
   ),
-  refused('tool_choice', [{ type: 'auto' }, { type: 'none' }], 'a call cannot be forced yet'),
+  honoured('tool_choice.type', '`auto`, `none`, `any` or `tool`'),
+  honoured('tool_choice.name', 'of the tool that must be called'),
   honoured('tool_choice.disable_parallel_tool_use', 'true: only the first call is passed on'),
   refused('mcp_servers', [[]], notYet),
   refused('container', []),

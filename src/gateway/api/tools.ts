@@ -6,6 +6,7 @@ import type { GrammarRules } from '../../protocol/grammar/rules.ts';
 import { badField } from '../problem.ts';
 import { maxToolNameLength } from '../tools/constants.ts';
 import { isObject } from '../tools/exact-json.ts';
+import type { ForcedCalls } from '../tools/forced-calls.ts';
 import type { OfferedTool } from '../tools/parts.ts';
 import type { ApiCall } from './api-message.ts';
 import { quoted, type RequestFields } from './request-fields.ts';
@@ -17,6 +18,8 @@ export interface RequestTools {
   readonly json: string | null;
   /** Calls that an answer may make. */
   readonly maxCalls: number;
+  /** Null: the model chooses. */
+  readonly forced: ForcedCalls | null;
 }
 
 /** One tool as a request defines it. */
@@ -32,7 +35,7 @@ export interface ToolChoice {
   readonly isParallel: boolean;
 }
 
-export const noTools: RequestTools = { offered: [], json: null, maxCalls: 0 };
+export const noTools: RequestTools = { offered: [], json: null, maxCalls: 0, forced: null };
 
 const namePattern = new RegExp(`^[A-Za-z0-9_.:/-]{1,${maxToolNameLength}}$`);
 const maxTools = 512;
@@ -52,8 +55,7 @@ export function requestTools(
   if (names.size < definitions.length) throw fields.bad('tools', 'tools of different names');
   if (definitions.length > maxTools) throw fields.bad('tools', `at most ${maxTools} tools`);
   if (name !== undefined && !names.has(name)) throw fields.bad('tool_choice', `one of the tools, got ${quoted(name)}`);
-  if (mode === 'required' || mode === 'named')
-    fields.refuse('tool_choice', quoted(mode === 'named' ? name : mode), 'a call cannot be forced yet; send auto');
+  if (mode === 'required' && definitions.length === 0) throw fields.bad('tool_choice', 'auto or none without tools');
   if (definitions.length === 0 || mode === 'none') return noTools;
   const described = definitions.map(({ name, description, parameters }) => ({
     type: 'function',
@@ -65,7 +67,19 @@ export function requestTools(
   }));
   const json = protocolJson(fields.pathOf('tools'), described);
   if (utf8(json).length > maxToolsBytes) throw fields.bad('tools', `at most ${maxToolsBytes} bytes`);
-  return { offered: definitions, json, maxCalls: isParallel ? maxCalls : 1 };
+  return {
+    offered: definitions,
+    json,
+    maxCalls: isParallel ? maxCalls : 1,
+    forced: mode === 'auto' ? null : forcedCalls(definitions, name, isParallel),
+  };
+}
+
+/** @param name of the tool that must be called; undefined: any of them */
+function forcedCalls(tools: readonly OfferedTool[], name: string | undefined, isParallel: boolean): ForcedCalls {
+  return name === undefined
+    ? { tools, isParallel }
+    : { tools: tools.filter((tool) => tool.name === name), isParallel: false };
 }
 
 /**

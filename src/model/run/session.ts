@@ -51,24 +51,32 @@ export function createSession({
   /** Null: nothing is guessed. */
   let lookup: PromptLookup | null = null;
   /** Guessed tokens that are in the history already, with the logits after each. */
-  let ahead: readonly { readonly token: number; readonly logits: TopLogits | undefined }[] = [];
+  let ahead: readonly Guessed[] = [];
   let rightGuesses = 0;
   /** First tokens of the lane's history, as far as they have the bits of prompt blocks. */
   let keepable: number[] = [];
+  /** False after a call whose tokens were not counted: what follows is not at its place then. */
+  let isCounting = true;
 
   async function runCall(call: Omit<LaneCall, 'lane'>, run: Run): Promise<readonly TopLogits[]> {
     run.signal?.throwIfAborted();
     shutdown.throwIfAborted();
     if (lease === null) throw new QvacError('E_BUG', 'the session has no prompt yet');
-    try {
-      const logits = await rounds.run({ call: { lane: lease.lane, ...call }, topK: run.topK, shared, companion });
-      run.signal?.throwIfAborted();
-      return logits;
-    } catch (error) {
+    const evaluated = rounds.run({ call: { lane: lease.lane, ...call }, topK: run.topK, shared, companion });
+    const logits = await evaluated.catch((error: unknown) => {
       // What a failed call left in the history is not known.
-      if (run.signal?.aborted !== true) keepable = [];
+      keepable = [];
+      isCounting = false;
       throw error;
-    }
+    });
+    isCounting &&= run.signal?.aborted !== true;
+    run.signal?.throwIfAborted();
+    return logits;
+  }
+
+  /** Tokens that were computed as the next ones of the history, with the bits of prompt blocks. */
+  function count(tokens: readonly number[]): void {
+    if (isCounting) keepable.push(...tokens);
   }
 
   /** The tokens in blocks of `size`; logits after each from `logitsFrom` on. */
@@ -98,6 +106,7 @@ export function createSession({
     if (prompt.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
     if (length > capacity) throw new QvacError('E_CONTEXT', `${length} tokens exceed the context of ${context}`);
     keepable = [];
+    isCounting = true;
     ahead = [];
     if (lease !== null) {
       await lanes.erase(lease.lane, 0);
@@ -120,7 +129,7 @@ export function createSession({
       const block = prompt.slice(at, at + exec.promptBatch);
       const isLast = at + block.length === prompt.length;
       [last] = await runBlocks(block, block.length, isLast && wantsLogits ? block.length - 1 : block.length, run);
-      if (block.length === exec.promptBatch || isAnswerKeepable) keepable.push(...block);
+      if (block.length === exec.promptBatch || isAnswerKeepable) count(block);
       if (!isLast) run.onProgress?.(at + block.length);
     }
     return last;
@@ -149,15 +158,16 @@ export function createSession({
     return guesses.guess(Math.min(exec.batch - 1, capacity - lanes.length(lane) - 1));
   }
 
-  /** Logits after `token` if it was guessed; a wrong guess leaves the history. */
-  async function takeAhead(token: number): Promise<TopLogits | null> {
+  /** Logits after `token` if it was guessed for the same question; a wrong guess leaves the history. */
+  async function takeAhead(token: number, run: Run): Promise<TopLogits | null> {
     const [next, ...rest] = ahead;
     if (next === undefined || lookup === null || lease === null) return null;
-    if (next.token === token && next.logits !== undefined) {
+    const isAsked = next.topK === run.topK && run.allowedAt === null;
+    if (next.token === token && next.logits !== undefined && isAsked) {
       ahead = rest;
       rightGuesses++;
       lookup.add(token);
-      if (isAnswerKeepable) keepable.push(token);
+      if (isAnswerKeepable) count([token]);
       if (rest.length === 0) judgeGuess();
       return next.logits;
     }
@@ -201,7 +211,7 @@ export function createSession({
         const first = await runPrompt(rendering, reused, continuation.length === 0, { ...run, onProgress });
         const size = blocksAreExact ? exec.batch : 1;
         const [last] = await runBlocks(continuation, size, continuation.length - 1, run);
-        if (isAnswerKeepable) keepable.push(...continuation);
+        if (isAnswerKeepable) count(continuation);
         const logits = last ?? first;
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;
@@ -209,16 +219,16 @@ export function createSession({
     },
     decode(token, topK, { signal, allowed = null } = {}) {
       return inTurn(async () => {
-        const known = await takeAhead(token);
+        const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
+        const known = await takeAhead(token, run);
         if (known !== null) return known;
         if (lease !== null && lanes.length(lease.lane) >= capacity)
           throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
-        const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
         const guess =
           lookup === null || lease === null || allowed !== null ? [] : guessBehind(token, lookup, lease.lane);
         const [logits, ...later] = await runBlocks([token, ...guess], 1 + guess.length, 0, run);
-        ahead = guess.map((guessed, at) => ({ token: guessed, logits: later[at] }));
-        if (isAnswerKeepable) keepable.push(token);
+        ahead = guess.map((guessed, at) => ({ token: guessed, topK, logits: later[at] }));
+        if (isAnswerKeepable) count([token]);
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;
       });
@@ -229,6 +239,13 @@ export function createSession({
     },
     release,
   };
+}
+
+/** A token that was computed on a guess. */
+interface Guessed {
+  readonly token: number;
+  readonly topK: number;
+  readonly logits: TopLogits | undefined;
 }
 
 /** What is asked for in all calls of one computation. */

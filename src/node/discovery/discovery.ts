@@ -6,12 +6,14 @@ import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { cardProtocol } from '../../protocol/constants.ts';
 import { targetPeer } from '../peer/addresses.ts';
+import { hopProtocol } from '../peer/circuit/messages.ts';
 import { Announcer } from './announcer.ts';
 import { LiveList, type LiveListComponents } from './live-list.ts';
 import type { DiscoveryEvents, LivePeer, Source } from './live-peer.ts';
 import { type Field, type FindOptions, lookUp, searchRouting } from './lookup.ts';
-import { PeerCache } from './peer-cache.ts';
+import { isSeed, PeerCache } from './peer-cache.ts';
 import { fits, noProvider, type Query } from './query.ts';
+import { SeedNames, type SeedNamesComponents, seedNameOf } from './seed-names.ts';
 import { Supervisor, type SupervisorTimings } from './supervisor.ts';
 
 export type { LivePeer } from './live-peer.ts';
@@ -20,7 +22,10 @@ export type { LivePeer } from './live-peer.ts';
 export type DiscoveryComponents = LiveListComponents;
 
 export interface DiscoveryInit {
-  /** Multiaddrs with `/p2p/<id>` of peers that are retried forever. @default none */
+  /**
+   * Multiaddrs with `/p2p/<id>` of peers that are retried forever, and `/dnsaddr/<name>` for peers that are looked up
+   * while this node has no connection. @default none
+   */
   readonly bootstrap?: readonly string[] | undefined;
   /** File of the peers seen in earlier runs. @default null: not kept */
   readonly cachePath?: string | null | undefined;
@@ -31,6 +36,8 @@ export interface DiscoveryInit {
   /** What those searches look for. @default any peer with a card */
   readonly watch?: readonly Query[] | undefined;
   readonly timings?: Partial<SupervisorTimings> | undefined;
+  /** Looks up the texts of a name. @default by DNS */
+  readonly resolveTxt?: SeedNamesComponents['resolveTxt'];
 }
 
 /** Announces this node and finds others. `start` and `stop` are idempotent. */
@@ -79,6 +86,7 @@ class MergedDiscovery implements Discovery {
   readonly #cache: PeerCache | null;
   readonly #field: Field;
   readonly #collect: boolean;
+  readonly #names: SeedNames;
   readonly #stopping = new AbortController();
   #startedAt: number | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -105,7 +113,16 @@ class MergedDiscovery implements Discovery {
     this.#announcer = new Announcer({ routing: peer.routing, isReachable: () => peer.addrs().length > 0, logger });
     this.#cache = init.cachePath == null ? null : new PeerCache(init.cachePath, peer.network, logger);
     this.#field = this.#makeField();
-    for (const target of init.bootstrap ?? []) targetPeer(target, 'E_CONFIG');
+    for (const target of this.#bootstrapPeers()) targetPeer(target, 'E_CONFIG');
+    this.#names = new SeedNames(
+      { logger, resolveTxt: init.resolveTxt },
+      (init.bootstrap ?? []).flatMap((target) => seedNameOf(target) ?? []),
+      (target) => this.#consider(targetPeer(target), 'bootstrap', target),
+    );
+  }
+
+  #bootstrapPeers(): readonly string[] {
+    return (this.#init.bootstrap ?? []).filter((target) => seedNameOf(target) === null);
   }
 
   async start(): Promise<void> {
@@ -117,13 +134,14 @@ class MergedDiscovery implements Discovery {
     events.on('local', this.#onLocal);
     events.on('identify', this.#onIdentify);
     events.on('addresses', this.#onAddresses);
-    for (const target of this.#init.bootstrap ?? []) this.#consider(targetPeer(target), 'bootstrap', target);
+    for (const target of this.#bootstrapPeers()) this.#consider(targetPeer(target), 'bootstrap', target);
     this.#supervisor.start();
     this.#announcer.start();
     this.#timer = setInterval(() => this.#tick(), tickMs);
     this.#timer.unref();
     this.#savedAt = this.#startedAt;
     await this.#recall();
+    if (this.#supervisor.size() === 0) this.#names.tick();
   }
 
   async stop(): Promise<void> {
@@ -138,6 +156,7 @@ class MergedDiscovery implements Discovery {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#supervisor.stop();
     this.#announcer.stop();
+    this.#names.stop();
     await this.#save();
     this.#list.stop();
   }
@@ -192,10 +211,11 @@ class MergedDiscovery implements Discovery {
       consider: (id) => this.#consider(id, 'dht'),
       settled: () =>
         this.#supervisor.busy() === 0 &&
+        !(peer.connected().length === 0 && this.#names.isBusy()) &&
         this.#startedAt !== null &&
         (!peer.mdns || performance.now() - this.#startedAt > localWaitMs),
       alone: () => peer.connected().length === 0,
-      hopeful: () => this.#supervisor.size() > 0,
+      hopeful: () => this.#supervisor.size() > 0 || this.#names.isBusy(),
       lastError: () => list.lastError(),
       onChange: (listener) => {
         list.changes.on('change', listener);
@@ -223,7 +243,10 @@ class MergedDiscovery implements Discovery {
   readonly #onLocal = (peer: PeerIdString): void => this.#consider(peer, 'local');
 
   readonly #onIdentify = (peer: PeerIdString, protocols: readonly string[]): void => {
-    if (this.#collect && protocols.includes(cardProtocol)) this.#consider(peer, 'connected');
+    if (!protocols.includes(cardProtocol)) return;
+    if (this.#collect) this.#consider(peer, 'connected');
+    // For the next run: others need it no more than this node needs their cards.
+    else if (protocols.includes(hopProtocol)) void this.#list.note(peer);
   };
 
   readonly #onAddresses = (): void => this.#announcer.refresh();
@@ -231,7 +254,8 @@ class MergedDiscovery implements Discovery {
   async #recall(): Promise<void> {
     const cached = (await this.#cache?.load()) ?? [];
     for (const peer of cached) this.#list.recall(peer);
-    for (const { peer, addrs } of cached.slice(0, maxRecalled)) {
+    const seedsFirst = cached.toSorted((a, b) => Number(isSeed(b.card)) - Number(isSeed(a.card)));
+    for (const { peer, addrs } of seedsFirst.slice(0, maxRecalled)) {
       // For a peer without addresses libp2p asks the hash table for seconds, and a named address would wait for that.
       if (addrs.length === 0) continue;
       await this.#components.peer.learn(peer, addrs);
@@ -242,6 +266,7 @@ class MergedDiscovery implements Discovery {
   #tick(): void {
     const now = performance.now();
     this.#list.tick();
+    if (this.#components.peer.connected().length === 0) this.#names.tick();
     const { sweepMs = this.#components.peer.role === 'router' ? 30_000 : null, watch = [{}] } = this.#init;
     if (this.#collect && sweepMs !== null && now - this.#sweptAt >= sweepMs) {
       this.#sweptAt = now;
@@ -252,7 +277,7 @@ class MergedDiscovery implements Discovery {
   }
 
   async #save(): Promise<void> {
-    if (this.#cache === null || !this.#collect) return;
+    if (this.#cache === null) return;
     this.#savedAt = performance.now();
     await this.#cache.save(await this.#list.cached(), this.#components.clock.now());
   }

@@ -68,6 +68,21 @@ export class LiveList {
     );
   }
 
+  /** Keeps the card of a connected peer for the next run, without calling the peer live. Never throws. */
+  async note(peer: PeerIdString): Promise<void> {
+    const { clock } = this.#components;
+    try {
+      const card = await fetchCard(this.#components, peer, {
+        signal: this.#stopping.signal,
+        newest: this.#newest.of(peer),
+      });
+      const addrs = await this.#components.peer.addrsOf(peer);
+      this.#newest.remember({ peer, card, seenAt: clock.now(), addrs });
+    } catch (error) {
+      this.#components.logger.debug('a card was not kept', { peer, error: messageOf(error) });
+    }
+  }
+
   /** Adds a peer of an earlier run. */
   recall(cached: CachedPeer): void {
     this.#newest.remember(cached);

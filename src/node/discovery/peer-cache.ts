@@ -1,5 +1,6 @@
 import { messageOf } from '../../errors.ts';
 import { fromBase64Url, toBase64Url } from '../../lib/base64url.ts';
+import { ipOfMultiaddr, kindOfIp } from '../../lib/ip-kind.ts';
 import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
@@ -22,9 +23,13 @@ interface Entry {
   readonly addrs: readonly string[];
   readonly body: string;
   readonly sig: string;
+  /** See `isSeed`. */
+  readonly seed: boolean;
 }
 
 const maxPeers = 256;
+/** Of them, those that are kept before all others. */
+const maxSeeds = 64;
 const maxBytes = 8 << 20;
 const forgetAfterMs = 30 * 24 * 3600_000;
 
@@ -56,6 +61,7 @@ export class PeerCache {
       addrs,
       body: toBase64Url(card.body),
       sig: toBase64Url(card.sig),
+      seed: isSeed(card),
     }));
     await this.#file
       .update((kept) => merge([...(kept ?? []), ...ours], now))
@@ -86,7 +92,18 @@ function merge(entries: readonly Entry[], now: number): readonly Entry[] {
     if (entry.seenAt > now - forgetAfterMs && (known === undefined || known.seenAt <= entry.seenAt))
       newest.set(key, entry);
   }
-  return [...newest.values()].sort((a, b) => b.seenAt - a.seenAt).slice(0, maxPeers);
+  const all = [...newest.values()].sort((a, b) => b.seenAt - a.seenAt);
+  const seeds = all.filter(({ seed }) => seed).slice(0, maxSeeds);
+  const others = all.filter((entry) => !seeds.includes(entry));
+  return [...seeds, ...others].slice(0, maxPeers).sort((a, b) => b.seenAt - a.seenAt);
+}
+
+/** Whether a node helps others to start: a relay, or a router with an address that works from anywhere. */
+export function isSeed({ card: { role, addrs } }: VerifiedCard): boolean {
+  const isPublic = (address: string): boolean => kindOfIp(ipOfMultiaddr(address) ?? '') === 'public';
+  return (
+    role === 'relay' || (role === 'router' && addrs.some((each) => !each.includes('/p2p-circuit') && isPublic(each)))
+  );
 }
 
 function toJson(peers: readonly Entry[]): unknown {
@@ -107,6 +124,7 @@ function isEntry(value: unknown): value is Entry {
     Number.isSafeInteger(entry.seenAt) &&
     typeof entry.body === 'string' &&
     typeof entry.sig === 'string' &&
+    typeof entry.seed === 'boolean' &&
     Array.isArray(entry.addrs) &&
     entry.addrs.every((address) => typeof address === 'string')
   );

@@ -16,6 +16,7 @@ import { AddressBook } from './address-book.ts';
 import { parseAddress } from './addresses.ts';
 import { dialAddress } from './dial/dial-address.ts';
 import { Dialler } from './dial/dialler.ts';
+import { hiddenAddresses } from './dial/incognito.ts';
 import { introduce } from './dial/introduce.ts';
 import { type BanLimits, Bans } from './guard/bans.ts';
 import { LinkGuard, type LinkLimits } from './guard/link-guard.ts';
@@ -113,6 +114,8 @@ export interface PeerInit {
   readonly relays?: readonly string[] | undefined;
   /** Peers of the configuration: if they are relays, they are used before others. @default none */
   readonly named?: readonly PeerIdString[] | undefined;
+  /** Shows its address to relays and to the peers of `named` alone: reaches others through relays. @default false */
+  readonly incognito?: boolean | undefined;
   /** Network name (protocol section 7). */
   readonly network: string;
   /** Discovers nodes of the local network by multicast. @default false */
@@ -178,11 +181,13 @@ class LibP2PPeer implements Peer {
       this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
     );
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
+    const named = new Set(init.named);
     this.#dialler = new Dialler({
       running: () => this.#node,
       addressesOf: (peer) => this.#addresses.toDial(peer),
       dial: (address, options) => this.#dialAddress(address, options),
       isBanned: (peer) => this.#bans.isBanned(peer),
+      choose: init.incognito === true ? (peer, addresses) => hiddenAddresses(peer, addresses, named) : undefined,
     });
     this.#puncher = new Puncher({ port: this.#punchPort, logger: this.#logger, monotonic: components.monotonic });
     this.#spareCircuits = new SpareCircuits(components.monotonic);
@@ -295,7 +300,8 @@ class LibP2PPeer implements Peer {
     this.#node = node;
     await this.#registerRaw(node, dialBackProtocol, (stream, connection) => this.#reach.serve(stream, connection));
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
-    await this.#puncher.attach(node);
+    // A direct connection shows the address of each side to the other.
+    if (this.#init.incognito !== true && this.#init.reach !== 'relay') await this.#puncher.attach(node);
     for (const extension of this.#init.extensions ?? []) await extension.attach(node);
     this.#guard.start();
     try {

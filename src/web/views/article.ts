@@ -44,7 +44,7 @@ export class Article {
       'article',
       { class: role },
       h('h3', { class: 'visually-hidden' }, role === 'user' ? 'You asked' : 'Answer'),
-      this.#thinking,
+      ...(role === 'user' ? [] : [this.#thinking]),
       this.#body,
       this.#foot,
     );

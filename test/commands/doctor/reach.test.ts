@@ -140,6 +140,34 @@ describe('reachability', () => {
         'serve is reached from its local network only: /ip4/198.41.0.4/tcp/4001 (not reached by 12D3Koo…VEk 1 min ago)',
       ],
     );
-    assert.match(bad?.fix ?? '', new RegExp(`^forward TCP port 4001 .*/ip4/198\\.41\\.0\\.4/tcp/4001/p2p/${peer}$`));
+    assert.match(
+      bad?.fix ?? '',
+      new RegExp(`^forward TCP port 4001 .*/ip4/198\\.41\\.0\\.4/tcp/4001/p2p/${peer}; or `),
+    );
+    assert.match(bad?.fix ?? '', /name a relay with --bootstrap .* which qvac relay prints/);
+    const refused = { peer, addrs: [], rttMs: null, why: 'the relay is at one of its limits' };
+    assert.match(
+      (await find({ way: 'none', relays: [refused] }))?.detail ?? '',
+      /relay 12D3Koo…VEk: the relay is at one/,
+    );
+    const place = { peer, addrs: ['/ip4/8.8.8.8/tcp/4001/p2p/x/p2p-circuit'], rttMs: 23.6, why: null };
+    for (const [punched, ending] of [
+      [punches, ''],
+      [{ mapping: 'stable', tried: 4, succeeded: 3 } as const, ', then directly to 3 of 4 peers'],
+      [
+        { mapping: 'random', tried: 0, succeeded: 0 } as const,
+        '; its router uses another port for each peer, so no connection becomes direct',
+      ],
+    ] as const) {
+      const through = await find({
+        way: 'relayed',
+        relays: [place, refused, { ...place, rttMs: null }],
+        punches: punched,
+      });
+      assert.deepEqual(
+        [through?.result, through?.detail],
+        ['ok', `serve is reached through relay 12D3Koo…VEk (24 ms) and relay 12D3Koo…VEk${ending}`],
+      );
+    }
   });
 });

@@ -239,6 +239,22 @@ describe('a kept prompt', () => {
     assert.equal(last.savings?.reused, 0);
   });
 
+  it('counts no token of an answer behind a call that was given up', async () => {
+    const { lanes, open } = machine({ exactUpTo: 8 });
+    const session = open({ isAnswerKeepable: true });
+    await session.prefill(tokens(20), 2);
+    const leaving = new AbortController();
+    const given = session.decode(9_001, 2, { signal: leaving.signal });
+    while (lanes.calls.length < 4) await new Promise((resume) => setImmediate(resume));
+    leaving.abort(new Error('gone'));
+    await given.catch(() => undefined);
+    for (let at = 2; at < 12; at++) await session.decode(9_000 + at, 2);
+    await session.release();
+    const prompt = [...tokens(20), ...Array.from({ length: 11 }, (_, at) => 9_001 + at), 5];
+    const next = open({ isAnswerKeepable: true });
+    assert.deepEqual(await run(next, prompt), await run(machine({ exactUpTo: 8 }).open(), prompt));
+  });
+
   it('is neither used nor left by a re-execution', async () => {
     const { lanes, open } = machine();
     await run(open(), tokens(20));

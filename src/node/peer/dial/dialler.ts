@@ -22,6 +22,8 @@ export interface DiallerComponents {
   /** Opens a new connection to one address, with `/p2p/<peer>`. */
   dial(address: Multiaddr, options: { readonly signal: AbortSignal }): Promise<Connection>;
   isBanned(peer: PeerIdString): boolean;
+  /** Chooses among the addresses of a peer. @default all. @throws QvacError if none may be dialled */
+  readonly choose?: ((peer: PeerId, addresses: readonly Multiaddr[]) => readonly Multiaddr[]) | undefined;
 }
 
 /** Opens connections and streams in bounded time; its errors are one line. */
@@ -100,9 +102,11 @@ export class Dialler {
     if (peer.equals(node.peerId)) throw new Error('cannot dial self');
     if (isBanned(peer.toString() as PeerIdString))
       throw Object.assign(new Error('the peer is banned'), { name: 'DialDeniedError' });
+    const { choose } = this.#components;
     // libp2p resolves the names of further addresses.
-    if (address?.getComponents()[0]?.name === 'dnsaddr') return node.dial(address, { signal });
-    const addresses = address === null ? await addressesOf(peer) : [address];
+    if (address?.getComponents()[0]?.name === 'dnsaddr' && choose === undefined) return node.dial(address, { signal });
+    const known = address === null ? await addressesOf(peer) : [address];
+    const addresses = choose?.(peer, known) ?? known;
     // libp2p asks the hash table.
     if (addresses.length === 0) return node.dial(peer, { signal });
     return race(this.#entrants(peer, addresses), signal);

@@ -40,7 +40,7 @@ describe('hole punching', () => {
 
   it('is not tried by a node that no peer outside has seen', async (t) => {
     const { peer: relay } = await startRelay(t);
-    const provider = await startHidden(t, [addressOf(relay)]);
+    const provider = await startHidden(t, [addressOf(relay)], { reach: 'auto' });
     const client = await startPeer(t, { role: 'client' });
     await client.connect(addressOf(provider));
     assert.deepEqual(provider.reach().punches, { mapping: 'unknown', tried: 0, succeeded: 0 });

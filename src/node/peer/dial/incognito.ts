@@ -1,0 +1,42 @@
+import type { PeerId } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
+import { QvacError } from '../../../errors.ts';
+import { ipOfMultiaddr } from '../../../lib/ip-kind.ts';
+import { shortPeer } from '../../../lib/names.ts';
+import type { PeerIdString } from '../../../lib/types.ts';
+import { isRelayed } from '../addresses.ts';
+
+/**
+ * The addresses at which a node reaches a peer without showing it its own: those through relays of somebody else, or
+ * through relays that the person named alone, if there are any. Who runs a relay cannot be proved: a relay at an IP
+ * address of the peer counts as the peer's own.
+ * @param named peers of the configuration, which are dialled directly
+ * @throws QvacError E_NETWORK if there is none
+ */
+export function hiddenAddresses(
+  peer: PeerId,
+  addresses: readonly Multiaddr[],
+  named: ReadonlySet<PeerIdString>,
+): readonly Multiaddr[] {
+  const id = peer.toString() as PeerIdString;
+  if (named.has(id)) return addresses;
+  const own = new Set(addresses.filter((address) => !isRelayed(address)).map(placeOf));
+  const others = addresses.filter(
+    (address) => isRelayed(address) && relayOf(address) !== id && !own.has(placeOf(address)),
+  );
+  const ofNamed = others.filter((address) => named.has(relayOf(address)));
+  const usable = ofNamed.length > 0 ? ofNamed : others;
+  if (usable.length === 0)
+    throw new QvacError('E_NETWORK', `${shortPeer(id)} is not reached through a relay of somebody else`, {
+      hint: 'ask without --incognito, or name another provider: qvac peers',
+    });
+  return usable;
+}
+
+function placeOf(address: Multiaddr): string {
+  return ipOfMultiaddr(address.toString()) ?? address.getComponents()[0]?.value ?? '';
+}
+
+function relayOf(address: Multiaddr): PeerIdString {
+  return (address.getComponents().find(({ name }) => name === 'p2p')?.value ?? '') as PeerIdString;
+}

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Peer } from '../../../src/node/peer/peer.ts';
+import { nameKey } from '../../../src/protocol/discovery-keys.ts';
+import { startDiscovery, startOfferer, testModel } from '../../support/offers.ts';
+import { addressOf, startPeer } from '../../support/peers.ts';
+
+test('fifty ids of one address that all claim a model do not hide the provider that has it', async (t) => {
+  const server = await startPeer(t, { role: 'router', kademlia: true });
+  const bootstrap = [addressOf(server)];
+  // One address for all, at which nobody answers. As nodes behind a relay they do not connect to each other.
+  const announce = [`/ip4/127.0.0.1/tcp/1/p2p/${server.id}/p2p-circuit`];
+  const fakes: Peer[] = [];
+  for (let at = 0; at < 50; at++) {
+    const fake = await startPeer(t, { kademlia: true, announce });
+    await fake.connect(addressOf(server));
+    fakes.push(fake);
+  }
+  while (fakes.some(({ routing }) => routing.size() === 0)) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const { routing } of fakes) await routing.announce(nameKey('alpha'));
+  const { peer } = await startOfferer(t, [testModel('alpha')], { bootstrap });
+  const client = await startPeer(t, { role: 'client', kademlia: true });
+  const discovery = await startDiscovery(t, client, { bootstrap });
+  const found = await discovery.find({ model: 'alpha' }, { patient: true, timeoutMs: 60_000 });
+  assert.deepEqual(
+    found.map((each) => each.peer),
+    [peer.id],
+  );
+});
