@@ -38,7 +38,10 @@ const pull = defineSubcommand({
 
 const ls = defineSubcommand({
   summary: 'list the model files here',
-  description: 'List the model files here, and with --all also the catalogue of models to download.',
+  description: [
+    'List the model files here, and with --all also the catalogue of models to download,',
+    'of each model first the quantisation whose answers are the cheapest to check.',
+  ].join(' '),
   settings: ['modelsDir'],
   options: { all: flag('-a, --all', 'list the catalogue, too') },
   examples: [

@@ -17,7 +17,7 @@ const marks = {
 } as const satisfies Record<string, readonly [string, Style]>;
 
 function lines(answer: VerifiedAnswer, words: string, summary: ReceiptSummary, output: Output): readonly string[] {
-  const { checks, result, faults, calibration, earlier, atFault } = answer;
+  const { checks, result, tier, faults, calibration, earlier, atFault } = answer;
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
   const facts = [
@@ -25,7 +25,8 @@ function lines(answer: VerifiedAnswer, words: string, summary: ReceiptSummary, o
     providersWords({ provider: summary.provider, earlier: whoBefore(summary, earlier) }),
     `model ${shortId(summary.model)}`,
     output.style(style, words, 'stdout'),
-    ...(calibration === null ? [] : [`limits ${toHex(calibration).slice(0, 8)}`]),
+    // Bit for bit there is nothing to be limited.
+    ...(calibration === null || tier !== 'statistical' ? [] : [`limits ${toHex(calibration).slice(0, 8)}`]),
     `receipt ${shortId(summary.id)}`,
   ];
   return [

@@ -7,6 +7,7 @@ export interface CatalogModel {
   readonly license: string;
   /** Quantisation where none is named. */
   readonly defaultQuant: string;
+  /** The cheapest to check first. */
   readonly files: readonly CatalogFile[];
 }
 
@@ -27,8 +28,11 @@ export type ModelSource =
 
 const hubHost = 'https://huggingface.co';
 
-/** Quantisations of the models that come from the hub alone, as hub file names spell them. */
-const hubQuants: Readonly<Record<string, string>> = { q4_k_m: 'Q4_K_M', q5_k_m: 'Q5_K_M', q6_k: 'Q6_K', q8_0: 'Q8_0' };
+/**
+ * Quantisations of the models that come from the hub alone, as hub file names spell them: first the one whose answers
+ * are the cheapest to check (docs/VERIFICATION.md).
+ */
+const hubQuants: Readonly<Record<string, string>> = { q8_0: 'Q8_0', q4_k_m: 'Q4_K_M', q5_k_m: 'Q5_K_M', q6_k: 'Q6_K' };
 
 /**
  * Revision and SHA-256 of the `q4_k_m` file of each model, as the hub lists them and as projects that fetch and check
@@ -124,6 +128,7 @@ export const catalog: readonly CatalogModel[] = [
     ...smollm2,
     defaultQuant: 'q4_1',
     files: [
+      ...smollm2.files,
       {
         quant: 'q4_1',
         sources: [
@@ -133,7 +138,6 @@ export const catalog: readonly CatalogModel[] = [
         // Computed from the file in the Python package at that version.
         sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
       },
-      ...smollm2.files,
     ],
   },
   qwen3('0.6B'),
