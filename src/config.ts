@@ -3,7 +3,14 @@ import * as v from 'valibot';
 import { type ConfigFile, isTable, lineOf, readConfigFile } from './config-file.ts';
 import { dataFolder, type Environment, userHome } from './config-home.ts';
 import { QvacError } from './errors.ts';
-import { settings as declarations, fileKeyOf, parseLamports, type SettingKey, variableOf } from './settings.ts';
+import {
+  settings as declarations,
+  fileKeyOf,
+  parseLamports,
+  type SettingKey,
+  toolFamilies,
+  variableOf,
+} from './settings.ts';
 
 function number(min: number, max: number, whole: boolean) {
   const expected = `${whole ? 'a whole number' : 'a number'} from ${min} to ${max}`;
@@ -119,6 +126,7 @@ const schemas = {
   allowHost: texts,
   apiKeyFile: v.nullable(text),
   waitVerdict: v.boolean('true or false'),
+  toolParser: v.picklist(toolFamilies, toolFamilies.join(', ')),
   threads: v.nullable(number(1, 1_024, true)),
   batch: number(2, 4_096, true),
   context: v.nullable(number(16, 10_000_000, true)),

@@ -46,6 +46,7 @@ export const command = defineCommand({
     'allowHost',
     'apiKeyFile',
     'waitVerdict',
+    'toolParser',
   ],
   options: {
     models: manyOf('-m, --model <name>', 'model to verify with: name, name/quant or GGUF file (repeatable)', anyText),

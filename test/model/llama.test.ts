@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { QvacError } from '../../src/errors.ts';
-import type { AllowedTokens, Engine, EngineInit } from '../../src/model/engine.ts';
+import type { AllowedTokens, Engine, EngineInit, PrefillOptions, Savings } from '../../src/model/engine.ts';
 import { openEngine } from '../../src/model/llama.ts';
 import { internalsOfSequence, type NativeInternals } from '../../src/model/run/native/internals.ts';
 import { createLanes } from '../../src/model/run/native/lanes.ts';
@@ -52,17 +52,18 @@ function bitsOf({ ids, logits }: TopLogits): string {
 async function answerOf(
   engine: Engine,
   count: number,
-): Promise<{ readonly tokens: number[]; readonly tops: TopLogits[] }> {
+  options: PrefillOptions = {},
+): Promise<{ readonly tokens: number[]; readonly tops: TopLogits[]; readonly savings: Savings | undefined }> {
   const session = await engine.open();
   try {
-    const tops = [await session.prefill(prompt, 20)];
+    const tops = [await session.prefill(prompt, 20, options)];
     const tokens: number[] = [];
     while (tokens.length < count) {
       const token = tops.at(-1)?.ids[0] ?? 0;
       tokens.push(token);
       if (tokens.length < count) tops.push(await session.decode(token, 20));
     }
-    return { tokens, tops };
+    return { tokens, tops, savings: session.savings };
   } finally {
     await session.release();
   }
@@ -86,6 +87,34 @@ describe('the engine', () => {
       });
       assert.ok(engine.device.memory > 0 && engine.device.device !== '');
     });
+  });
+
+  it('computes without flash attention, or with a coarse KV cache, if asked: other bits in each case', async () => {
+    const firstOf = async (init: Partial<EngineInit>): Promise<string> => {
+      const engine = await open(await tinyModel(), init);
+      try {
+        const declared = (await answerOf(engine, 1)).tops.map(bitsOf).join();
+        assert.deepEqual([engine.exec.flash, engine.exec.kv], [init.flash ?? true, 'f16']);
+        return declared;
+      } finally {
+        await engine.dispose();
+      }
+    };
+    const bits = [await firstOf({}), await firstOf({ flash: false }), await firstOf({ coarseKv: true })];
+    assert.equal(new Set(bits).size, 3);
+  });
+
+  it('lets more jobs wait side by side than may share a call', async () => {
+    const engine = await open(await tinyModel(), { slots: { upTo: 2 }, sequences: 1 });
+    try {
+      assert.deepEqual([engine.slots.total, engine.exec.sequences], [2, 1]);
+      const alone = await answerOf(engine, 2);
+      const both = await Promise.all([answerOf(engine, 2), answerOf(engine, 2)]);
+      for (const { tokens, tops } of both)
+        assert.deepEqual([tokens, tops.map(bitsOf)], [alone.tokens, alone.tops.map(bitsOf)]);
+    } finally {
+      await engine.dispose();
+    }
   });
 
   it('gives the same bits again, and at least as many candidates as asked for', async () => {
@@ -161,6 +190,10 @@ describe('the engine', () => {
       await session.release();
       assert.equal(bitsOf(top), bitsOf(tops[70] ?? assert.fail()));
       assert.deepEqual(replayed.map(bitsOf), tops.map(bitsOf));
+      // The best token at each step repeats itself sooner or later, so guesses come true.
+      const guessing = await answerOf(engine, 72, { guesses: true });
+      assert.deepEqual(guessing.tops.map(bitsOf), tops.map(bitsOf));
+      assert.ok(!sameBits.includes('prefill') || (guessing.savings?.accepted ?? 0) > 0);
     });
   });
 

@@ -4,19 +4,20 @@ import { createScriptedEngine, restricted, type ScriptedInit, scriptedStop, scri
 
 /**
  * A scripted engine that always answers `text`, byte by byte, and then stops, as far as a grammar allows it: for answers
- * that must contain certain words.
+ * that must contain certain words. Of several texts, each answer is the next one, and from then on the last.
  */
-export function createDictatedEngine(text: string, init: ScriptedInit = {}): Engine {
+export function createDictatedEngine(text: string | readonly string[], init: ScriptedInit = {}): Engine {
   const engine = createScriptedEngine(init);
-  const tokens = [...new TextEncoder().encode(text), scriptedStop];
-  const top = (i: number, allowed: AllowedTokens | null = null): TopLogits => {
-    const ids = Uint32Array.from({ length: scriptedVocab }, (_, id) => id);
-    const logits = Float32Array.from({ length: scriptedVocab }, (_, id) =>
-      id === (tokens[i] ?? scriptedStop) ? 60 : -(id % 7),
-    );
-    return restricted({ ids, logits }, allowed);
-  };
+  const answers = [text].flat().map((each) => [...new TextEncoder().encode(each), scriptedStop]);
   const dictate = (session: EngineSession): EngineSession => {
+    const [tokens = []] = answers.length > 1 ? answers.splice(0, 1) : answers;
+    const top = (i: number, allowed: AllowedTokens | null = null): TopLogits => {
+      const ids = Uint32Array.from({ length: scriptedVocab }, (_, id) => id);
+      const logits = Float32Array.from({ length: scriptedVocab }, (_, id) =>
+        id === (tokens[i] ?? scriptedStop) ? 60 : -(id % 7),
+      );
+      return restricted({ ids, logits }, allowed);
+    };
     let i = 0;
     return {
       prefill: async (prompt, topK, options) => {

@@ -11,6 +11,7 @@ import { seedOfNumber } from '../../protocol/digests.ts';
 import { answerLengths, countTokens } from './answer-length.ts';
 import { answerSteps, stepsToOpen } from './answer-steps.ts';
 import { withFailedAnswerCosts } from './failed-answer-costs.ts';
+import { createFamilyFinder } from './family-finder.ts';
 import type {
   DeliveredAnswer,
   InferenceClient,
@@ -34,9 +35,11 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
   const inFlight = new Map<PeerIdString, number>();
   const count = (peer: PeerIdString, change: number): void =>
     void inFlight.set(peer, (inFlight.get(peer) ?? 0) + change);
+  const families = createFamilyFinder(components);
   const counting = { ...components, inFlight: (peer: PeerIdString) => inFlight.get(peer) ?? 0 };
   return {
     holds: (model) => holds(components, model),
+    toolFamily: (model) => families.of(model),
     countTokens: (model, input) => countTokens(components.verifier, model, input),
     async complete(request, observer, options) {
       let busy: PeerIdString | null = null;
@@ -56,14 +59,14 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
       if (answer.finish === null)
         throw new QvacError(
           'E_VERIFICATION_FAILED',
-          `the answer of ${answer.provider} failed a check before its end (${answer.verification.faults.join(', ')})`,
-          { details: { provider: answer.provider, faults: answer.verification.faults } },
+          `the answer of ${answer.atFault} failed a check before its end (${answer.verification.faults.join(', ')})`,
+          { details: { provider: answer.atFault, faults: answer.verification.faults } },
         );
       // The client may have disconnected by now; the log still reaches the operator.
       if (answer.tooLate)
         components.logger.warn('verification ended too late to withhold the payment', {
           receipt: answer.receipt,
-          provider: answer.provider,
+          provider: answer.atFault ?? answer.provider,
           result: answer.verification.result,
           paid: answer.payment?.paid.toString(),
         });
@@ -171,15 +174,16 @@ function observerOf(observer: InferenceObserver, setProvider: (peer: PeerIdStrin
     picked(provider) {
       route = { provider, router: route?.router ?? null };
     },
-    accepted(promptTokens, model) {
-      if (route !== null) observer.accepted({ ...route, model }, promptTokens);
+    accepted(promptTokens, model, tail) {
+      if (route !== null) observer.accepted({ ...route, model }, promptTokens, tail);
     },
+    prompted: (done, total) => observer.prompted?.(done, total),
     text: (piece) => observer.text(piece),
     turned: () => undefined,
     note: () => undefined,
     delivered(delivered) {
       setProvider(null);
-      observer.delivered(deliveredOf(delivered));
+      observer.delivered({ ...deliveredOf(delivered), last: route ?? undefined });
     },
     checking: () => undefined,
   };

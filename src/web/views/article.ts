@@ -22,8 +22,11 @@ export class Article {
   readonly element: HTMLElement;
   readonly turn: Turn;
   readonly #init: ArticleInit;
+  readonly #thoughts = h('p', {});
+  readonly #thinking = h('details', { class: 'thinking', hidden: true }, h('summary', {}, 'Thinking'), this.#thoughts);
   readonly #body = h('div', { class: 'content' });
   readonly #foot = h('footer', {});
+  readonly #waiting = h('p', { class: 'waiting' }, 'Waiting for the first word…');
   #growing: GrowingMarkdown | null = null;
   /** The content that `#finish` drew last. */
   #finished: string | null = null;
@@ -41,13 +44,14 @@ export class Article {
       'article',
       { class: role },
       h('h3', { class: 'visually-hidden' }, role === 'user' ? 'You asked' : 'Answer'),
+      this.#thinking,
       this.#body,
       this.#foot,
     );
     if (role === 'user') this.#body.textContent = content;
     else if (init.running) {
       this.element.setAttribute('aria-busy', 'true');
-      this.#body.append(h('p', { class: 'waiting' }, 'Waiting for the first word…'));
+      this.#body.append(this.#waiting);
       this.#drawFoot();
     } else this.#finish();
   }
@@ -93,7 +97,10 @@ export class Article {
   }
 
   #grow(): void {
-    const { content } = this.turn;
+    const { content, promptShare } = this.turn;
+    if (promptShare !== undefined)
+      this.#waiting.textContent = `Reading the conversation: ${Math.round(promptShare * 100)} %`;
+    this.#drawThoughts();
     if (content !== '') {
       this.#growing ??= new GrowingMarkdown(this.#body);
       this.#growing.grow(content);
@@ -101,7 +108,14 @@ export class Article {
     this.#drawFoot();
   }
 
+  #drawThoughts(): void {
+    const { reasoning = '' } = this.turn;
+    this.#thinking.hidden = reasoning === '';
+    if (this.#thoughts.textContent !== reasoning) this.#thoughts.textContent = reasoning;
+  }
+
   #finish(): void {
+    this.#drawThoughts();
     (this.#growing ?? new GrowingMarkdown(this.#body)).finish(this.turn.content);
     this.#growing = null;
     this.#finished = this.turn.content;
