@@ -154,23 +154,26 @@ class AnswerMatcher implements GrammarMatcher {
     return [...byCharacter.values()];
   }
 
-  /** Tells every token that may be read as its bytes at a place, until `visit` returns false. */
+  /**
+   * Tells every token that may be read as its bytes at a place, until `visit` returns false. Short ones come first: all
+   * tokens of one length lead to few places, while those of one beginning lead to a new one with each byte.
+   */
   #visitTokens(start: ByteState, visit: (token: number) => boolean): void {
     const { bytes, firstChild, nextSibling, firstToken, nextToken } = this.#vocabulary.trie;
-    const nodes: { node: number; readonly parent: ByteState }[] = [{ node: firstChild[0] ?? none, parent: start }];
-    for (let top = nodes.at(-1); top !== undefined; top = nodes.at(-1)) {
-      const { node, parent } = top;
-      if (node === none) {
-        nodes.pop();
-        continue;
+    let level: readonly (readonly [node: number, place: ByteState])[] = [[0, start]];
+    while (level.length > 0) {
+      const deeper: (readonly [number, ByteState])[] = [];
+      for (const [parent, before] of level) {
+        for (let node = firstChild[parent] ?? none; node !== none; node = nextSibling[node] ?? none) {
+          this.#work.spend(1);
+          const place = this.#byteStates.after(before, bytes[node] ?? 0);
+          if (place === null) continue;
+          for (let token = firstToken[node] ?? none; token !== none; token = nextToken[token] ?? none)
+            if (!visit(token)) return;
+          if (firstChild[node] !== none) deeper.push([node, place]);
+        }
       }
-      top.node = nextSibling[node] ?? none;
-      this.#work.spend(1);
-      const place = this.#byteStates.after(parent, bytes[node] ?? 0);
-      if (place === null) continue;
-      for (let token = firstToken[node] ?? none; token !== none; token = nextToken[token] ?? none)
-        if (!visit(token)) return;
-      nodes.push({ node: firstChild[node] ?? none, parent: place });
+      level = deeper;
     }
   }
 }
