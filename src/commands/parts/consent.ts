@@ -30,9 +30,9 @@ export function clientConsent(output: Output, init: ConsentInit): ClientConsent 
     challenge: async ({ bond, fee, rent }, options) => {
       const held = rent === 0n ? '' : `, and ${sol(rent)} on hold meanwhile`;
       const cost = `a bond of ${sol(bond)}, back unless it opens, and ${sol(fee)} of fees${held}`;
-      const question = `The provider did not open its answer. Challenge such providers on the chain from now on, for ${cost}?`;
+      const offer = `Challenge such providers on the chain from now on, for ${cost}?`;
       if (yes) output.say(`· challenging the provider on the chain: ${cost}`);
-      return yes || (ask && (await agreed(question, options)));
+      return yes || (ask && (await agreed(`The provider did not open its answer. ${offer}`, options)));
     },
   };
 }

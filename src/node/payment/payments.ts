@@ -136,8 +136,8 @@ export interface CheckedAnswer {
 export interface Settlement {
   /**
    * `open`: not submitted yet. `submitted`: the provider can claim its payment once the window closes. `gone`: closed,
-   * and the chain has no record of how. `challenged`: the provider is to open its answer on the chain. In a channel: `released` is the provider's, `withheld` failed its checks and is
-   * nobody's.
+   * and the chain has no record of how. `challenged`: the provider is to open its answer on the chain. In a channel:
+   * `released` is the provider's, `withheld` failed its checks and is nobody's.
    */
   readonly state:
     | 'confirmed'
