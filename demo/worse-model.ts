@@ -1,6 +1,6 @@
 import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { requantise } from '../test/support/models/requantise.ts';
+import { requantise } from '../src/model/quantise/requantise.ts';
 
 export interface SourceModel {
   readonly path: string;

@@ -122,6 +122,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/doctor.ts'),
   },
   {
+    name: 'bench',
+    group: 'This machine',
+    summary: 'measure which cheats the checks catch, and at what cost',
+    load: () => import('./commands/bench.ts'),
+  },
+  {
     name: 'completion',
     group: 'This machine',
     summary: 'print a shell completion script',

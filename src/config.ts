@@ -3,7 +3,14 @@ import * as v from 'valibot';
 import { type ConfigFile, isTable, lineOf, readConfigFile } from './config-file.ts';
 import { dataFolder, type Environment, userHome } from './config-home.ts';
 import { QvacError } from './errors.ts';
-import { settings as declarations, fileKeyOf, parseLamports, type SettingKey, variableOf } from './settings.ts';
+import {
+  settings as declarations,
+  fileKeyOf,
+  parseLamports,
+  type SettingKey,
+  toolFamilies,
+  variableOf,
+} from './settings.ts';
 
 function number(min: number, max: number, whole: boolean) {
   const expected = `${whole ? 'a whole number' : 'a number'} from ${min} to ${max}`;
@@ -119,6 +126,7 @@ const schemas = {
   allowHost: texts,
   apiKeyFile: v.nullable(text),
   waitVerdict: v.boolean('true or false'),
+  toolParser: v.picklist(toolFamilies, toolFamilies.join(', ')),
   threads: v.nullable(number(1, 1_024, true)),
   batch: number(2, 4_096, true),
   context: v.nullable(number(16, 10_000_000, true)),
@@ -148,6 +156,8 @@ export interface Home {
   readonly receiptsOf: Readonly<Record<Role, string>>;
   readonly models: string;
   readonly cache: string;
+  /** Measured limits of models (protocol section 6), used before those that came with the program. */
+  readonly calibration: string;
   readonly peers: string;
   readonly reputation: string;
   /** Key file of the wallet. */
@@ -211,6 +221,7 @@ export function homeAt(root: string): Home {
     },
     models: join(root, 'models'),
     cache: join(root, 'cache'),
+    calibration: join(root, 'calibration'),
     peers: join(root, 'peers.json'),
     reputation: join(root, 'reputation.json'),
     wallet: join(root, 'keys', 'wallet.json'),

@@ -18,6 +18,9 @@ interface Setting {
   readonly otherwise?: string;
 }
 
+/** Families of models by the way in which they write calls of tools; `auto` reads all of them. */
+export const toolFamilies = ['auto', 'hermes', 'qwen3-coder', 'llama3', 'mistral', 'gemma', 'lfm2', 'gpt-oss'] as const;
+
 export const settings = {
   network: { kind: 'text', flags: '--network <name>', description: 'local, devnet or mainnet', default: 'local' },
   private: {
@@ -293,6 +296,12 @@ export const settings = {
     flags: '--wait-verdict',
     description: 'gateway answers wait for their verdict, at most 5 s',
     default: false,
+  },
+  toolParser: {
+    kind: 'text',
+    flags: '--tool-parser <family>',
+    description: 'how models write tool calls, such as hermes (docs/gateway.md)',
+    default: 'auto',
   },
 
   threads: {

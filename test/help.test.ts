@@ -33,6 +33,7 @@ describe('help', () => {
   it('lists every command', () => {
     assert.deepEqual(commands.map(({ name }) => name).sort(), [
       'ask',
+      'bench',
       'chain',
       'channels',
       'chat',
@@ -84,7 +85,7 @@ describe('help', () => {
 
   it('documents the JSON output of every command, and links to it', async () => {
     const document = await readFile(new URL('../docs/json.md', import.meta.url), 'utf8');
-    const withoutJson = ['completion', 'demo'];
+    const withoutJson = ['bench worker', 'completion', 'demo'];
     for (const [path, { action }] of await allCommands())
       if (action !== undefined && !withoutJson.includes(path)) assert.ok(document.includes(`\`qvac ${path}\``), path);
     for (const args of [['--help'], ['ask', '--help']])

@@ -1,10 +1,10 @@
 import type { Engine } from '../../src/model/engine.ts';
 import type { Assessment } from '../../src/proofs/checks.ts';
 import type { Receipt } from '../../src/proofs/receipt.ts';
+import { rateBounds } from '../../src/proofs/statistics/bounds.ts';
 import { disguised, sideBySide } from '../../test/support/cheats/engines.ts';
 import { nudging } from '../../test/support/cheats/transcripts.ts';
 import { type Figure, median, rounded, type Scenario } from '../report.ts';
-import { rateBounds } from '../support/bounds.ts';
 import { withEngines } from '../support/engines.ts';
 import { answerWith, type LocalJob, verifyWith } from '../support/local-job.ts';
 import { questions } from '../support/questions.ts';

@@ -1,5 +1,6 @@
 import { QvacError } from '../errors.ts';
 import { anySignal } from '../lib/abort.ts';
+import { grammarOptions, readGrammar } from './parts/answer-grammar.ts';
 import { observe, report, sayChannel } from './parts/answer-report.ts';
 import { askOptions, askSettings } from './parts/ask-options.ts';
 import { defineCommand, flag } from './parts/definition.ts';
@@ -14,7 +15,7 @@ export const command = defineCommand({
   ].join(' '),
   arguments: [{ name: '[prompt...]', description: 'the question' }],
   settings: askSettings,
-  options: { ...askOptions, stdin: flag('--no-stdin', 'do not read standard input') },
+  options: { ...askOptions, ...grammarOptions, stdin: flag('--no-stdin', 'do not read standard input') },
   examples: [
     { line: 'qvac ask "why is the sky blue?"', what: 'ask the best provider' },
     { line: 'git diff | qvac ask "write a commit message for this"', what: 'put a pipe before the prompt' },
@@ -22,6 +23,7 @@ export const command = defineCommand({
       line: 'qvac ask -m smollm2-135m --seed 7 --verify full "tell me a story"',
       what: 'get a reproducible answer, verified or exit code 6',
     },
+    { line: 'qvac ask --json-schema person.json "who was Ada Lovelace?"', what: 'get JSON that fits a schema' },
     { line: 'qvac ask --provider 12D3KooW… "hello"', what: 'ask this provider only' },
   ],
   async action({ args, options, config, output, logger, signal }) {
@@ -38,6 +40,7 @@ export const command = defineCommand({
       : null;
     const prompt = [piped?.replace(/\r?\n$/, '') ?? '', typed].filter((part) => part.trim() !== '').join('\n\n');
     if (prompt === '') throw new QvacError('E_USAGE', 'no prompt given', { hint: 'qvac ask "why is the sky blue?"' });
+    const rules = await readGrammar(options);
     const [{ openClient }, { clientConsent }] = await Promise.all([
       import('../sdk/client.ts'),
       import('./parts/consent.ts'),
@@ -55,7 +58,7 @@ export const command = defineCommand({
     try {
       // A reader of stdout that is gone stops the answer like Ctrl-C: what was delivered is settled.
       const answer = await client.ask(
-        { messages: [{ role: 'user', content: prompt }], seed: options.seed ?? null, stopTexts: options.stop },
+        { messages: [{ role: 'user', content: prompt }], seed: options.seed ?? null, stopTexts: options.stop, rules },
         observer,
         { signal: anySignal(signal, output.readerGone) },
       );

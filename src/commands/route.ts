@@ -46,6 +46,7 @@ export const command = defineCommand({
     'allowHost',
     'apiKeyFile',
     'waitVerdict',
+    'toolParser',
   ],
   options: {
     models: manyOf('-m, --model <name>', 'model to verify with: name, name/quant or GGUF file (repeatable)', anyText),
@@ -122,12 +123,16 @@ async function serveHttp({
   return { stop: () => teardown.run() };
 }
 
-function sayReady(output: Output, { peer, engines }: RunningRouter): void {
+function sayReady(output: Output, { peer, engines, calibrations }: RunningRouter): void {
   const models = engines.map(({ facts: { name, quant, id } }) => ({ name, quant, id }));
+  const limitsOf = (id: string): string => {
+    const jobs = calibrations.find(({ modelId }) => modelId === id)?.evidence.jobs;
+    return jobs === undefined ? '' : ` by limits of ${plural(jobs, 'answer')}`;
+  };
   const checks =
     models.length === 0
       ? 'runs the checks that need no model (--model NAME re-executes)'
-      : `re-executes ${models.map(({ name, quant }) => `${name} ${quant}`).join(', ')}`;
+      : `re-executes ${models.map(({ name, quant, id }) => `${name} ${quant}${limitsOf(id)}`).join(', ')}`;
   output.say(printable(`router ${peer.id} · network ${peer.network} · ${checks}`, 400));
   const ask = `qvac ask ${networkFlags(peer.network)}`;
   const question = '"why is the sky blue?"';

@@ -1,4 +1,5 @@
 import { exitCodes } from '../errors.ts';
+import { toHex } from '../lib/bytes.ts';
 import type { Assessment } from '../proofs/checks.ts';
 import { plural, shortId, shortPeer } from '../terminal/format.ts';
 import type { Output, Style } from '../terminal/output.ts';
@@ -15,7 +16,7 @@ const marks = {
 } as const satisfies Record<string, readonly [string, Style]>;
 
 function lines(assessment: Assessment, words: string, summary: ReceiptSummary, output: Output): readonly string[] {
-  const { checks, result, faults } = assessment;
+  const { checks, result, faults, calibration } = assessment;
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
   const facts = [
@@ -23,6 +24,7 @@ function lines(assessment: Assessment, words: string, summary: ReceiptSummary, o
     shortPeer(summary.provider),
     `model ${shortId(summary.model)}`,
     output.style(style, words, 'stdout'),
+    ...(calibration === null ? [] : [`limits ${toHex(calibration).slice(0, 8)}`]),
     `receipt ${shortId(summary.id)}`,
   ];
   return [
@@ -92,14 +94,14 @@ export const command = defineCommand({
         { signal },
       );
       progress.end();
-      const { result, tier, faults } = assessment;
+      const { result, tier, faults, calibration } = assessment;
       const checks = assessment.checks.map(({ name: check, result: outcome, detail }) => ({
         name: check,
         result: outcome,
         detail: outcome === 'fail' ? `${faults.join(', ')}: ${detail}` : detail,
       }));
       output.result(
-        { result, tier, checks },
+        { result, tier, checks, calibration: calibration === null ? null : toHex(calibration) },
         lines({ ...assessment, checks }, resultWords(assessment), summary, output),
       );
       const code = exitCodeOf(assessment, options);

@@ -7,7 +7,7 @@ import { readCountRequest, readMessagesRequest } from './api/anthropic/request.t
 import type { CompletionRequest, RequestDefaults, RequestReader } from './api/completion-request.ts';
 import type { CompletionRoute } from './api/field-table.ts';
 import { parseJson } from './api/json.ts';
-import { networkName, offeredModels } from './api/models.ts';
+import { findOffered, networkName, type OfferedModel, offeredModels } from './api/models.ts';
 import { readOllamaChat, readOllamaGenerate } from './api/ollama/request.ts';
 import { readChat } from './api/openai/chat.ts';
 import { readCompletion } from './api/openai/completions.ts';
@@ -20,6 +20,8 @@ import { callerOf } from './guard.ts';
 import { requireOffered } from './model-routes.ts';
 import { Problem, unsupported } from './problem.ts';
 import type { AppComponents, Bindings, RequestContext } from './request-context.ts';
+import { withToolSupport } from './tool-support.ts';
+import type { ToolFamily } from './tools/families.ts';
 
 /** The routes that run a prompt, each with the function that reads its requests. */
 const readers: Readonly<Record<CompletionRoute, RequestReader>> = {
@@ -86,7 +88,7 @@ async function complete(
     throw new Problem(401, 'E_TOKEN', 'a browser wallet pays for the page it is connected to only', {
       param: 'qvac.wallet',
     });
-  const fitted = await withLogprobs(components, { ...request, inference });
+  const fitted = await withLogprobs(components, withToolSupport(offered, { ...request, inference }));
   const reserved = await reserve(c.get('id'), keyOf(c, init), fitted, init);
   await new CompletionHandler(
     components,
@@ -94,6 +96,7 @@ async function complete(
       id: c.get('id'),
       request: { ...fitted, inference: reserved.inference },
       encoder,
+      family: await familyFor(components, init, fitted, findOffered(offered, inference.model)),
       keepAliveMs: init.keepAliveMs,
       waitVerdict: init.waitVerdict,
       verdictMs: init.verdictMs,
@@ -102,6 +105,17 @@ async function complete(
     outgoing,
   ).run();
   return RESPONSE_ALREADY_SENT;
+}
+
+/** How the model writes calls: as the operator says, as its file on this machine shows, or in any known way. */
+async function familyFor(
+  { inference }: AppComponents,
+  { toolParser = 'auto' }: GatewayInit,
+  { tools }: CompletionRequest,
+  model: OfferedModel | undefined,
+): Promise<ToolFamily> {
+  if (toolParser !== 'auto' || model === undefined || tools === null || tools.offered.length === 0) return toolParser;
+  return (await inference.toolFamily(model.id)) ?? 'auto';
 }
 
 /**

@@ -12,6 +12,7 @@ import type { ConnectionLimits } from './guard/connections.ts';
 import type { KeyRing } from './guard/keys.ts';
 import type { RateInit } from './guard/rate.ts';
 import type { PageWallets } from './page/page-wallets.ts';
+import type { ToolFamily } from './tools/families.ts';
 
 export interface GatewayComponents {
   readonly inference: InferenceClient;
@@ -67,6 +68,8 @@ export interface GatewayInit {
    * token, marked `pending`
    */
   readonly waitVerdict?: boolean | undefined;
+  /** How models write calls of tools. @default 'auto': as a model's file shows, or in any known way */
+  readonly toolParser?: ToolFamily | undefined;
   /** @default 5_000 */
   readonly verdictMs?: number | undefined;
 }

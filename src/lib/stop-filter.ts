@@ -1,3 +1,5 @@
+import { firstMark, openEnd } from './text-marks.ts';
+
 /**
  * Finds the first of several stop texts in an answer that arrives in pieces. Holds back text that may be the start of a
  * stop text, so that no part of one is passed on.
@@ -26,13 +28,13 @@ export class StopFilter {
     if (this.#found !== null) return '';
     if (this.#stops.length === 0) return piece;
     const text = this.#held + piece;
-    const hit = this.#firstIn(text);
+    const hit = firstMark(text, this.#stops);
     if (hit !== null) {
-      this.#found = hit.stop;
+      this.#found = hit.mark;
       this.#held = '';
       return text.slice(0, hit.at);
     }
-    const keep = this.#openEnd(text);
+    const keep = openEnd(text, this.#stops);
     this.#held = text.slice(text.length - keep);
     return text.slice(0, text.length - keep);
   }
@@ -42,25 +44,5 @@ export class StopFilter {
     const rest = this.#held;
     this.#held = '';
     return rest;
-  }
-
-  #firstIn(text: string): { readonly at: number; readonly stop: string } | null {
-    let first: { readonly at: number; readonly stop: string } | null = null;
-    for (const stop of this.#stops) {
-      const at = text.indexOf(stop);
-      if (at >= 0 && (first === null || at < first.at)) first = { at, stop };
-    }
-    return first;
-  }
-
-  /** How many characters at the end of `text` may be the start of a stop text. */
-  #openEnd(text: string): number {
-    let longest = 0;
-    for (const stop of this.#stops) {
-      for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {
-        if (text.endsWith(stop.slice(0, length))) longest = length;
-      }
-    }
-    return longest;
   }
 }

@@ -84,6 +84,10 @@ export interface EngineInit {
   readonly promptBatch?: number | undefined;
   /** Most tokens per evaluation call of anything else. @default 63 */
   readonly batch?: number | undefined;
+  /**
+   * For measurements of cheats: a KV cache of eight bits, while the class declares 16 as ever. @default false
+   */
+  readonly coarseKv?: boolean | undefined;
   /** @default 'auto': the GPU if the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
   /**

@@ -248,6 +248,7 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
       sequences: init.lanes,
       threads: init.threads,
       flashAttention: model.flashAttentionSupported,
+      ...(init.coarseKv === true ? { experimentalKvCacheKeyType: 'Q8_0', experimentalKvCacheValueType: 'Q8_0' } : {}),
       ...(signal === undefined ? {} : { createSignal: signal }),
       failedCreationRemedy: false,
     })

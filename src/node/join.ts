@@ -126,6 +126,7 @@ async function startPeer(
         announce: settings.announce,
         // A relay, or a client that nobody dials, needs none.
         reach: role === 'relay' ? 'direct' : settings.reach,
+        named: settings.bootstrap.map((target) => targetPeer(target)),
         network: networkName,
         mdns: settings.mdns,
       },

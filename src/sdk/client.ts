@@ -20,7 +20,7 @@ import { createReputation } from '../node/selection/reputation.ts';
 import { createLocalVerifier } from '../node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../node/verification/second-opinion.ts';
 import { seedOfNumber } from '../protocol/digests.ts';
-import type { ChatMessage } from '../protocol/messages.ts';
+import type { ChatMessage, GrammarRules } from '../protocol/messages.ts';
 import { openSelectionStore } from './home.ts';
 import { openLocalModels } from './models.ts';
 import { challengeConsentOf } from './payment/challenge.ts';
@@ -58,6 +58,8 @@ export interface ClientQuestion {
   readonly seed: bigint | null;
   /** The answer ends before the first of these, at most 32. @default none */
   readonly stopTexts?: readonly string[] | undefined;
+  /** The answer is a text of this grammar. @default null: any text */
+  readonly rules?: GrammarRules | null | undefined;
 }
 
 /** This home's client on the network. */
@@ -147,14 +149,14 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     components,
     asked: models.asked,
     router: () => routerOf(config),
-    async ask({ messages, seed, stopTexts = [] }, observer, options = {}) {
+    async ask({ messages, seed, stopTexts = [], rules = null }, observer, options = {}) {
       firstRouter ??= routerOf(config);
       const wanted: AskInit = {
         ...settingsOf(config, messages),
         seed: seed === null ? null : seedOfNumber(seed),
         model: models.asked,
         router: await firstRouter,
-        extra: { stopTexts },
+        extra: { stopTexts, ...(rules === null ? {} : { rules }) },
       };
       try {
         return await askBeforeStops(components, wanted, observer, options);

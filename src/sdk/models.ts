@@ -107,6 +107,7 @@ export async function openLocalModels({ config, logger }: ModelContext): Promise
       const { openTokenizer } = await import('../model/llama.ts');
       return openTokenizer(await fileOf(id), { ...options, logger });
     },
-    calibration: async (id) => (await import('../model/calibrations.ts')).loadCalibration(id, logger),
+    calibration: async (id) =>
+      (await import('../model/calibrations.ts')).loadCalibration(id, { dirs: [config.home.calibration], logger }),
   };
 }

@@ -130,7 +130,7 @@ async function start(
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'provider', key });
   teardown.add(stop);
   const abilities = probeTemplate(engine.tokenizer);
-  const can = abilities.system === 'first turn' ? [systemInTurn] : [];
+  const can = [...(abilities.system === 'first turn' ? [systemInTurn] : []), ...(abilities.tools ? ['tools'] : [])];
   const prices = pricesOf(settings);
   const { priceJob, priceIn, priceOut } = prices;
   const paid = priceJob > 0 || priceIn > 0 || priceOut > 0;

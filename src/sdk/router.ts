@@ -21,6 +21,7 @@ import { createRouter } from '../node/router/router.ts';
 import { createReputation } from '../node/selection/reputation.ts';
 import { createSecondOpinion } from '../node/verification/second-opinion.ts';
 import { createVerifier } from '../node/verification/verifier.ts';
+import type { Calibration } from '../proofs/calibration.ts';
 import { peerIdOf, publicKeyOf } from '../proofs/signing.ts';
 import { parseLamports } from '../settings.ts';
 import { openSelectionStore } from './home.ts';
@@ -54,6 +55,8 @@ export interface RunningRouter {
   readonly peer: Peer;
   /** One per model that it re-executes. */
   readonly engines: readonly Engine[];
+  /** Measured limits that it judges answers by, for models that have some. */
+  readonly calibrations: readonly Calibration[];
   /** Finds out which execution class this machine can declare for each model. Logs a test that fails. Never rejects. */
   runSelfTests(options?: AbortOptions): Promise<void>;
   /** Ends questions in progress and stops every part. Never throws. Idempotent. */
@@ -166,7 +169,10 @@ async function start(
   await reputation.start();
   teardown.add(() => reputation.stop());
   const models = await Promise.all(
-    engines.map(async (engine) => ({ engine, calibration: await loadCalibration(engine.facts.id, logger) })),
+    engines.map(async (engine) => ({
+      engine,
+      calibration: await loadCalibration(engine.facts.id, { dirs: [config.home.calibration], logger }),
+    })),
   );
   const verifier = createVerifier({ models, logger });
   const receipts = createReceiptStore(home.receiptsOf.router);
@@ -205,6 +211,7 @@ async function start(
   return {
     peer,
     engines,
+    calibrations: models.flatMap(({ calibration }) => calibration ?? []),
     runSelfTests(options = {}) {
       testing = testEach(engines, () => cards.renew(), logger, options);
       return testing;

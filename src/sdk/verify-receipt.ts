@@ -147,7 +147,7 @@ async function checkWithModel(
   );
   try {
     observer.checking?.(model);
-    const calibration = await loadCalibration(model.id, logger);
+    const calibration = await loadCalibration(model.id, { dirs: [config.home.calibration], logger });
     const gather = (): Promise<Evidence> => gatherEvidence({ engine, calibration }, receipt, { signal });
     const first = assess(receipt, await gather());
     if (!isNumericFail(first)) return first;

@@ -19,7 +19,7 @@ export interface Running {
 interface Chunk {
   readonly id?: string;
   readonly model?: string;
-  readonly choices?: readonly { readonly delta?: { readonly content?: string } }[];
+  readonly choices?: readonly { readonly delta?: { readonly content?: string; readonly reasoning_content?: string } }[];
   readonly usage?: { readonly completion_tokens?: number } | null;
   readonly error?: { readonly qvac_code: string; readonly message: string };
   readonly 'x-qvac-receipt'?: string;
@@ -102,11 +102,12 @@ async function receiveAnswer(
       known(chunk.id.replace(/^chatcmpl-/, ''));
       into.by ??= { provider: response.headers.get('x-qvac-provider') ?? '', model: modelLabel(chunk.model) };
     }
-    const piece = chunk.choices?.[0]?.delta?.content ?? '';
-    if (piece !== '') {
+    const { content = '', reasoning_content: reasoning = '' } = chunk.choices?.[0]?.delta ?? {};
+    if (content !== '' || reasoning !== '') {
       lastAt = performance.now();
       firstAt ??= lastAt;
-      into.content += piece;
+      into.content += content;
+      if (reasoning !== '') into.reasoning = (into.reasoning ?? '') + reasoning;
       changed();
     }
     const trust = trustOf(chunk, firstAt === null || lastAt <= firstAt ? null : (lastAt - firstAt) / 1_000);

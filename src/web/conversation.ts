@@ -20,6 +20,8 @@ export interface Turn {
   /** When it was added, unix ms; turns are in this order. */
   readonly at: number;
   content: string;
+  /** What the model thought before its answer. */
+  reasoning?: string;
   trust?: Trust;
   /** The provider, shown until `trust` is known. */
   by?: { readonly provider: string; readonly model: string };

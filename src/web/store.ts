@@ -166,12 +166,13 @@ function isConversation(value: unknown): value is Conversation {
 }
 
 function isTurn(value: unknown): value is Turn {
-  const { id, role, at, content, error } = partsOf<Turn>(value);
+  const { id, role, at, content, reasoning, error } = partsOf<Turn>(value);
   return (
     typeof id === 'string' &&
     (role === 'user' || role === 'assistant') &&
     typeof at === 'number' &&
     typeof content === 'string' &&
+    (reasoning === undefined || typeof reasoning === 'string') &&
     (error === undefined || typeof error === 'object')
   );
 }

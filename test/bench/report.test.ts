@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Figure, median, meetsGoal, quantile, spread, table } from '../../bench/report.ts';
-import { rateBounds } from '../../bench/support/bounds.ts';
+import { rateBounds } from '../../src/proofs/statistics/bounds.ts';
 
 const figure = (value: number, goal: Figure['goal']): Figure => ({
   name: 'speed',

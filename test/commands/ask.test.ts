@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { decodeOffer } from '../../src/protocol/validate.ts';
@@ -68,6 +68,44 @@ test('--stop ends the answer before its text; the receipt keeps it', async (cont
   const empty = await runProgram(['ask', ...network, '--stop', '', 'count'], { home, script });
   assert.equal(empty.code, 2);
   assert.match(empty.stderr, /--stop: expected a text/);
+});
+
+test('--json-schema, --grammar and --regex give the answer its form', async (context) => {
+  const provider = await startProvider(context);
+  const home = await temporaryHome(context);
+  const write = async (name: string, content: string): Promise<string> => {
+    await writeFile(join(home, name), content);
+    return join(home, name);
+  };
+  const schema = await write('schema.json', '{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}');
+  const grammar = await write('grammar.gbnf', 'root ::= "yes, " [a-z]{3} | "no"');
+  const unknown = await write('unknown.json', '{"type":"object","if":{}}');
+  const broken = await write('broken.json', '{');
+  const ask = (...options: readonly string[]) =>
+    runProgram(['ask', ...network, '--provider', provider.address, ...options, 'how many?'], { home, script });
+  const forms: readonly (readonly [option: string, value: string, form: RegExp])[] = [
+    ['--json-schema', schema, /^\{[\s]*"n"\s*:\s*-?\d+\s*\}\n?$/],
+    ['--grammar', grammar, /^(yes, [a-z]{3}|no)\n?$/],
+    ['--regex', '\\d{3}-\\d{4}', /^\d{3}-\d{4}\n?$/],
+  ];
+  for (const [option, value, form] of forms) {
+    const { code, stdout, stderr } = await ask(option, value);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, form, option);
+  }
+  const refusals: readonly (readonly [options: readonly string[], why: RegExp])[] = [
+    [['--json-schema', unknown], /--json-schema: the schema asks for what is not supported: "if" \(at #\)/],
+    [['--json-schema', broken], /--json-schema: .*broken\.json is not JSON/],
+    [['--json-schema', join(home, 'none')], /--json-schema: cannot read .*none/],
+    [['--grammar', schema], /--grammar: the grammar, line 1: expected the name of a rule/],
+    [['--regex', '(?=a)'], /--regex: the pattern has "\(\?=" at 0, which is not supported/],
+    [['--regex', 'a', '--grammar', grammar], /one form only/],
+  ];
+  for (const [options, why] of refusals) {
+    const { code, stderr } = await ask(...options);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, why);
+  }
 });
 
 test('--system, --temperature, --max-tokens and --seed reach the offer', async (context) => {

@@ -74,7 +74,7 @@ describe('qvac verify', () => {
       tier: string;
       checks: readonly { name: string; result: string; detail: string }[];
     };
-    assert.deepEqual(Object.keys(value), ['result', 'tier', 'checks']);
+    assert.deepEqual(Object.keys(value), ['result', 'tier', 'checks', 'calibration']);
     assert.deepEqual([value.result, value.tier], ['pass', 'sampling']);
     for (const check of value.checks) {
       assert.deepEqual(Object.keys(check), ['name', 'result', 'detail']);

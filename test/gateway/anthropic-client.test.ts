@@ -150,7 +150,7 @@ test('refuses by name what a content part asks for besides its text', async (con
     ask([{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'aGk=' } }]),
     /messages\[0\]\.content\[0\]\.type/,
   );
-  await assert.rejects(ask([{ type: 'tool_result', tool_use_id: 'x' }]), /messages\[0\]\.content\[0\]\.type/);
+  await assert.rejects(ask([{ type: 'search_result' } as never]), /messages\[0\]\.content\[0\]\.type/);
 });
 
 test('the client throws if an answer ends early', async (context) => {

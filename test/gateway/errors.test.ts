@@ -188,7 +188,7 @@ test('returns a complete response for an empty answer', async (context) => {
 test('refuses requests above a provider’s limit as busy and cuts none off', async (context) => {
   const gate = createGate(0);
   const { url } = await startGateway(context, {
-    providers: [{ provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } }],
+    providers: [{ provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 200 } }],
   });
   const ask = async (): Promise<string> => {
     const response = await fetch(`${url}/v1/chat/completions`, {
@@ -201,22 +201,22 @@ test('refuses requests above a provider’s limit as busy and cuts none off', as
       : `${response.status} ${told('openai', text).code} ${response.headers.get('retry-after')}`;
   };
   let refused = 0;
-  const asked = Array.from({ length: 80 }, async () => {
+  const asked = Array.from({ length: 144 }, async () => {
     const said = await ask();
     if (said !== '200' && ++refused === 16) gate.open();
     return said;
   });
   const said = await Promise.all(asked);
   assert.deepEqual(new Set(said), new Set(['200', '503 E_BUSY 2']));
-  assert.equal(said.filter((each) => each === '200').length, 64);
+  assert.equal(said.filter((each) => each === '200').length, 128);
 });
 
 test('another provider answers when one is full', async (context) => {
   const gate = createGate(0);
-  const crowded = { provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 100 } };
+  const crowded = { provider: { burst: 1_000 }, script: { beforeStep: gate.beforeStep, slots: 200 } };
   const { url } = await startGateway(context, { providers: [crowded, crowded] });
   const asked = Array.from(
-    { length: 80 },
+    { length: 144 },
     async () =>
       (await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages, max_tokens: 2 }) }))
         .status,

@@ -63,6 +63,31 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   max_price: 0,
   wallet: null,
   consent: 'page-1',
+  response_format: { type: 'json_object' },
+  output_format: { type: 'json_schema', schema: { type: 'integer' } },
+  grammar: 'root ::= [a-z]+',
+  json_schema: { type: 'integer' },
+  guided_grammar: 'root ::= [a-z]+',
+  guided_json: '{"type":"integer"}',
+  guided_regex: '[a-z]+',
+  guided_choice: ['yes', 'no'],
+  json: { type: 'integer' },
+  regex: '[a-z]+',
+  choice: ['yes', 'no'],
+  tools: [{ type: 'function', function: { name: 'add' } }],
+  description: 'adds',
+  parameters: { type: 'object' },
+  input_schema: { type: 'object' },
+  parallel_tool_calls: false,
+  disable_parallel_tool_use: true,
+  tool_calls: [{ id: 'c1', type: 'function', function: { name: 'add', arguments: '{}' } }],
+  id: 'c1',
+  arguments: '{"a": 1}',
+  call_id: 'c1',
+  tool_call_id: 'c1',
+  tool_use_id: 'c1',
+  tool_name: 'add',
+  output: '1',
 };
 /** Fields whose value depends on the route or on other fields. */
 const special: Readonly<Record<string, unknown>> = {
@@ -70,6 +95,27 @@ const special: Readonly<Record<string, unknown>> = {
   '/v1/responses input[].type': 'message',
   '/v1/messages thinking.type': 'disabled',
   '/v1/messages messages[].content[].type': 'text',
+  '/v1/responses text.format': { type: 'json_object' },
+  '/v1/messages output_config.format': { type: 'json_schema', schema: { type: 'integer' } },
+  '/api/chat format': 'json',
+  '/api/generate format': { type: 'integer' },
+  '/v1/messages messages[].content[].id': 'c1',
+  '/v1/messages messages[].content[].name': 'add',
+  '/v1/messages messages[].content[].input': { a: 1 },
+  '/v1/messages tools[].type': 'custom',
+  '/v1/messages tools[].name': 'add',
+  '/v1/messages tools': [{ name: 'add' }],
+  '/v1/chat/completions tools[].type': 'function',
+  '/v1/chat/completions tools[].function.name': 'add',
+  '/v1/chat/completions messages[].tool_calls[].type': 'function',
+  '/v1/chat/completions messages[].tool_calls[].function.name': 'add',
+  '/v1/responses tools[].type': 'function',
+  '/v1/responses tools[].name': 'add',
+  '/v1/responses tools': [{ type: 'function', name: 'add' }],
+  '/v1/responses input[].name': 'add',
+  '/api/chat tools[].type': 'function',
+  '/api/chat tools[].function.name': 'add',
+  '/api/chat messages[].tool_calls[].function.name': 'add',
 };
 
 /** `base` with the field set to `value`; `[]` means the list's first item. */
@@ -87,17 +133,50 @@ function withField(base: object, field: string, value: unknown): object {
 const companions: Readonly<Record<string, object>> = {
   '/v1/chat/completions top_logprobs': { logprobs: true },
   '/v1/messages thinking.display': { thinking: { type: 'adaptive' } },
-  '/v1/messages thinking.budget_tokens': { thinking: { type: 'adaptive' } },
+  '/v1/messages thinking.budget_tokens': { thinking: { type: 'enabled' } },
+  '/v1/messages tool_choice.disable_parallel_tool_use': { tool_choice: { type: 'auto' } },
 };
 
+const described = { name: 'add', description: 'adds', parameters: { type: 'object' } };
+const chatTools = { tools: [{ type: 'function', function: described }] };
+const toolsOf: Readonly<Partial<Record<CompletionRoute, object>>> = {
+  '/v1/chat/completions': chatTools,
+  '/v1/responses': { tools: [{ type: 'function', ...described }] },
+  '/v1/messages': { tools: [{ name: 'add', input_schema: { type: 'object' } }] },
+  '/api/chat': chatTools,
+};
+const call = { id: 'c1', function: { name: 'add', arguments: {} } };
+const block = (role: string, content: object): object => ({ messages: [{ role, content: [content] }, ...messages] });
+
+/** What a field of this name needs around it, the first match. */
+const surroundings: readonly (readonly [RegExp, (route: CompletionRoute) => object])[] = [
+  [/^tools\b|^tool_choice\b|^parallel_tool_calls$/, (route) => toolsOf[route] ?? {}],
+  [/^messages\[\]\.tool_calls/, () => ({ messages: [{ role: 'assistant', tool_calls: [call] }, ...messages] })],
+  [/^messages\[\]\.tool_(call_id|name)$/, () => ({ messages: [{ role: 'tool', content: '1' }, ...messages] })],
+  [/\.content\[\]\.(thinking|signature)$/, () => block('assistant', { type: 'thinking', thinking: 'Hm.' })],
+  [
+    /\.content\[\]\.(id|name|input|caller)$/,
+    () => block('assistant', { type: 'tool_use', id: 'c1', name: 'add', input: {} }),
+  ],
+  [
+    /\.content\[\]\.(tool_use_id|is_error|content\b.*)$/,
+    () => block('user', { type: 'tool_result', tool_use_id: 'c1', content: [{ type: 'text', text: '1' }] }),
+  ],
+  [/^input\[\]\.(call_id|name|arguments)$/, () => ({ input: [{ type: 'function_call', name: 'add', call_id: 'c1' }] })],
+  [/^input\[\]\.output$/, () => ({ input: [{ type: 'function_call_output', call_id: 'c1' }] })],
+];
+
 function bodyFor(route: CompletionRoute, { field }: FieldRule, value: unknown): object {
-  const base = { model: 'scripted', ...minimal[route], ...companions[`${route} ${field}`] };
+  const around = surroundings.find(([name]) => name.test(field))?.[1](route) ?? {};
+  const base = { model: 'scripted', ...minimal[route], ...around, ...companions[`${route} ${field}`] };
   return withField(base, field, value);
 }
 
 test('treats every field as the table says', async (context) => {
   const { url } = await startGateway(context, {
-    providers: [{ provider: { burst: 10_000 }, script: { stopAfter: 3, slots: 8, queue: 64 } }],
+    providers: [
+      { provider: { burst: 10_000 }, script: { stopAfter: 3, slots: 8, queue: 64 }, offering: { can: ['tools'] } },
+    ],
     here: [createScriptedEngine({ stopAfter: 3 })],
     gateway: { limits: { rate: { burst: 10_000 } } },
   });

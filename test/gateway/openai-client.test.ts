@@ -282,7 +282,7 @@ test('returns errors in the API’s own format', async (context) => {
     [{ n: 9 }, 'n'],
     [{ top_p: 1.5 }, 'top_p'],
     [{ tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools'],
-    [{ response_format: { type: 'json_object' } }, 'response_format'],
+    [{ response_format: { type: 'xml' } }, 'response_format.type'],
     [
       { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] },
       'messages[0].content[0].type',

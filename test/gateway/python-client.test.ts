@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
-import { breakingClient, startGateway } from '../support/gateway.ts';
+import { breakingClient, startGateway, testDefaults } from '../support/gateway.ts';
 import { noPythonClient, runPython } from '../support/python-clients.ts';
 
 const skip = (await noPythonClient()) ?? false;
@@ -74,4 +74,33 @@ print(json.dumps(dict(
     refused: [400, 'E_UNSUPPORTED', 'modalities'],
     missing: 'model_not_found',
   });
+});
+
+test('makes a tool round trip with OpenAI’s Python client, streamed or not', { skip }, async (context) => {
+  const call = '<tool_call>{"name": "weather", "arguments": {"city": "Oslo"}}</tool_call>';
+  const engine = createDictatedEngine([call, call, 'Rain.']);
+  const { url } = await startGateway(context, {
+    providers: [{ engine, offering: { can: ['tools'] } }],
+    gateway: { defaults: { ...testDefaults, maxTokens: 200 } },
+  });
+  const stdout = await runPython(`
+import json, openai
+client = openai.OpenAI(base_url=${JSON.stringify(`${url}/v1`)}, api_key="none", max_retries=0)
+messages = [{"role": "user", "content": "Weather in Oslo?"}]
+function = dict(name="weather", parameters=dict(type="object", properties=dict(city=dict(type="string"))))
+ask = dict(model="scripted/q8_0", messages=messages, tools=[dict(type="function", function=function)])
+with client.chat.completions.stream(**ask) as stream:
+    for event in stream:
+        pass
+    streamed = stream.get_final_completion().choices[0]
+whole = client.chat.completions.create(**ask).choices[0]
+messages.append(whole.message)
+[made] = whole.message.tool_calls
+messages.append(dict(role="tool", tool_call_id=made.id, content="rain"))
+last = client.chat.completions.create(**ask).choices[0]
+called = [(c.finish_reason, [(t.function.name, t.function.arguments) for t in c.message.tool_calls]) for c in (streamed, whole)]
+print(json.dumps(dict(called=called, last=last.message.content)))
+`);
+  const called = ['tool_calls', [['weather', '{"city":"Oslo"}']]];
+  assert.deepEqual(JSON.parse(stdout), { called: [called, called], last: 'Rain.' });
 });

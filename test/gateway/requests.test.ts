@@ -215,8 +215,8 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ stop: Array.from({ length: 33 }, (_, at) => `${at}`) }, 'stop'],
       [{ stop: 'x'.repeat(32_769) }, 'stop'],
       [{ stop: '\ud800' }, 'stop'],
-      [{ response_format: { type: 'json_object' } }, 'response_format'],
-      [{ tools: [{ type: 'function' }] }, 'tools'],
+      [{ response_format: { type: 'xml' } }, 'response_format.type'],
+      [{ tools: [{ type: 'function' }] }, 'tools[0].function'],
       [{ tool_choice: 'required' }, 'tool_choice'],
       [{ functions: [{}] }, 'functions'],
       [{ audio: {} }, 'audio'],
@@ -235,8 +235,8 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ logprobs: true, qvac: { verify: 'none' } }, 'logprobs'],
       [{ max_completion_tokens: 0 }, 'max_completion_tokens'],
       [{ stream_options: { include_everything: true } }, 'stream_options.include_everything'],
-      [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].role'],
-      [{ messages: [{ role: 'assistant', tool_calls: [{}] }] }, 'messages[0].tool_calls'],
+      [{ messages: [{ role: 'function', content: 'x' }] }, 'messages[0].role'],
+      [{ messages: [{ role: 'assistant', tool_calls: [{}] }] }, 'messages[0].tool_calls[0].function'],
       [{ messages: [{ role: 'user', content: 'x', extra: 1 }] }, 'messages[0].extra'],
       [{ messages: [] }, 'messages'],
     ],
@@ -250,17 +250,19 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ logprobs: 2, qvac: { verify: 'none' } }, 'logprobs'],
     ],
     '/v1/responses': [
-      [{ tools: [{ type: 'web_search' }] }, 'tools'],
+      [{ tools: [{ type: 'function' }] }, 'tools[0].name'],
+      [{ tools: [{ type: 'function', name: 'a' }], tool_choice: { type: 'function', name: 'b' } }, 'tool_choice'],
       [{ previous_response_id: 'resp_1' }, 'previous_response_id'],
       [{ store: true }, 'store'],
       [{ background: true }, 'background'],
-      [{ text: { format: { type: 'json_schema' } } }, 'text.format'],
+      [{ text: { format: { type: 'xml' } } }, 'text.format.type'],
       [{ truncation: 'auto' }, 'truncation'],
       [{ conversation: 'x' }, 'conversation'],
       [{ include: ['message.output_text.logprobs'] }, 'include'],
       [{ reasoning: { depth: 'high' } }, 'reasoning.depth'],
       [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type'],
-      [{ input: [{ type: 'function_call_output', call_id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ type: 'custom_tool_call', call_id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ type: 'function_call', name: 'a', arguments: '[' }] }, 'input[0].arguments'],
       [{ input: [{ type: 'reasoning', summary: [] }] }, 'input'],
       [{ input: [] }, 'input'],
       [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'x' }] }] }, 'input[0].content[0].type'],
@@ -268,10 +270,12 @@ test('refuses by name what would change the answer and is not supported, in ever
     ],
     '/v1/messages': [
       [{ top_k: 'all' }, 'top_k'],
-      [{ tools: [{ name: 'f' }] }, 'tools'],
-      [{ thinking: { type: 'enabled', budget_tokens: 1024 } }, 'thinking'],
+      [{ tools: [{ name: 'a b' }] }, 'tools[0].name'],
+      [{ tools: [{ name: 'a' }, { name: 'a' }] }, 'tools'],
+      [{ tools: [{ name: 'a', input_schema: [] }] }, 'tools[0].input_schema'],
+      [{ tool_choice: { type: 'any' } }, 'tool_choice'],
       [{ thinking: { type: 'sometimes' } }, 'thinking'],
-      [{ output_config: { format: { type: 'json_schema' } } }, 'output_config.format'],
+      [{ output_config: { format: { type: 'xml' } } }, 'output_config.format.type'],
       [{ container: 'x' }, 'container'],
       [{ mcp_servers: [{}] }, 'mcp_servers'],
       [{ messages: [{ role: 'user', content: [{ type: 'document' }] }] }, 'messages[0].content[0].type'],
@@ -279,9 +283,8 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ max_tokens: 0 }, 'max_tokens'],
     ],
     '/api/chat': [
-      [{ format: 'json' }, 'format'],
-      [{ tools: [{}] }, 'tools'],
-      [{ think: true }, 'think'],
+      [{ tools: [{}] }, 'tools[0].function'],
+      [{ think: 'much' }, 'think'],
       [{ options: { mirostat: 1 } }, 'options.mirostat'],
       [{ messages: [{ role: 'user', content: 'x', images: ['aGk='] }] }, 'messages[0].images'],
       [{ logprobs: true }, 'logprobs'],
@@ -292,7 +295,6 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ template: '{{ .Prompt }}' }, 'template'],
       [{ context: [1] }, 'context'],
       [{ raw: true, system: 'x' }, 'system'],
-      [{ format: { type: 'object' } }, 'format'],
       [{ options: { num_predict: 0 } }, 'options.num_predict'],
     ],
   };
@@ -441,10 +443,13 @@ test('every API switches thinking off by the template’s option', async (contex
 test('one error names every unsupported field, and at most ten', async (context) => {
   const { url, asked } = await startListening(context);
   const many = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`field_${at}`, at]));
-  const refused = await post(url, '/v1/chat/completions', JSON.stringify({ messages, tools: [{}], ...many }));
+  const refused = await post(url, '/v1/chat/completions', JSON.stringify({ messages, modalities: ['audio'], ...many }));
   const { error } = (await refused.json()) as { error: { message: string; param: string; code: string } };
-  assert.deepEqual([refused.status, error.param, error.code], [400, 'tools', 'E_UNSUPPORTED']);
-  assert.match(error.message, /^13 fields are not supported: tools \(not offered yet\), field_0 \(unknown field\), /);
+  assert.deepEqual([refused.status, error.param, error.code], [400, 'modalities', 'E_UNSUPPORTED']);
+  assert.match(
+    error.message,
+    /^13 fields are not supported: modalities other than \["text"\], field_0 \(unknown field\), /,
+  );
   assert.match(error.message, /field_8 \(unknown field\), and 3 more$/);
   assert.deepEqual(asked, []);
 });

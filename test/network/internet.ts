@@ -26,7 +26,13 @@ export interface Internet {
   /** The address of a host or router; of a host behind a router, its private one. */
   ip(name: string): string;
   /** Starts a program on a host. Killed with the test. */
-  spawn(host: string, command: string, args: readonly string[], environment?: NodeJS.ProcessEnv): ChildProcess;
+  spawn(
+    host: string,
+    command: string,
+    args: readonly string[],
+    stdin?: 'ignore' | 'pipe',
+    environment?: NodeJS.ProcessEnv,
+  ): ChildProcess;
   /** Changes the kind of a router, which forgets its mappings. */
   setKind(router: string, kind: RouterKind): Promise<void>;
   /** Restarts a router: it forgets its mappings, but no forwarded port. */
@@ -107,7 +113,7 @@ export async function startInternet(
       if (ip === undefined) throw new Error(`this internet has no ${name}`);
       return ip;
     },
-    spawn: (host, command, args, environment) => namespaces.spawn(host, command, args, 'ignore', environment),
+    spawn: (host, command, args, stdin, environment) => namespaces.spawn(host, command, args, stdin, environment),
     setKind: async (router, kind) => void (await obey(`kind ${router} ${kind}`)),
     restart: async (router) => void (await obey(`forget ${router}`)),
     forward: async (router, port, host) => void (await obey(`forward ${router} ${port} ${ips.get(host)}`)),

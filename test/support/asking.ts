@@ -5,9 +5,9 @@ import type { JobId } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
 import { type AskInit, ask } from '../../src/node/client/ask.ts';
-import type { Discovery } from '../../src/node/discovery/discovery.ts';
+import type { Discovery, DiscoveryInit } from '../../src/node/discovery/discovery.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
-import type { Peer } from '../../src/node/peer/peer.ts';
+import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
 import { createReputation, type Reputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { createSecondOpinion } from '../../src/node/verification/second-opinion.ts';
@@ -42,11 +42,14 @@ export interface TestAskerInit {
   /** This machine's models, for checks. @default none */
   readonly engines?: readonly Engine[] | undefined;
   /** Its node. @default a new one */
-  readonly peer?: Peer | undefined;
+  readonly node?: Peer | undefined;
   /** @default pays no provider */
   readonly payments?: ClientPayments | undefined;
   /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
+  /** Changes of its node, and of how it finds others. */
+  readonly peer?: Partial<PeerInit> | undefined;
+  readonly discovery?: DiscoveryInit | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
@@ -55,8 +58,8 @@ export async function startAsker(
   context: TestContext,
   { providers = [], engines = [], payments, auditors = [], save, ...init }: TestAskerInit = {},
 ): Promise<TestAsker> {
-  const peer = init.peer ?? (await startPeer(context, { role: 'client' }));
-  const discovery = await startDiscovery(context, peer);
+  const peer = init.node ?? (await startPeer(context, { ...init.peer, role: 'client' }));
+  const discovery = await startDiscovery(context, peer, init.discovery);
   for (const { address } of providers) await discovery.get(address);
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const engineOf = async (id: string): Promise<Engine> => {

@@ -41,7 +41,7 @@ export async function startChannelAsker(
   chain: TestChain,
   { policy, escrow, wrapPeer = (peer) => peer, ...init }: ChannelAskerInit,
 ): Promise<ChannelAsker> {
-  const peer = init.peer ?? (await startPeer(context, { role: 'client' }));
+  const peer = init.node ?? (await startPeer(context, { role: 'client' }));
   const channelDir = init.channelDir ?? join(await temporaryHome(context), 'channels');
   const news = new Events<ClientChannelEvent>();
   const stored: { of: TestAsker['receipts'] } = { of: new Map() };
@@ -65,7 +65,7 @@ export async function startChannelAsker(
       onNews: (each) => news.push({ event: each.state, news: each } as ClientChannelEvent),
     },
   });
-  const asker = await startAsker(context, { ...init, peer, payments: client.payments });
+  const asker = await startAsker(context, { ...init, node: peer, payments: client.payments });
   stored.of = asker.receipts;
   return {
     ...asker,

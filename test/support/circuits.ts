@@ -13,7 +13,7 @@ import {
   hopProtocol,
   stopProtocol,
 } from '../../src/node/peer/circuit/messages.ts';
-import { readMessage, sendMessage } from '../../src/node/peer/circuit/wire.ts';
+import { readMessage, sendMessage } from '../../src/node/peer/libp2p/wire.ts';
 import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
 import { createRelayServer, type RelayServer, type RelayServerInit } from '../../src/node/relay/relay-server.ts';
 import { jobProtocol } from '../../src/protocol/constants.ts';

@@ -72,7 +72,8 @@ export interface TestGateway {
 }
 
 /** The parts of an inference client on a machine without models. */
-export const noModels: Pick<InferenceClient, 'holds' | 'countTokens'> = {
+export const noModels: Pick<InferenceClient, 'holds' | 'countTokens' | 'toolFamily'> = {
+  toolFamily: async () => null,
   holds: async () => false,
   countTokens: async () => ({ tokens: 0, exact: false }),
 };

@@ -8,7 +8,7 @@ import { type CardIssuer, createCardIssuer } from '../../src/node/cards/card-iss
 import type { VerifiedCard } from '../../src/node/cards/cards.ts';
 import type { Job, JobInit } from '../../src/node/job/job.ts';
 import { openJob } from '../../src/node/job/open-job.ts';
-import type { Peer } from '../../src/node/peer/peer.ts';
+import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
 import { cardContentOf, type ServedModel } from '../../src/node/provider/card-content.ts';
 import type { ProviderEvent } from '../../src/node/provider/events.ts';
 import type { ProviderPayouts } from '../../src/node/provider/payment/payouts.ts';
@@ -39,6 +39,8 @@ export interface TestProviderInit {
   readonly createTranscript?: ((init: TranscriptInit) => Transcript) | undefined;
   /** Its payouts. @default none: it is free */
   readonly payments?: ((peer: Peer) => Promise<ProviderPayouts>) | undefined;
+  /** Changes of its node. */
+  readonly peer?: Partial<PeerInit> | undefined;
   readonly wrapCards?: ((cards: CardIssuer, peer: Peer) => CardIssuer) | undefined;
 }
 
@@ -57,7 +59,7 @@ export interface TestProvider {
 
 /** A real provider on loopback with a scripted engine; it stops with the test. */
 export async function startProvider(context: TestContext, init: TestProviderInit = {}): Promise<TestProvider> {
-  const peer = await startPeer(context, { role: 'provider' });
+  const peer = await startPeer(context, { ...init.peer, role: 'provider' });
   const seen = init.wrapPeer?.(peer) ?? peer;
   const engine = init.engine ?? createScriptedEngine(init.script);
   const clock = init.clock ?? systemClock;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { QvacError } from '../../src/errors.ts';
 import type { ModelId } from '../../src/lib/types.ts';
 import { createFileDigests } from '../../src/model/fetch/file-digest.ts';
+import { requantise } from '../../src/model/quantise/requantise.ts';
 import { createModelStore } from '../../src/model/store.ts';
-import { requantise } from './models/requantise.ts';
 import { type TinyInit, writeTiny } from './models/tiny.ts';
 
 export interface TestModel {

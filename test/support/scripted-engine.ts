@@ -196,7 +196,7 @@ function createSession(
 }
 
 /** The logits of the allowed tokens alone. */
-function restricted({ ids, logits }: TopLogits, allowed: AllowedTokens | null): TopLogits {
+export function restricted({ ids, logits }: TopLogits, allowed: AllowedTokens | null): TopLogits {
   if (allowed === null) return { ids, logits };
   const places = [...ids.keys()].filter((at) => allowed.allows(ids[at] ?? 0));
   return {

@@ -47,6 +47,17 @@ test('asks, shows the answer and opens its receipt', { skip }, async (context) =
   assert.deepEqual([strayed, complaints], [[], []]);
 });
 
+test('shows what the model thought apart from its answer', { skip }, async (context) => {
+  const { page } = await openSaying(context, '<think>\nBlue light <b>scatters</b>.\n</think>\n\nIt scatters.');
+  await ask(page, 'why?');
+  await page.locator('.trust').waitFor();
+  assert.equal((await page.locator('.assistant .content').textContent())?.trim(), 'It scatters.');
+  const thinking = page.locator('.assistant details.thinking');
+  assert.equal(await thinking.locator('p').textContent(), 'Blue light <b>scatters</b>.');
+  await thinking.locator('summary').click();
+  await thinking.getByText('Blue light').waitFor();
+});
+
 test('a tampered step does not lead to the signed root', { skip }, async (context) => {
   const { page } = await openSaying(context, 'It scatters.');
   await page.route(/\/qvac\/receipts\/[0-9a-f]{64}$/, async (route) => {

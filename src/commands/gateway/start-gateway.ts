@@ -88,6 +88,7 @@ export async function startGateway(
       version: about.version,
       network: networkName,
       waitVerdict: settings.waitVerdict,
+      toolParser: settings.toolParser,
     },
   );
   await gateway.start().catch((error: unknown) => {

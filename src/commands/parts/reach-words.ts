@@ -2,7 +2,7 @@ import { systemClock } from '../../lib/clock.ts';
 import type { Reach, RelayReach, Tested } from '../../node/home/reach.ts';
 import type { RunEntry } from '../../node/home/run-files.ts';
 import type { Peer } from '../../node/peer/peer.ts';
-import { shortPeer, timeSpan } from '../../terminal/format.ts';
+import { plural, shortPeer, timeSpan } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { printable } from '../../terminal/printable.ts';
 
@@ -14,7 +14,7 @@ export const commandOf = {
 } as const satisfies Record<RunEntry['role'], string>;
 
 /** How others reach a node, in one line: `directly at /ip4/… (dialled back by 12D3Koo…gxB 20 s ago)`. */
-export function reachWords({ way, direct, failed, relays }: Reach, now: number): string {
+export function reachWords({ way, direct, failed, relays, punches }: Reach, now: number): string {
   switch (way) {
     case 'direct':
       return direct.length === 0
@@ -24,7 +24,7 @@ export function reachWords({ way, direct, failed, relays }: Reach, now: number):
       return `through ${relays
         .filter(({ addrs }) => addrs.length > 0)
         .map(relayWords)
-        .join(' and ')}`;
+        .join(' and ')}${punchWords(punches)}`;
     case 'none':
       return `from its local network only: ${failed.map((each) => testWords(each, 'not reached', now)).join(', ')}`;
     case 'local':
@@ -32,6 +32,12 @@ export function reachWords({ way, direct, failed, relays }: Reach, now: number):
     case 'unknown':
       return 'where it listens; no peer outside has tested it yet';
   }
+}
+
+/** Whether peers that come through a relay are then connected directly. */
+function punchWords({ mapping, tried, succeeded }: Reach['punches']): string {
+  if (tried > 0) return `, then directly to ${succeeded} of ${plural(tried, 'peer')}`;
+  return mapping === 'random' ? '; its router uses another port for each peer, so no connection becomes direct' : '';
 }
 
 /** `relay 12D3Koo…gxB (24 ms)`. */
@@ -45,8 +51,14 @@ function testWords({ address, by, at }: Tested, outcome: string, now: number): s
 }
 
 /** The fields of `reach` in the output of a node (docs/json.md). */
-export function reachJson({ way, direct, failed, relays }: Reach): Pick<Reach, 'way' | 'direct' | 'failed' | 'relays'> {
-  return { way, direct, failed, relays };
+export function reachJson({
+  way,
+  direct,
+  failed,
+  relays,
+  punches,
+}: Reach): Pick<Reach, 'way' | 'direct' | 'failed' | 'relays' | 'punches'> {
+  return { way, direct, failed, relays, punches };
 }
 
 /** Tells how others reach a running node, now and at every change. */

@@ -2,6 +2,8 @@ import type { Logger } from '../../lib/log.ts';
 import { StopFilter } from '../../lib/stop-filter.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import { problemOf } from '../problem.ts';
+import type { AnswerParser } from '../tools/answer-parser.ts';
+import type { AnswerPart } from '../tools/parts.ts';
 import type {
   AnswerSource,
   CheckedAnswer,
@@ -28,8 +30,10 @@ export interface AnswerRunInit {
   readonly requestId: string | null;
   /** Aborts to end the answer here: it is paid, verified and reported like any other. */
   readonly stop: AbortSignal;
-  /** Gets the answer up to a stop text; the next piece comes once this has resolved. */
-  readonly onText: (text: string) => Promise<void> | void;
+  /** Creates the parser of the answer, by the end of the rendered prompt; null: its text is passed on as it is. */
+  readonly createParser: ((tail: string) => AnswerParser) | null;
+  /** Gets the answer up to a stop text; the next part comes once this has resolved. */
+  readonly onPart: (part: AnswerPart) => Promise<void> | void;
   /** Called once with the cost in lamports: the answer's, and that of failed attempts. */
   readonly onCost: (lamports: bigint) => void;
 }
@@ -44,6 +48,8 @@ export class AnswerRun {
   readonly #setState: ReturnType<GatewayMetrics['begin']>;
   #source: AnswerSource | null = null;
   #promptTokens = 0;
+  #tail = '';
+  #parser: AnswerParser | null = null;
   #delivered: DeliveredAnswer | null = null;
   #firstTokenMs: number | null = null;
   #deliveredMs = 0;
@@ -88,7 +94,8 @@ export class AnswerRun {
   }
 
   async #end(): Promise<DeliveredAnswer> {
-    await this.#init.onText(this.#filter.end());
+    await this.#pass(this.#filter.end());
+    await this.#passAll(this.#parser?.end() ?? []);
     if (this.#delivered === null) throw new Error('an answer without an end');
     return this.#delivered;
   }
@@ -99,9 +106,10 @@ export class AnswerRun {
     return inference.complete(
       request,
       {
-        accepted: (source, promptTokens) => {
+        accepted: (source, promptTokens, tail = '') => {
           this.#source = source;
           this.#promptTokens = promptTokens;
+          this.#tail = tail;
         },
         text: (piece) => this.#receive(piece),
         failedAnswerCost: (lamports) => void this.#failedCosts.push(lamports),
@@ -121,8 +129,19 @@ export class AnswerRun {
   #receive(piece: string): Promise<void> | void {
     if (this.#firstTokenMs === null) this.#setState('answering');
     this.#firstTokenMs ??= performance.now() - this.#startedMs;
-    const text = this.#filter.push(piece);
-    if (text !== '') return this.#init.onText(text);
+    return this.#pass(this.#filter.push(piece));
+  }
+
+  #pass(text: string): Promise<void> | void {
+    if (text === '') return;
+    const { createParser, onPart } = this.#init;
+    if (createParser === null) return onPart({ kind: 'text', text });
+    this.#parser ??= createParser(this.#tail);
+    return this.#passAll(this.#parser.push(text));
+  }
+
+  async #passAll(parts: readonly AnswerPart[]): Promise<void> {
+    for (const part of parts) await this.#init.onPart(part);
   }
 
   /** Counts the outcome and the cost, which may be known only after the response is complete. */

@@ -3,6 +3,9 @@ import type { Clock } from '../../lib/clock.ts';
 import type { CompletionRequest } from '../api/completion-request.ts';
 import { maxSeed } from '../api/sampling.ts';
 import { Problem, problemOf } from '../problem.ts';
+import { AnswerParser } from '../tools/answer-parser.ts';
+import type { ToolFamily } from '../tools/families.ts';
+import { type AnswerPart, addPart } from '../tools/parts.ts';
 import { AnswerRun, type AnswerRunComponents, unchecked } from './answer-run.ts';
 import { EventWriter } from './event-writer.ts';
 import type { CheckedAnswer } from './inference-client.ts';
@@ -20,6 +23,8 @@ export interface CompletionHandlerInit {
   readonly id: string;
   readonly request: CompletionRequest;
   readonly encoder: ResponseEncoder;
+  /** How the model writes calls of tools. @default 'auto' */
+  readonly family?: ToolFamily | undefined;
   /** Silence on a stream after which a comment is sent, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
   /** Called once with the total cost in lamports: the answers', and that of failed attempts. */
@@ -46,7 +51,8 @@ export class CompletionHandler {
   readonly #stop = new AbortController();
   readonly #id: string;
   readonly #askedAt: number;
-  readonly #texts: string[][] = [];
+  readonly #family: ToolFamily;
+  readonly #parts: AnswerPart[][] = [];
   readonly #runs: AnswerRun[] = [];
   #started = false;
   #timer: NodeJS.Timeout | undefined;
@@ -56,6 +62,7 @@ export class CompletionHandler {
     this.#id = init.id;
     this.#request = init.request;
     this.#encoder = init.encoder;
+    this.#family = init.family ?? 'auto';
     this.#keepAliveMs = init.keepAliveMs ?? 15_000;
     this.#waitVerdict = init.waitVerdict ?? false;
     this.#verdictMs = init.verdictMs ?? 5_000;
@@ -135,14 +142,15 @@ export class CompletionHandler {
     };
     for (let index = 0; index < choices; index++) {
       const request = { ...inference, seed: seedOf(inference.seed, index) };
-      this.#texts.push([]);
+      this.#parts.push([]);
       this.#runs.push(
         new AnswerRun(this.#components, {
           request,
           stops,
           requestId: index === 0 ? this.#id : null,
           stop: this.#stop.signal,
-          onText: (text) => this.#emit(text, index),
+          createParser: this.#parserOf(index),
+          onPart: (part) => this.#emit(part, index),
           onCost,
         }),
       );
@@ -160,16 +168,23 @@ export class CompletionHandler {
       delivered,
       verified: answer?.verified ?? 'pending',
       stop: run.stopText,
-      text: this.#texts[index]?.join('') ?? '',
+      parts: this.#parts[index] ?? [],
       steps: answer?.steps ?? null,
       ...run.timing,
     };
   }
 
-  async #emit(text: string, index: number): Promise<void> {
-    if (text === '') return;
-    if (this.#request.stream) await this.#write((start) => this.#encoder.delta(start, text, index));
-    else this.#texts[index]?.push(text);
+  async #emit(part: AnswerPart, index: number): Promise<void> {
+    addPart(this.#parts[index] ?? [], part);
+    if (this.#request.stream) await this.#write((start) => this.#encoder.part(start, part, index));
+  }
+
+  #parserOf(index: number): ((tail: string) => AnswerParser) | null {
+    const { tools } = this.#request;
+    if (tools === null) return null;
+    const { offered, maxCalls } = tools;
+    const answer = `${this.#id} ${index}`;
+    return (tail) => new AnswerParser({ answer, tail, tools: offered, family: this.#family, maxCalls });
   }
 
   /** The verdict; null if the answer does not wait for it, or it takes too long. */

@@ -1,6 +1,7 @@
 import type { AbortOptions, JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { AnswerExtra } from '../../node/job/answer-extra.ts';
 import type { FaultCode, Input, SamplerSettings } from '../../protocol/messages.ts';
+import type { ToolFamily } from '../tools/families.ts';
 
 /** One prompt for the network, whichever API it came through. */
 export interface InferenceRequest {
@@ -83,8 +84,11 @@ export interface CheckedAnswer extends VerificationResult {
 
 /** Follows one request from the accept to the last token. */
 export interface InferenceObserver {
-  /** A provider accepted the prompt. Called again if another provider takes over before the first token. */
-  accepted(source: AnswerSource, promptTokens: number): void;
+  /**
+   * A provider accepted the prompt. Called again if another provider takes over before the first token. `tail` is the
+   * end of the rendered prompt.
+   */
+  accepted(source: AnswerSource, promptTokens: number, tail?: string): void;
   /** The next piece of the answer arrives only once this has resolved. */
   text(text: string): void | Promise<void>;
   /** The last token has arrived; verification starts. */
@@ -115,6 +119,8 @@ export interface InferenceClient {
   complete(request: InferenceRequest, observer: InferenceObserver, options: InferenceOptions): Promise<CheckedAnswer>;
   /** Whether this machine has the model's file and so can recompute its answers. */
   holds(model: string | null): Promise<boolean>;
+  /** The family of models that writes calls of tools as this one does; null if the model is not here. */
+  toolFamily(model: ModelId): Promise<ToolFamily | null>;
   /** How many tokens a prompt has for a model. @throws QvacError E_BAD_INPUT for a prompt that no provider may take */
   countTokens(model: ModelId, input: Input): Promise<TokenCount>;
 }

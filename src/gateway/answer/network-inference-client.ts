@@ -11,6 +11,7 @@ import { seedOfNumber } from '../../protocol/digests.ts';
 import { answerLengths, countTokens } from './answer-length.ts';
 import { answerSteps, stepsToOpen } from './answer-steps.ts';
 import { withFailedAnswerCosts } from './failed-answer-costs.ts';
+import { createFamilyFinder } from './family-finder.ts';
 import type {
   DeliveredAnswer,
   InferenceClient,
@@ -34,9 +35,11 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
   const inFlight = new Map<PeerIdString, number>();
   const count = (peer: PeerIdString, change: number): void =>
     void inFlight.set(peer, (inFlight.get(peer) ?? 0) + change);
+  const families = createFamilyFinder(components);
   const counting = { ...components, inFlight: (peer: PeerIdString) => inFlight.get(peer) ?? 0 };
   return {
     holds: (model) => holds(components, model),
+    toolFamily: (model) => families.of(model),
     countTokens: (model, input) => countTokens(components.verifier, model, input),
     async complete(request, observer, options) {
       let busy: PeerIdString | null = null;
@@ -171,8 +174,8 @@ function observerOf(observer: InferenceObserver, setProvider: (peer: PeerIdStrin
     picked(provider) {
       route = { provider, router: route?.router ?? null };
     },
-    accepted(promptTokens, model) {
-      if (route !== null) observer.accepted({ ...route, model }, promptTokens);
+    accepted(promptTokens, model, tail) {
+      if (route !== null) observer.accepted({ ...route, model }, promptTokens, tail);
     },
     text: (piece) => observer.text(piece),
     turned: () => undefined,

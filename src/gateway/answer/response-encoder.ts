@@ -1,4 +1,5 @@
 import type { Problem } from '../problem.ts';
+import type { AnswerPart } from '../tools/parts.ts';
 import type { AnswerSource, AnswerSteps, DeliveredAnswer } from './inference-client.ts';
 import type { KnownAnswer } from './trust-fields.ts';
 
@@ -18,8 +19,8 @@ export interface ChoiceEnd extends KnownAnswer {
   readonly delivered: DeliveredAnswer;
   /** The stop text that ended the answer, or null. */
   readonly stop: string | null;
-  /** The whole text, without the stop text; empty if it was streamed. */
-  readonly text: string;
+  /** The whole answer, without the stop text. */
+  readonly parts: readonly AnswerPart[];
   readonly steps: AnswerSteps | null;
   /** Milliseconds to the first token and to the last. */
   readonly firstTokenMs: number;
@@ -39,7 +40,7 @@ export interface ResponseEncoder {
   readonly streamType: 'text/event-stream; charset=utf-8' | 'application/x-ndjson; charset=utf-8';
   /** @param choices number of answers */
   start(start: AnswerStart, choices: number): string;
-  delta(start: AnswerStart, text: string, choice: number): string;
+  part(start: AnswerStart, part: AnswerPart, choice: number): string;
   /** Ends an answer that is not the last. Absent where a request has one only. */
   choiceEnd?(start: AnswerStart, choice: ChoiceEnd): string;
   /** Ends the last answer and the stream. */

@@ -2,6 +2,7 @@ import type { InferenceRequest } from '../answer/inference-client.ts';
 import type { ResponseEncoder } from '../answer/response-encoder.ts';
 import { badField } from '../problem.ts';
 import type { RequestFields } from './request-fields.ts';
+import type { RequestTools } from './tools.ts';
 
 /** The operator's settings, for all that a request leaves open. `temperature`, `minP` and `topP` are fractions. */
 export interface RequestDefaults {
@@ -27,6 +28,8 @@ export interface CompletionRequest {
   readonly stream: boolean;
   /** Texts that end the answer; they are not part of it. */
   readonly stops: readonly string[];
+  /** The calls that answers may make, beside text and reasoning; null: the text is passed on as it is. */
+  readonly tools: RequestTools | null;
   /** How many of the likeliest tokens to list per token; null: no log-probabilities. */
   readonly topLogprobs: number | null;
   /** What of the request was changed or ignored, as the header `x-qvac-adjusted` names it. */

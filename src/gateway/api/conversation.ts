@@ -1,18 +1,11 @@
 import { localDay } from '../../lib/clock.ts';
 import type { ChatMessage, Input } from '../../protocol/messages.ts';
 import { badField } from '../problem.ts';
+import { modelCallId } from '../tools/call-ids.ts';
+import type { ApiCall, ApiMessage } from './api-message.ts';
 import type { RequestDefaults } from './completion-request.ts';
 import type { RequestFields } from './request-fields.ts';
-
-/** One message of a request, whichever API it came through. */
-export interface ApiMessage {
-  readonly role: 'system' | 'user' | 'assistant';
-  readonly content: string;
-  /** The speaker's name. */
-  readonly name?: string | undefined;
-  /** What the model thought before an earlier answer. */
-  readonly reasoning?: string | undefined;
-}
+import { noTools, type RequestTools } from './tools.ts';
 
 /** Options for the model's chat template (protocol section 2). */
 export type TemplateOptions = Input['options'];
@@ -38,18 +31,51 @@ export function inputOf(
   messages: readonly ApiMessage[],
   options: TemplateOptions,
   { system }: Pick<RequestDefaults, 'system'>,
+  { json: tools }: Pick<RequestTools, 'json'> = noTools,
 ): Input {
-  const given = messages.map(
-    ({ role, content, name = '', reasoning = '' }): ChatMessage => ({
+  const calls = new CallLog();
+  const given = messages.map((message): ChatMessage => {
+    const { role, content, name = '', reasoning = '', calls: made = [] } = message;
+    const answered = role === 'tool' ? calls.answered(message) : null;
+    const shown = answered?.name ?? name;
+    return {
       role,
       content,
-      ...(name === '' ? {} : { name }),
+      ...(shown === '' ? {} : { name: shown }),
       ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
-    }),
-  );
+      ...(answered === null ? {} : { tool_call_id: answered.id }),
+      ...(made.length === 0 ? {} : { tool_calls: calls.made(made) }),
+    };
+  });
   const own =
     system === null || given.some(({ role }) => role === 'system') ? [] : [{ role: 'system', content: system }];
-  return { messages: [...own, ...given], template: 'gguf', options, tools: null, date: localDay(), continuation: [] };
+  return { messages: [...own, ...given], template: 'gguf', options, tools, date: localDay(), continuation: [] };
+}
+
+/** Gives the calls of a conversation the ids that templates accept, and finds the call that a result answers. */
+class CallLog {
+  readonly #open: { readonly id: string; readonly name: string }[] = [];
+  #count = 0;
+
+  made(calls: readonly ApiCall[]): NonNullable<ChatMessage['tool_calls']> {
+    return calls.map(({ id, name, arguments: json }) => {
+      const own = modelCallId(id ?? `call number ${this.#count}`);
+      this.#count += 1;
+      this.#open.push({ id: own, name });
+      return { id: own, name, arguments: json };
+    });
+  }
+
+  /** A result without an id answers the first call of its tool, or the first call, that has no result yet. */
+  answered({ callId, name }: ApiMessage): { readonly id: string; readonly name: string | undefined } | null {
+    const id = callId === undefined ? null : modelCallId(callId);
+    const at = this.#open.findIndex((call) =>
+      id === null ? name === undefined || call.name === name : call.id === id,
+    );
+    const [call] = at < 0 ? [] : this.#open.splice(at, 1);
+    if (call !== undefined) return call;
+    return id === null ? null : { id, name };
+  }
 }
 
 /** The protocol's input for a text that the model continues without a template. */
@@ -67,7 +93,7 @@ export function rawInputOf(prompt: string): Input {
 /** Reads a list of messages. @throws Problem if it is missing or empty */
 export function readMessages(
   fields: RequestFields,
-  read: (message: RequestFields) => ApiMessage | null,
+  read: (message: RequestFields) => ApiMessage | readonly ApiMessage[] | null,
 ): readonly ApiMessage[] {
   const messages = fields.list('messages');
   if (messages === undefined || messages.length === 0)
@@ -80,9 +106,9 @@ export function readMessages(
   });
 }
 
-/** @param thinking false to switch it off; null to leave it to the model */
-export function thinkingOptions(thinking: false | null): TemplateOptions {
-  return thinking === false ? { enable_thinking: false } : {};
+/** @param thinking whether the model is to think first; null to leave it to the model */
+export function thinkingOptions(thinking: boolean | null): TemplateOptions {
+  return thinking === null ? {} : { enable_thinking: thinking };
 }
 
 /** Reads `chat_template_kwargs`. @throws Problem for values that a template cannot get */

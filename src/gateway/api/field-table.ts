@@ -40,6 +40,22 @@ const extension: readonly FieldRule[] = [
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];
 
+const schema = 'JSON schema (see below)';
+/** As llama.cpp and vLLM have them, on every route. */
+const grammars: readonly FieldRule[] = [
+  honoured('grammar', 'GBNF, from its rule `root` on'),
+  honoured('json_schema', schema),
+  honoured('guided_grammar', 'as `grammar`'),
+  honoured('guided_json', schema),
+  honoured('guided_regex', 'regular expression for the whole answer'),
+  honoured('guided_choice', 'list of texts'),
+  honoured('structured_outputs.grammar', 'as `grammar`'),
+  honoured('structured_outputs.json', schema),
+  honoured('structured_outputs.regex', 'as `guided_regex`'),
+  honoured('structured_outputs.choice', 'as `guided_choice`'),
+];
+const format = '`text`, `json_object` or `json_schema` (see below)';
+
 const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
 const seed = 'all digits up to 2^64 − 1; -1 means random';
 
@@ -68,10 +84,38 @@ const streamOptions: readonly FieldRule[] = [
   ...ignored('nothing here is padded', 'stream_options.include_obfuscation'),
 ];
 
-const tools: readonly FieldRule[] = [
-  refused('tools', [[]], notYet),
-  refused('tool_choice', ['none', 'auto'], notYet),
-  ...ignored('tools are not offered yet', 'parallel_tool_calls'),
+const byTools = 'for models whose template takes tools';
+const otherTools = 'a tool that is not a function is left out; the header `x-qvac-adjusted` tells';
+const toolName = '1 to 128 letters, digits and `_ . : / -`';
+const shownSchema = 'JSON schema; shown to the model, not enforced';
+const toolHint = 'a hint for other servers';
+
+const toolChoice: readonly FieldRule[] = [
+  honoured('tools', byTools),
+  honoured('tools[].type', otherTools),
+  refused('tool_choice', ['none', 'auto'], 'a call cannot be forced yet'),
+  honoured('parallel_tool_calls', 'false: only the first call is passed on'),
+];
+
+/** @param prefix of the object that describes a function */
+const functionFields = (prefix: string, parameters = 'parameters'): readonly FieldRule[] => [
+  honoured(`${prefix}name`, toolName),
+  honoured(`${prefix}description`),
+  honoured(`${prefix}${parameters}`, shownSchema),
+  ...ignored('schemas are not enforced', `${prefix}strict`),
+];
+
+/** Tools and earlier calls as OpenAI's chat completions and Ollama have them. */
+const chatTools: readonly FieldRule[] = [
+  ...functionFields('tools[].function.'),
+  ...ignored(toolHint, 'tools[].cache_control'),
+  honoured('messages[].tool_calls'),
+  honoured('messages[].tool_calls[].id', 'the model gets nine letters and digits'),
+  honoured('messages[].tool_calls[].function.name', toolName),
+  honoured('messages[].tool_calls[].function.arguments', 'an object, or its JSON text'),
+  ...ignored(clientNote, 'messages[].tool_calls[].index', 'messages[].tool_calls[].extra_content'),
+  ...ignored(clientNote, 'messages[].tool_calls[].function.index'),
+  honoured('messages[].tool_call_id', 'of a message of the role `tool`'),
 ];
 
 const openaiNotes = ignored(
@@ -97,10 +141,7 @@ const textParts = (list: string): readonly FieldRule[] => [
 const chat: readonly FieldRule[] = [
   model,
   honoured('messages'),
-  honoured(
-    'messages[].role',
-    '`system`, `developer` (as `system`), `user`, `assistant`; tool results are not offered yet',
-  ),
+  honoured('messages[].role', '`system`, `developer` (as `system`), `user`, `assistant`, `tool`'),
   honoured('messages[].content', 'text or text parts; null or missing counts as empty'),
   ...textParts('messages[].content[].'),
   honoured('messages[].name', byTemplate),
@@ -108,8 +149,9 @@ const chat: readonly FieldRule[] = [
   ...ignored('`reasoning_content` is read', 'messages[].reasoning', 'messages[].reasoning_details'),
   ...ignored(clientNote, 'messages[].id', 'messages[].annotations', 'messages[].metadata'),
   ...ignored('a hint for caches', 'messages[].cache_control'),
-  refused('messages[].tool_calls', [[]], notYet),
-  refused('messages[].function_call', [], notYet),
+  ...chatTools,
+  honoured('messages[].tool_calls[].type', '`function`'),
+  refused('messages[].function_call', [], 'send tool_calls'),
   refused('messages[].refusal', ['']),
   refused('messages[].audio', []),
   capped('max_completion_tokens', length),
@@ -128,10 +170,11 @@ const chat: readonly FieldRule[] = [
   ),
   honoured('chat_template_kwargs', 'options of the model’s template: texts, whole numbers, true or false'),
   ...ignored(effort, 'verbosity'),
-  ...tools,
-  refused('functions', [[]], notYet),
-  refused('function_call', ['none', 'auto'], notYet),
-  refused('response_format', [{ type: 'text' }], notYet),
+  ...toolChoice,
+  refused('functions', [[]], 'send tools'),
+  refused('function_call', ['none', 'auto'], 'send tool_choice'),
+  honoured('response_format', format),
+  ...grammars,
   choices,
   refused('modalities', [['text']]),
   refused('service_tier', ['auto', 'default']),
@@ -150,6 +193,8 @@ const completions: readonly FieldRule[] = [
   stops('stop'),
   ...streamOptions,
   honoured('logprobs', `0 to 20; ${logprobs}`),
+  honoured('response_format', format),
+  ...grammars,
   choices,
   refused('best_of', [1]),
   refused('echo', [false]),
@@ -165,12 +210,17 @@ const responses: readonly FieldRule[] = [
   honoured('input', 'text or a list of items'),
   honoured(
     'input[].type',
-    '`message`; `reasoning` items are dropped; `item_reference` is refused: the gateway stores nothing',
+    '`message`, `function_call`, `function_call_output`, `reasoning`; `item_reference` is refused: the gateway ' +
+      'stores nothing',
   ),
   honoured('input[].role', '`system`, `developer` (as `system`), `user`, `assistant`'),
   honoured('input[].content', 'text or text parts; null or missing counts as empty'),
   ...textParts('input[].content[].'),
   ...ignored(clientNote, 'input[].id', 'input[].status', 'input[].phase'),
+  honoured('input[].call_id', 'the model gets nine letters and digits'),
+  honoured('input[].name', toolName),
+  honoured('input[].arguments', 'JSON text of an object'),
+  honoured('input[].output', 'text or text parts'),
   honoured('instructions', 'as a system message'),
   capped('max_output_tokens', length),
   ...samplerFields(),
@@ -180,12 +230,14 @@ const responses: readonly FieldRule[] = [
     'reasoning.effort',
     '`none` switches thinking off (template option `enable_thinking`); other levels are ignored',
   ),
-  ...ignored('reasoning is part of the text', 'reasoning.summary', 'reasoning.generate_summary'),
+  ...ignored('reasoning is shown whole', 'reasoning.summary', 'reasoning.generate_summary'),
   honoured('include', '`reasoning.encrypted_content` is accepted, and there is none; anything else is refused'),
-  refused('text.format', [{ type: 'text' }], notYet),
+  honoured('text.format', format),
+  ...grammars,
   ...ignored(effort, 'text.verbosity'),
-  ...tools,
-  ...ignored('tools are not offered yet', 'max_tool_calls'),
+  ...toolChoice,
+  ...functionFields('tools[].'),
+  ...ignored('the gateway runs no tools itself', 'max_tool_calls'),
   refused('previous_response_id', [], noStorage),
   refused('conversation', [], noStorage),
   refused('store', [false], noStorage),
@@ -204,9 +256,19 @@ const messages: readonly FieldRule[] = [
   honoured('messages[].role', '`user`, `assistant` or `system`'),
   honoured(
     'messages[].content',
-    'text or blocks of type `text`; `thinking` blocks are dropped; null or missing counts as empty',
+    'text or blocks of the types `text`, `thinking`, `tool_use` and `tool_result`; null or missing counts as empty',
   ),
   ...textParts('messages[].content[].'),
+  honoured('messages[].content[].thinking', byTemplate),
+  ...ignored('thinking here is not signed', 'messages[].content[].signature'),
+  honoured('messages[].content[].id', 'the model gets nine letters and digits'),
+  honoured('messages[].content[].name', toolName),
+  honoured('messages[].content[].input'),
+  honoured('messages[].content[].tool_use_id'),
+  honoured('messages[].content[].content', 'text or text blocks'),
+  ...textParts('messages[].content[].content[].'),
+  ...ignored('the text says it', 'messages[].content[].is_error'),
+  ...ignored(clientNote, 'messages[].content[].caller'),
   ...ignored(clientNote, 'messages[].id'),
   honoured('system', 'text or text blocks'),
   ...textParts('system[].'),
@@ -216,17 +278,30 @@ const messages: readonly FieldRule[] = [
   honoured('stream'),
   honoured(
     'thinking.type',
-    '`disabled` switches thinking off (template option `enable_thinking`), `adaptive` leaves it to the model, ' +
-      '`enabled` is refused',
+    '`disabled` and `enabled` switch thinking off and on (template option `enable_thinking`), `adaptive` leaves it ' +
+      'to the model',
   ),
-  ...ignored('there are no thinking blocks', 'thinking.display'),
-  refused('thinking.budget_tokens', [], notYet),
+  ...ignored('thinking is shown whole', 'thinking.display'),
+  ...ignored('thinking has no limit of its own', 'thinking.budget_tokens'),
   ...ignored(effort, 'output_config.effort'),
-  refused('output_config.format', [], notYet),
-  ...ignored('there is no earlier thinking or tool result to clear', 'context_management'),
+  honoured('output_config.format', '`json_schema` (see below)'),
+  honoured('output_format', 'as `output_config.format`'),
+  ...grammars,
+  ...ignored('the gateway clears nothing', 'context_management'),
   ...ignored('a hint for caches', 'cache_control'),
-  refused('tools', [[]], notYet),
-  refused('tool_choice', [{ type: 'auto' }, { type: 'none' }], notYet),
+  honoured('tools', byTools),
+  honoured('tools[].type', otherTools),
+  ...functionFields('tools[].', 'input_schema'),
+  ...ignored(
+    toolHint,
+    'tools[].cache_control',
+    'tools[].eager_input_streaming',
+    'tools[].defer_loading',
+    'tools[].allowed_callers',
+    'tools[].input_examples',
+  ),
+  refused('tool_choice', [{ type: 'auto' }, { type: 'none' }], 'a call cannot be forced yet'),
+  honoured('tool_choice.disable_parallel_tool_use', 'true: only the first call is passed on'),
   refused('mcp_servers', [[]], notYet),
   refused('container', []),
   refused('service_tier', ['auto', 'standard_only']),
@@ -243,7 +318,7 @@ const ollamaShared: readonly FieldRule[] = [
     'keep_alive',
     '0 with an empty prompt is answered as an unload, anything else has no effect: providers load models',
   ),
-  honoured('think', '`false` switches thinking off (template option `enable_thinking`); anything else is refused'),
+  honoured('think', 'switches thinking on or off (template option `enable_thinking`); a level switches it on'),
   capped('options.num_predict', `${length}; below 0 is the default`),
   ...ignored('the context is the model’s own', 'options.num_ctx'),
   ...samplerFields('options.'),
@@ -275,7 +350,8 @@ const ollamaShared: readonly FieldRule[] = [
     'options.logits_all',
     'options.vocab_only',
   ),
-  refused('format', ['', {}], notYet),
+  honoured('format', '`json`, or a JSON schema (see below)'),
+  ...grammars,
   refused('logprobs', [false], notYet),
   refused('top_logprobs', [0], notYet),
   ...extension,
@@ -283,13 +359,15 @@ const ollamaShared: readonly FieldRule[] = [
 
 const ollamaChat: readonly FieldRule[] = [
   honoured('messages', 'an empty list checks that the model is on offer'),
-  honoured('messages[].role', '`system`, `user`, `assistant`; tool results are not offered yet'),
+  honoured('messages[].role', '`system`, `user`, `assistant`, `tool`'),
   honoured('messages[].content', 'text; null or missing counts as empty'),
   refused('messages[].images', [[]], notYet),
-  refused('messages[].tool_calls', [[]], notYet),
   honoured('messages[].thinking', byTemplate),
   honoured('messages[].name', byTemplate),
-  refused('tools', [[]], notYet),
+  honoured('messages[].tool_name', 'of a message of the role `tool`'),
+  honoured('tools', byTools),
+  honoured('tools[].type', otherTools),
+  ...chatTools,
   ...ollamaShared,
 ];
 

@@ -5,17 +5,22 @@ interface ReviverContext {
   readonly source?: string;
 }
 
+/** Digits of the longest number that keeps all of them. */
+const maxDigits = 40;
+
 /**
- * Parses a request. Whole numbers named `seed` become bigints: a seed may have more digits than a double keeps.
+ * Parses a request. Whole numbers named `seed`, and those beyond the safe ones, become bigints: a double does not keep
+ * all their digits.
  * @throws Problem 400
  */
 export function parseJson(text: string): unknown {
   const reviver = (key: string, value: unknown, context?: ReviverContext): unknown => {
-    if (key !== 'seed' || typeof value !== 'number') return value;
+    if (typeof value !== 'number') return value;
     const source = context?.source ?? String(value);
-    if (/^-?\d+$/.test(source)) return BigInt(source);
+    if (/^-?\d+$/.test(source) && source.length <= maxDigits)
+      return key === 'seed' || !Number.isSafeInteger(value) ? BigInt(source) : value;
     // `42.0` and `1e3` are whole, too.
-    return Number.isSafeInteger(value) ? BigInt(value) : value;
+    return key === 'seed' && Number.isSafeInteger(value) ? BigInt(value) : value;
   };
   try {
     return JSON.parse(text, reviver) as unknown;

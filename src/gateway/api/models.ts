@@ -12,6 +12,8 @@ export interface OfferedModel {
   /** When the oldest card that offers it was issued, unix seconds. */
   readonly since: number;
   readonly providers: number;
+  /** What some provider serves beyond plain text (protocol section 3). */
+  readonly can: readonly string[];
   /** The lowest prices, lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
@@ -30,12 +32,22 @@ export function offeredModels(live: readonly LivePeer[]): readonly OfferedModel[
       const known = found.get(key);
       const since = Math.floor(card.issuedAt / 1_000);
       if (known === undefined)
-        found.set(key, { name, id, model, since, providers: 1, priceIn: model.priceIn, priceOut: model.priceOut });
+        found.set(key, {
+          name,
+          id,
+          model,
+          since,
+          providers: 1,
+          can: model.can,
+          priceIn: model.priceIn,
+          priceOut: model.priceOut,
+        });
       else
         found.set(key, {
           ...known,
           since: Math.min(known.since, since),
           providers: known.providers + 1,
+          can: [...new Set([...known.can, ...model.can])],
           priceIn: Math.min(known.priceIn, model.priceIn),
           priceOut: Math.min(known.priceOut, model.priceOut),
         });
@@ -75,7 +87,12 @@ export function findOffered(offered: readonly OfferedModel[], asked: string | nu
   return offered.find(({ name, id, model }) => known === name || known === model.name || known === id);
 }
 
-export function openaiModel({ name, id, model, since, providers, priceIn, priceOut }: OfferedModel) {
+export function takesTools({ can }: OfferedModel): boolean {
+  return can.includes('tools');
+}
+
+export function openaiModel(offered: OfferedModel) {
+  const { name, id, model, since, providers, priceIn, priceOut } = offered;
   return {
     id: name,
     object: 'model',
@@ -88,6 +105,7 @@ export function openaiModel({ name, id, model, since, providers, priceIn, priceO
       providers,
       price_in: priceIn,
       price_out: priceOut,
+      tools: takesTools(offered),
     },
   };
 }
@@ -132,7 +150,7 @@ export function ollamaShown(offered: OfferedModel) {
       'qvac.price_in': priceIn,
       'qvac.price_out': priceOut,
     },
-    capabilities: ['completion'],
+    capabilities: ['completion', ...(takesTools(offered) ? ['tools'] : [])],
     modified_at: new Date(since * 1_000).toISOString(),
   };
 }

@@ -1,6 +1,7 @@
 import { utf8 } from '../../lib/bytes.ts';
 import type { AnswerExtra } from '../../node/job/answer-extra.ts';
 import { maxBiases, maxStopTexts, maxTopK } from '../../protocol/constants.ts';
+import type { GrammarRules } from '../../protocol/grammar/rules.ts';
 import type { InferenceRequest } from '../answer/inference-client.ts';
 import type { RequestDefaults } from './completion-request.ts';
 import type { RequestFields } from './request-fields.ts';
@@ -25,6 +26,8 @@ export interface SamplingFields {
   readonly penalties?: boolean;
   /** Whether it has `logit_bias`. @default false */
   readonly bias?: boolean;
+  /** The grammar that the request asks for; null: any text. */
+  readonly rules: GrammarRules | null;
 }
 
 /** How an answer is to be drawn, and where it ends. */
@@ -49,6 +52,7 @@ export function readSampling(where: SamplingFields, defaults: RequestDefaults): 
     ...(where.penalties === true ? readPenalties(fields) : {}),
     ...(where.bias === true ? readBias(fields, topK) : {}),
     ...(stops.length === 0 ? {} : { stopTexts: stops }),
+    ...(where.rules === null ? {} : { rules: where.rules }),
   };
   return { inference: { sampler, seed: readSeed(fields), extra }, stops };
 }

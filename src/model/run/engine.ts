@@ -59,6 +59,7 @@ export async function createEngine(
       threads,
       batch: Math.max(batch, promptBatch),
       context: tokenizer.facts.context,
+      coarseKv: init.coarseKv,
     },
     jobLanes,
     maxKept,

@@ -60,6 +60,9 @@ const tools = JSON.stringify([
   },
 ]);
 
+/** A conversation with a call of a tool: its rendering shows how a model writes calls. */
+export const callProbe = { messages: calls, tools, tool: words.tool, argument: words.argument } as const;
+
 /**
  * Renders conversations with and without a system message, of one and of two turns, and looks for every text in them.
  */

@@ -85,8 +85,11 @@ export interface AskObserver {
   sending(to: Destination): void;
   /** A router chose this provider; its answer may cost up to `priceLamports`. */
   picked(provider: PeerIdString, model: AnswerModel, priceLamports?: bigint): void;
-  /** The provider accepted the question, with this number of prompt tokens, for this model. */
-  accepted?(promptTokens: number, model: AnswerModel): void;
+  /**
+   * The provider accepted the question, with this number of prompt tokens, for this model. `tail` is the end of the
+   * rendered prompt, which shows what is open when the answer begins.
+   */
+  accepted?(promptTokens: number, model: AnswerModel, tail: string): void;
   /** A piece of the answer. The next is read once this resolves, so a slow reader slows the provider down. */
   text(piece: string): Promise<void> | void;
   /** A provider did not answer, for this reason; another one is asked. */

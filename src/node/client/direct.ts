@@ -183,7 +183,7 @@ class DirectQuestion {
       for await (const frame of job.frames()) {
         if (frame.t === 'accept') {
           accepted = true;
-          this.#observer.accepted?.(job.received.promptTokens.length, this.#model);
+          this.#observer.accepted?.(job.received.promptTokens.length, this.#model, job.received.tail);
           if (this.#signal.aborted) stop();
         }
         if (frame.t !== 'tokens') continue;
@@ -205,7 +205,9 @@ class DirectQuestion {
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
     if (isBadInput(error)) await this.#checkRefusal();
     const tooLong = mayBeTooLong(error, choice.model, this.#input, sampler.maxTokens);
-    if (!tooLong) this.#components.reputation.record(choice.card.peer, experienceOf(error));
+    // A grammar that would cost it too much, a provider may refuse (section 4.1).
+    const mayRefuse = tooLong || (isBadInput(error) && this.#init.extra.rules !== undefined);
+    if (!mayRefuse) this.#components.reputation.record(choice.card.peer, experienceOf(error));
     if (job === null || job.received.n === 0) {
       this.#tellHold(job);
       // The provider may take the same offer from an account of its own.

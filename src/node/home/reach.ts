@@ -39,4 +39,13 @@ export interface Reach {
   /** Addresses at which the last test failed. */
   readonly failed: readonly Tested[];
   readonly relays: readonly RelayReach[];
+  /**
+   * How the router in front of this node maps its ports (see `PortMapping`), and to how many of the peers that came
+   * through a relay this node then tried to connect directly, and did.
+   */
+  readonly punches: {
+    readonly mapping: 'stable' | 'random' | 'unknown';
+    readonly tried: number;
+    readonly succeeded: number;
+  };
 }

@@ -66,6 +66,8 @@ export interface EscrowPaymentsInit {
 
 /** How long before the rejection window closes a check must end, in ms. */
 const defaultMarginMs = 20_000;
+/** How long `stop` waits at most for tasks to end once they are aborted, in ms. */
+const lastWritesMs = 2_000;
 
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
   const { openEscrow, receipts = null, mayChallenge = async () => false, logger } = components;
@@ -157,6 +159,8 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
       const wallet = await (opening as Promise<EscrowWallet> | null)?.catch(() => null);
       await wallet?.channels?.stop();
       end.abort(new Error('stopping'));
+      // What a task had begun to write must not be cut off.
+      await settledWithin(Promise.allSettled(tasks), lastWritesMs);
     },
   };
 }

@@ -19,6 +19,7 @@ import { noteProtocolsOnce } from './libp2p/noted-protocols.ts';
 import { boundedPing } from './libp2p/ping.ts';
 import { wholeWrites } from './libp2p/whole-writes.ts';
 import { listenError } from './peer-errors.ts';
+import type { PunchPort } from './punch/punch-port.ts';
 
 export type PeerRole = 'provider' | 'router' | 'client' | 'relay';
 
@@ -34,6 +35,8 @@ export interface NodeInit {
   readonly gater: ConnectionGater;
   /** The multiaddrs to tell other peers, each with `/p2p/<own id>`. Called whenever they are needed. */
   readonly announced: () => readonly string[];
+  /** The port from which it dials. */
+  readonly punchPort: PunchPort;
   /** Whether this node has a reservation at that relay. */
   readonly acceptsCircuits: (relay: PeerIdString) => boolean;
 }
@@ -84,7 +87,7 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
       listen: [...init.listen],
       announceFilter: () => init.announced().map((address) => multiaddr(address)),
     },
-    transports: [tcp({ backlog: 128 }), circuits(init.acceptsCircuits)],
+    transports: [init.punchPort.wrap(tcp({ backlog: 128 })), circuits(init.acceptsCircuits)],
     connectionEncrypters: [wholeWrites(noise())],
     streamMuxers: [init.muxer],
     connectionGater: init.gater,

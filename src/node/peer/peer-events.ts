@@ -1,12 +1,15 @@
 import type { EventEmitter } from 'node:events';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Reach } from '../home/reach.ts';
+import { isRelayed } from './addresses.ts';
 import type { QvacNode } from './libp2p.ts';
 
 /** What happens to a peer's connections, by peer id. */
 export interface PeerEvents {
   /** The first connection to a peer opened. */
   connect: [peer: PeerIdString];
+  /** A direct connection to a peer opened that was connected through a relay alone. */
+  direct: [peer: PeerIdString];
   /** The last connection to a peer closed. */
   disconnect: [peer: PeerIdString];
   /** A connected peer said which protocols it speaks. */
@@ -25,6 +28,11 @@ export function relayEvents(node: QvacNode, events: EventEmitter<PeerEvents>): v
   node.addEventListener('peer:disconnect', ({ detail }) =>
     events.emit('disconnect', detail.toString() as PeerIdString),
   );
+  node.addEventListener('connection:open', ({ detail: { id, remoteAddr, remotePeer } }) => {
+    const others = node.getConnections(remotePeer).filter((each) => each.id !== id);
+    if (!isRelayed(remoteAddr) && others.length > 0 && others.every((each) => isRelayed(each.remoteAddr)))
+      events.emit('direct', remotePeer.toString() as PeerIdString);
+  });
   node.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) =>
     events.emit('identify', peerId.toString() as PeerIdString, protocols),
   );

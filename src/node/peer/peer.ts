@@ -23,6 +23,9 @@ import { withPlaces } from './guard/stream-places.ts';
 import { createNode, maxStreams, muxerInit, type PeerRole, type QvacNode, startNode, stopNode } from './libp2p.ts';
 import { LocalDiscovery } from './multicast/local-discovery.ts';
 import { type PeerEvents, relayEvents } from './peer-events.ts';
+import { PunchPort } from './punch/punch-port.ts';
+import { Puncher } from './punch/puncher.ts';
+import { SpareCircuits } from './punch/spare-circuits.ts';
 import { PeerReach, type ReachMode } from './reach/peer-reach.ts';
 import { createRouting, type Routing } from './routing.ts';
 
@@ -106,6 +109,8 @@ export interface PeerInit {
   readonly reach?: ReachMode | undefined;
   /** Relays to use, before those found on the network: multiaddrs with `/p2p`. @default none */
   readonly relays?: readonly string[] | undefined;
+  /** Peers of the configuration: if they are relays, they are used before others. @default none */
+  readonly named?: readonly PeerIdString[] | undefined;
   /** Network name (protocol section 7). */
   readonly network: string;
   /** Discovers nodes of the local network by multicast. @default false */
@@ -119,6 +124,8 @@ export interface PeerInit {
 
 /** How long closing a connection may take, in ms. */
 const closeTimeoutMs = 1_000;
+/** Time between two looks for circuits that are no longer needed, in ms. */
+const spareTickMs = 1_000;
 
 /** A node that is not started. Nothing leaves the machine before `start`. */
 export function createPeer(components: PeerComponents, init: PeerInit): Peer {
@@ -146,6 +153,10 @@ class LibP2PPeer implements Peer {
   readonly #dialler: Dialler;
   readonly #addresses: AddressBook;
   readonly #reach: PeerReach;
+  readonly #punchPort = new PunchPort();
+  readonly #puncher: Puncher;
+  readonly #spareCircuits: SpareCircuits;
+  #timer: NodeJS.Timeout | null = null;
   readonly #local: LocalDiscovery | null;
   /** The last address at which another node used this node's key. */
   #twin: string | null = null;
@@ -171,13 +182,19 @@ class LibP2PPeer implements Peer {
       dial: (address, options) => this.#dialAddress(address, options),
       isBanned: (peer) => this.#bans.isBanned(peer),
     });
+    this.#puncher = new Puncher({ port: this.#punchPort, logger: this.#logger, monotonic: components.monotonic });
+    this.#spareCircuits = new SpareCircuits(components.monotonic);
     this.#reach = new PeerReach(
       {
         running: () => this.#node,
         open: (peer, protocol, options) => this.open(peer, protocol, options),
         linkTo: (peer) => this.#dialler.linkTo(peer),
         rtt: (peer) => this.rtt(peer),
+        routing: { size: () => this.routing.size(), providers: (key, options) => this.routing.providers(key, options) },
+        addressesOf: (peer) => this.addrsOf(peer),
         events: this.events,
+        punchPort: this.#punchPort,
+        puncher: this.#puncher,
         logger: this.#logger,
         clock: components.clock,
       },
@@ -186,6 +203,7 @@ class LibP2PPeer implements Peer {
         announce: init.announce ?? [],
         mode: init.reach ?? 'auto',
         relays: init.relays ?? [],
+        named: init.named ?? [],
         serves: init.role !== 'client',
       },
     );
@@ -260,6 +278,7 @@ class LibP2PPeer implements Peer {
       muxer: this.#guard.muxer(muxerInit),
       gater: this.#guard.gater(),
       announced: () => this.addrs(),
+      punchPort: this.#punchPort,
       acceptsCircuits: (relay) => this.#reach.accepts(relay),
     });
     relayEvents(node, this.events);
@@ -270,6 +289,7 @@ class LibP2PPeer implements Peer {
     this.#node = node;
     await this.#registerRaw(node, dialBackProtocol, (stream, connection) => this.#reach.serve(stream, connection));
     for (const [protocol, handler] of this.#handlers) await this.#register(node, protocol, handler);
+    await this.#puncher.attach(node);
     for (const extension of this.#init.extensions ?? []) await extension.attach(node);
     this.#guard.start();
     try {
@@ -280,14 +300,19 @@ class LibP2PPeer implements Peer {
     }
     this.#reach.start();
     this.#local?.start();
+    this.#timer = setInterval(() => this.#spareCircuits.tick(node.getConnections()), spareTickMs);
+    this.#timer.unref();
   }
 
   async stop(): Promise<void> {
     const node = this.#node;
     this.#node = null;
     this.#starting = null;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
     this.#guard.stop();
-    this.#reach.stop();
+    this.#puncher.stop();
+    await this.#reach.stop();
     for (const extension of this.#init.extensions ?? []) extension.detach();
     await this.#local?.stop();
     if (node !== null) await stopNode(node, this.#logger);

@@ -13,7 +13,7 @@ export interface ServedModel {
   /** Lamports per 1,000 tokens. */
   readonly priceIn: number;
   readonly priceOut: number;
-  /** What it serves beyond plain text and what the engine tells (protocol section 3), ascending. @default nothing */
+  /** What it serves beyond plain text, grammars and what the engine tells (protocol section 3). @default nothing */
   readonly can?: readonly string[] | undefined;
   /** Measured at the start. */
   readonly tokensPerSecond: number;
@@ -40,7 +40,7 @@ export function cardContentOf(
         vocab: facts.vocab,
         stops: facts.stops,
         vocabDigest: tokenizer.vocabulary.digest,
-        can: engine.keepsPrompts === true ? [...can, keepsPrompts].sort() : can,
+        can: ['grammar', ...(engine.keepsPrompts === true ? [keepsPrompts] : []), ...can].sort(),
         modes,
         priceJob,
         priceIn,

@@ -88,8 +88,7 @@ export class JobHandler {
 
   async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
     const { clock } = this.#components;
-    const admission = this.#admit(stream, frame);
-    const run = new JobRun(this.#components, admission, stream, this.#init);
+    const { admission, run } = this.#admit(stream, frame);
     const ids = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
     const end = new AbortController();
@@ -127,11 +126,12 @@ export class JobHandler {
   }
 
   /** Admits the offer. If it is refused, the client's locked payment is refunded. */
-  #admit(stream: FrameStream, frame: FrameOf<'offer'>): Admission {
+  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: JobRun } {
     const { kept, payouts } = this.#components;
     try {
       if (kept.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
-      return admit(this.#components, frame, stream.remote);
+      const admission = admit(this.#components, frame, stream.remote);
+      return { admission, run: new JobRun(this.#components, admission, stream, this.#init) };
     } catch (error) {
       const refused = payouts === null ? null : payableOffer(frame, stream.remote);
       if (refused !== null) payouts?.decline(refused);

@@ -1,4 +1,5 @@
 import { ownWordsOf, QvacError } from '../../errors.ts';
+import { GrammarTooCostly } from '../../proofs/grammar/work.ts';
 import type { Frame } from '../../protocol/frames.ts';
 
 /**
@@ -24,6 +25,7 @@ export class OfferRefusal extends Error {
 /** The refusal to send for `error`; null if the client broke the protocol or left. */
 export function offerRefusalOf(error: unknown): OfferRefusal | null {
   if (error instanceof OfferRefusal) return error;
+  if (error instanceof GrammarTooCostly) return new OfferRefusal('bad-input', error.message);
   if (!(error instanceof QvacError)) return new OfferRefusal('internal', 'this provider failed');
   switch (error.code) {
     case 'E_BAD_PEER':

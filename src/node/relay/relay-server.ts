@@ -12,7 +12,6 @@ import type { RelayStats } from '../home/activity.ts';
 import { isRelayed } from '../peer/addresses.ts';
 import { maxRelayAddresses, messageTimeoutMs } from '../peer/circuit/constants.ts';
 import {
-  CircuitMessageError,
   type CircuitStatus,
   circuitStatus,
   decodeHop,
@@ -23,7 +22,8 @@ import {
   type ReservationMessage,
   stopProtocol,
 } from '../peer/circuit/messages.ts';
-import { readMessage, sendMessage } from '../peer/circuit/wire.ts';
+import { RawMessageError } from '../peer/libp2p/protobuf.ts';
+import { readMessage, sendMessage } from '../peer/libp2p/wire.ts';
 import type { QvacNode } from '../peer/libp2p.ts';
 import type { PeerExtension } from '../peer/peer.ts';
 import { type Circuit, type CircuitRefusal, Circuits } from './circuits.ts';
@@ -141,7 +141,7 @@ class CircuitRelay implements RelayServer {
     try {
       await this.#answer(stream, connection);
     } catch (error) {
-      if (error instanceof CircuitMessageError && stream.status === 'open')
+      if (error instanceof RawMessageError && stream.status === 'open')
         await refuse(stream, circuitStatus.malformedMessage).catch(() => undefined);
       stream.abort(toError(error));
     } finally {
@@ -269,12 +269,12 @@ function refuse(stream: Stream, status: CircuitStatus): Promise<void> {
   return answer(stream, status, null);
 }
 
-/** @throws CircuitMessageError if the bytes are no peer id */
+/** @throws RawMessageError if the bytes are no peer id */
 function targetOf(bytes: Uint8Array): PeerId {
   try {
     return peerIdFromMultihash(decodeMultihash(bytes));
   } catch {
-    throw new CircuitMessageError('bytes that are no peer id');
+    throw new RawMessageError('bytes that are no peer id');
   }
 }
 

@@ -38,6 +38,12 @@ export interface LocalVerifier {
    */
   encodePrompt(model: ModelId, input: Input): Promise<readonly number[] | null>;
   /**
+   * The text of the prompt as its template renders it, with the texts of control tokens, but not of stops; null if the
+   * model is not here.
+   * @throws QvacError E_BAD_INPUT for a prompt that no provider may accept
+   */
+  renderPrompt(model: ModelId, input: Input): Promise<string | null>;
+  /**
    * Recomputes the logits that each token of the answer was drawn from, with the `topK` likeliest candidates.
    * @throws QvacError E_NO_MODEL if the model is not here
    */
@@ -115,6 +121,12 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
     },
     async encodePrompt(model, input) {
       return (await holds(model)) ? (await tokenizerOf(model)).encodePrompt(input).tokens : null;
+    },
+    async renderPrompt(model, input) {
+      if (!(await holds(model))) return null;
+      const tokenizer = await tokenizerOf(model);
+      const bytes = tokenizer.encodePrompt(input).tokens.map((token) => tokenizer.markedBytesOf(token));
+      return Buffer.concat(bytes).toString();
     },
     async replay(receipt, topK, options = {}) {
       const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);

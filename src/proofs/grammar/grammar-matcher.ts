@@ -41,6 +41,10 @@ class AnswerMatcher implements GrammarMatcher {
   readonly #byteStates: ByteStates;
   /** One for each beginning of a character that the readings of the tokens so far end with; none after a stop. */
   #places: readonly ByteState[];
+  /** What `allowedUpTo` found at this place: both who draws and who reads logits ask. */
+  #found: readonly number[] = [];
+  /** How many it looked for; 0: not asked yet. */
+  #lookedFor = 0;
 
   constructor({ rules, vocabulary, stops }: GrammarMatcherInit) {
     this.#vocabulary = vocabulary;
@@ -64,7 +68,7 @@ class AnswerMatcher implements GrammarMatcher {
     this.#work.next();
     if (this.#stops.has(token)) {
       if (!this.isWhole) return false;
-      this.#places = [];
+      this.#moveTo([]);
       return true;
     }
     const bytes = this.#vocabulary.bytesOf(token);
@@ -75,11 +79,26 @@ class AnswerMatcher implements GrammarMatcher {
     });
     const places = this.#merged([...read, ...asItem]);
     if (places.length === 0) return false;
-    this.#places = places;
+    this.#moveTo(places);
     return true;
   }
 
   allowedUpTo(most: number): readonly number[] {
+    const isKnown = most <= this.#lookedFor || this.#found.length < this.#lookedFor;
+    if (!isKnown) {
+      this.#found = this.#find(most);
+      this.#lookedFor = most;
+    }
+    return this.#found.slice(0, most);
+  }
+
+  #moveTo(places: readonly ByteState[]): void {
+    this.#places = places;
+    this.#found = [];
+    this.#lookedFor = 0;
+  }
+
+  #find(most: number): readonly number[] {
     const allowed = new Set<number>();
     const add = (token: number): boolean => {
       if (!this.#stops.has(token) && token < this.#vocabulary.size) allowed.add(token);

@@ -39,6 +39,8 @@ export interface GrammarState {
 
 /** Terminals, edges and steps that are remembered; beyond, all are forgotten and made again. */
 const maxRemembered = 500_000;
+/** What a place of the grammar costs, where a node of the vocabulary costs 1. */
+const placeWork = 5;
 /** Terminals of one state. An honest schema has some hundreds. */
 const maxTerminals = 20_000;
 
@@ -203,7 +205,7 @@ class Closure {
   visit(slot: number, owner: Owner): void {
     const key = `${slot}:${owner.id}`;
     if (this.#visited.has(key)) return;
-    this.#work.spend(1);
+    this.#work.spend(placeWork);
     this.#visited.add(key);
     this.#queue.push([slot, owner]);
   }
@@ -258,7 +260,7 @@ class Closure {
 
   #addEdge(to: OpenContinuation, edge: OpenEdge): void {
     const key = edgeKey(edge);
-    this.#work.spend(1);
+    this.#work.spend(placeWork);
     if (to.edges.has(key)) return;
     to.edges.set(key, edge);
     for (const follower of to.followers) this.#addEdge(follower, edge);

@@ -7,12 +7,12 @@ export class GrammarTooCostly extends Error {
 }
 
 /**
- * Places of the grammar and of the vocabulary that may be looked at: for one token, and for an answer at its start and
- * for each of its tokens. A seventh of a microsecond each; an honest schema needs some hundreds for a token.
+ * Units of work that may be spent: for one token, and for an answer at its start and for each of its tokens. A seventh
+ * of a microsecond each; an honest schema needs some thousands for a token.
  */
 const maxWorkPerToken = 2_000_000;
 const maxWorkAtStart = 4_000_000;
-const maxMeanWorkPerToken = 2_000;
+const maxMeanWorkPerToken = 10_000;
 
 /** Counts what is spent on a grammar, which a stranger chose. */
 export class Work {

@@ -8,7 +8,7 @@ import { isU32 } from '../messages/fields.ts';
 import { checkRules } from './check-rules.ts';
 import type { GrammarItem, GrammarRules } from './items.ts';
 
-export type { GrammarItem, GrammarRules } from './items.ts';
+export type { GrammarItem, GrammarRule, GrammarRules } from './items.ts';
 
 const maxCodePoint = 0x10ffff;
 const grammarTag = tag('qvac/grammar/1');

@@ -22,6 +22,8 @@ export class Article {
   readonly element: HTMLElement;
   readonly turn: Turn;
   readonly #init: ArticleInit;
+  readonly #thoughts = h('p', {});
+  readonly #thinking = h('details', { class: 'thinking', hidden: true }, h('summary', {}, 'Thinking'), this.#thoughts);
   readonly #body = h('div', { class: 'content' });
   readonly #foot = h('footer', {});
   #growing: GrowingMarkdown | null = null;
@@ -41,6 +43,7 @@ export class Article {
       'article',
       { class: role },
       h('h3', { class: 'visually-hidden' }, role === 'user' ? 'You asked' : 'Answer'),
+      this.#thinking,
       this.#body,
       this.#foot,
     );
@@ -94,6 +97,7 @@ export class Article {
 
   #grow(): void {
     const { content } = this.turn;
+    this.#drawThoughts();
     if (content !== '') {
       this.#growing ??= new GrowingMarkdown(this.#body);
       this.#growing.grow(content);
@@ -101,7 +105,14 @@ export class Article {
     this.#drawFoot();
   }
 
+  #drawThoughts(): void {
+    const { reasoning = '' } = this.turn;
+    this.#thinking.hidden = reasoning === '';
+    if (this.#thoughts.textContent !== reasoning) this.#thoughts.textContent = reasoning;
+  }
+
   #finish(): void {
+    this.#drawThoughts();
     (this.#growing ?? new GrowingMarkdown(this.#body)).finish(this.turn.content);
     this.#growing = null;
     this.#finished = this.turn.content;

@@ -5,6 +5,7 @@ import { resolveConfig } from '../../../src/config.ts';
 import type { PeerIdString } from '../../../src/lib/types.ts';
 
 const peer = '12D3KooWLbTqVBYXwEdHqCwAvSGyzAmDUKRYVZmUwk3RNEWjbVEk' as PeerIdString;
+const punches = { mapping: 'unknown', tried: 0, succeeded: 0 } as const;
 const nobody = { loopback: 0, private: 0, public: 0 } as const;
 const config = (...args: readonly (readonly [string, unknown])[]) =>
   resolveConfig({ environment: {}, home: '/nonexistent', flags: Object.fromEntries(args) });
@@ -14,7 +15,15 @@ const running = (
   dialledIn: Partial<typeof nobody> | Readonly<Record<string, number>> = {},
 ): RunningNode => ({
   entry: { role: 'provider', peer, addrs: addrs.map((address) => `${address}/p2p/${peer}`) },
-  reach: { way: 'unknown', observed, dialledIn: { ...nobody, ...dialledIn }, direct: [], failed: [], relays: [] },
+  reach: {
+    way: 'unknown',
+    observed,
+    dialledIn: { ...nobody, ...dialledIn },
+    direct: [],
+    failed: [],
+    relays: [],
+    punches,
+  },
 });
 
 describe('reachability', () => {

@@ -32,7 +32,7 @@ test('the next turn of a conversation costs its new tokens alone, is verified as
   };
   const engine = await open({ slots: 2, keepPrompts: 4 });
   const provider = await startProvider(context, { engine });
-  assert.deepEqual(provider.card().card.models[0]?.can, ['prefix']);
+  assert.deepEqual(provider.card().card.models[0]?.can, ['grammar', 'prefix']);
   const verifying = await open({});
   // Whether machines of this kind give the same bits is theirs to say.
   const tier = ((await verifying.reproduces?.(engine.exec)) ?? []).length > 0 ? 'exact' : 'statistical';

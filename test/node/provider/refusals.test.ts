@@ -8,6 +8,7 @@ import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { ProviderPayouts } from '../../../src/node/provider/payment/payouts.ts';
 import { encodeCbor } from '../../../src/protocol/codec.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
+import { type GrammarRules, grammarDigestOf } from '../../../src/protocol/grammar/rules.ts';
 import { breakMark } from '../../../src/protocol/input/control-text.ts';
 import { extraDigestOf } from '../../../src/protocol/messages/extra.ts';
 import { quotedLamports } from '../../../src/protocol/messages/quote.ts';
@@ -102,8 +103,16 @@ test('settings that are malformed, too large, not the offer’s or not served ar
   const { provider, client } = await start(context);
   const model = provider.model();
   const sampler = { ...testSampler, vocab: model.vocab, stops: model.stops };
-  const grammar = [[[[0x61, 0x7a]]]];
-  const named = encodeExtra({ grammar: other, vocabDigest: model.vocabDigest });
+  const grammar: GrammarRules = [[[[0x61, 0x7a]]]];
+  const grammarExtra = (offered: GrammarRules): Uint8Array =>
+    encodeExtra({ grammar: grammarDigestOf(offered), vocabDigest: model.vocabDigest });
+  const barren: GrammarRules = [[[1]], [[[0x61, 0x61], 1]]];
+  const large: GrammarRules = [Array.from({ length: 10_000 }, (_, at) => [[at, at + 1]])];
+  // What may follow a rule may follow all before it: 3,000,000 ways at the start.
+  const bomb: GrammarRules = [
+    ...Array.from({ length: 2_500 }, (_, at) => [[at + 1], [at + 1, [0x61, 0x61]]]),
+    [[[0x61, 0x61]]],
+  ];
   const rules: readonly (readonly [name: string, init: RawOfferInit, expected: RegExp, change?: Partial<Offer>])[] = [
     ['no map', { extra: Uint8Array.of(0xff) }, /^bad-offer: .*settings are malformed/],
     ['a neutral value', { extra: encodeCbor({ presence: 0 }) }, /^bad-offer: .*settings are malformed/],
@@ -126,8 +135,19 @@ test('settings that are malformed, too large, not the offer’s or not served ar
       { sampler: { ...sampler, extra: extraDigestOf(encodeExtra({ presence: 2 })) } },
     ],
     ['a text of 64 KiB', { extra: encodeExtra({ stopTexts: ['x'.repeat(1 << 16)] }) }, /^bad-offer: .*65\d\d\d bytes/],
-    ['a grammar', { extra: named, grammar }, /^bad-offer: .*grammars are not served/],
-    ['a grammar that they do not name', { grammar }, /^bad-offer: .*grammars are not served/],
+    ['a grammar that they do not name', { grammar }, /^bad-offer: .*grammar is not the offer/],
+    ['no grammar where they name one', { extra: grammarExtra(grammar) }, /^bad-offer: .*grammar is not the offer/],
+    ['another grammar', { extra: grammarExtra([[[0]]]), grammar }, /^bad-offer: .*grammar is not the offer/],
+    [
+      'a grammar for another vocabulary',
+      { extra: encodeExtra({ grammar: grammarDigestOf(grammar), vocabDigest: other }), grammar },
+      /^bad-offer: .*another vocabulary/,
+    ],
+    ['no list of rules', { extra: grammarExtra(grammar), grammar: 'root ::= "a"' }, /^bad-input: .*list of rules/],
+    ['left recursion', { extra: grammarExtra([[[0], []]]), grammar: [[[0], []]] }, /^bad-input: .*left-recursive/],
+    ['a rule without a text', { extra: grammarExtra(barren), grammar: barren }, /^bad-input: .*derives no text/],
+    ['a grammar of 100 KiB', { extra: grammarExtra(large), grammar: large }, /^bad-input: .*at most 65536 bytes/],
+    ['a grammar that explodes', { extra: grammarExtra(bomb), grammar: bomb }, /^bad-input: .*costs too much/],
   ];
   for (const [name, init, expected, change] of rules)
     assert.match(await answerTo(provider, client, makeOffer(provider, client, change, init)), expected, name);

@@ -44,6 +44,32 @@ export function answeringAnother(engine: Engine, change: (prompt: readonly numbe
   });
 }
 
+/** Pays no heed to the mask that the provider asks for. */
+export function unmasked(engine: Engine): Engine {
+  return withSessions(engine, (session) => ({
+    ...sessionOf(session),
+    prefill: (rendering, topK, options) => session.prefill(rendering, topK, { ...options, allowed: null }),
+    decode: (token, topK, options) => session.decode(token, topK, { ...options, allowed: null }),
+  }));
+}
+
+/** Never computes a logit for `token`. */
+export function without(engine: Engine, token: number): Engine {
+  const kept = ({ ids, logits }: TopLogits): TopLogits => ({
+    ids: ids.filter((id) => id !== token),
+    logits: logits.filter((_, at) => ids[at] !== token),
+  });
+  return withSessions(engine, (session) => ({
+    ...sessionOf(session),
+    prefill: async (...parts) => kept(await session.prefill(...parts)),
+    decode: async (...parts) => kept(await session.decode(...parts)),
+  }));
+}
+
+function withSessions(engine: Engine, change: (session: EngineSession) => EngineSession): Engine {
+  return altered(engine, { open: async (options?: OpenOptions) => change(await engine.open(options)) });
+}
+
 /** Sends other text than that of its tokens. */
 export function withOtherText(engine: Engine, textOf: (token: number) => string): Engine {
   const encoder = new TextEncoder();

@@ -1,4 +1,5 @@
 import { concat, fromHex } from '../../../src/lib/bytes.ts';
+import type { GrammarMatcher } from '../../../src/proofs/grammar/grammar-matcher.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
 import { encodeKeptHeader, encodeKeptStep } from '../../../src/proofs/record/kept-steps.ts';
 import { drawAt, pickToken, type Selection, selectCandidates } from '../../../src/proofs/sampling/sampler.ts';
@@ -31,29 +32,58 @@ export type TranscriptMaker = (init: TranscriptInit) => Transcript;
 export function lying(change: (honest: Transcript, init: TranscriptInit) => Partial<Transcript>): TranscriptMaker {
   return (init) => {
     const honest = createTranscript(init);
-    const changed = change(honest, init);
-    return {
-      get n() {
-        return honest.n;
-      },
-      get tokens() {
-        return honest.tokens;
-      },
-      get finish() {
-        return honest.finish;
-      },
-      get candidateCount() {
-        return honest.candidateCount;
-      },
-      next: changed.next ?? ((top) => honest.next(top)),
-      commit: () => honest.commit(),
-      end: (reason) => honest.end(reason),
-      head: changed.head ?? ((reason) => honest.head(reason)),
-      open: changed.open ?? ((secret) => honest.open(secret)),
-      witnesses: (secret) => honest.witnesses(secret),
-      keptSteps: (from) => honest.keptSteps(from),
-    };
+    return lyingOver(honest, change(honest, init));
   };
+}
+
+function lyingOver(honest: Transcript, changed: Partial<Transcript>): Transcript {
+  return {
+    get n() {
+      return honest.n;
+    },
+    get tokens() {
+      return honest.tokens;
+    },
+    get finish() {
+      return honest.finish;
+    },
+    get candidateCount() {
+      return honest.candidateCount;
+    },
+    next: changed.next ?? ((top) => honest.next(top)),
+    commit: () => honest.commit(),
+    end: (reason) => honest.end(reason),
+    head: changed.head ?? ((reason) => honest.head(reason)),
+    open: changed.open ?? ((secret) => honest.open(secret)),
+    witnesses: (secret) => honest.witnesses(secret),
+    keptSteps: (from) => honest.keptSteps(from),
+  };
+}
+
+/** Masks the logits itself, by another matcher than the engine's; by none, it draws from all tokens. */
+export function masking(honest: Transcript, matcher: GrammarMatcher | null): Transcript {
+  const draw = (top: TopLogits): DrawnToken => {
+    const isAllowed = (id: number): boolean => matcher === null || matcher.allows(id);
+    const places = [...top.ids.keys()].filter((at) => isAllowed(top.ids[at] ?? 0));
+    const drawn = honest.next({
+      ids: Uint32Array.from(places, (at) => top.ids[at] ?? 0),
+      logits: Float32Array.from(places, (at) => top.logits[at] ?? 0),
+    });
+    matcher?.accept(drawn.token);
+    return drawn;
+  };
+  return lyingOver(honest, { next: draw });
+}
+
+/** Sends `tokens` of its own, each the only candidate of its step. */
+export function oneCandidate(init: TranscriptInit, tokens: readonly number[]): Transcript {
+  const onlyOne = { ...init.offer, sampler: { ...init.offer.sampler, topK: 1 } };
+  const honest = createTranscript({ ...init, offer: onlyOne, matcher: null });
+  const next = (): DrawnToken => {
+    const token = tokens[honest.n] ?? 0;
+    return honest.next({ ids: Uint32Array.of(token), logits: Float32Array.of(20) });
+  };
+  return lyingOver(honest, { next });
 }
 
 /** Draws with its own seed instead of the client's. */

@@ -1,3 +1,4 @@
+import { encodeTensor, type Kind, kinds } from '../../../src/model/quantise/encoding.ts';
 import {
   f32,
   floats,
@@ -9,9 +10,8 @@ import {
   u32,
   valueTypes,
   writeGguf,
-} from './gguf-writer.ts';
+} from '../../../src/model/quantise/gguf-writer.ts';
 import { createNormal } from './numpy-normal.ts';
-import { encodeTensor, type Kind, kinds } from './quantise.ts';
 import { byteLevelVocabulary, sentencePieceVocabulary } from './tiny-vocabulary.ts';
 
 /** A model with random weights: it loads and computes like a real one in milliseconds, but its text is noise. */

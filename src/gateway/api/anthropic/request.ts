@@ -1,4 +1,7 @@
+import type { InferenceRequest } from '../../answer/inference-client.ts';
 import { badField } from '../../problem.ts';
+import { readOutputFormat } from '../answer-format.ts';
+import type { ApiMessage } from '../api-message.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -7,21 +10,26 @@ import {
   readModel,
 } from '../completion-request.ts';
 import { readContent } from '../content.ts';
-import { type ApiMessage, inputOf, readMessages, type TemplateOptions, thinkingOptions } from '../conversation.ts';
+import { inputOf, readMessages, type TemplateOptions, thinkingOptions } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
+import { refuseBoth, requestTools } from '../tools.ts';
 import { messagesEncoder } from './encoder.ts';
+import { readMessage } from './message.ts';
+import { readToolChoice, readTools } from './tools.ts';
 
-const rules = fieldTable['/v1/messages'];
+const table = fieldTable['/v1/messages'];
 
 /** Reads `POST /v1/messages`. @throws Problem */
 export function readMessagesRequest(body: unknown, defaults: RequestDefaults): ApiRequest {
-  const fields = RequestFields.of(body, rules);
-  const prompt = readPrompt(fields, defaults);
+  const fields = RequestFields.of(body, table);
+  const { tools, ...prompt } = readPrompt(fields, defaults);
+  const rules = readOutputFormat(fields);
+  refuseBoth(fields, tools, rules);
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
   if (maxTokens === undefined) throw badField('max_tokens', 'max_tokens: expected a whole number');
-  const sampling = readSampling({ fields, maxTokens, stop: 'stop_sequences' }, defaults);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop_sequences', rules }, defaults);
   const request = {
     inference: {
       ...prompt,
@@ -33,17 +41,19 @@ export function readMessagesRequest(body: unknown, defaults: RequestDefaults): A
     choices: 1,
     stream: fields.flag('stream') ?? false,
     stops: sampling.stops,
+    tools,
     topLogprobs: null,
     adjusted: fields.adjusted,
   };
   fields.finish();
-  return { kind: 'completion', request, encoder: messagesEncoder };
+  return { kind: 'completion', request, encoder: messagesEncoder() };
 }
 
 /** Reads `POST /v1/messages/count_tokens`. @throws Problem */
-export function readCountRequest(body: unknown, defaults: RequestDefaults): ReturnType<typeof readPrompt> {
-  const fields = RequestFields.of(body, rules);
+export function readCountRequest(body: unknown, defaults: RequestDefaults): Pick<InferenceRequest, 'model' | 'input'> {
+  const fields = RequestFields.of(body, table);
   const prompt = readPrompt(fields, defaults);
+  readOutputFormat(fields);
   fields.finish();
   return prompt;
 }
@@ -52,24 +62,19 @@ export function readCountRequest(body: unknown, defaults: RequestDefaults): Retu
 function readPrompt(fields: RequestFields, defaults: RequestDefaults) {
   const system = readContent(fields, 'system', ['text']);
   const messages = readMessages(fields, readMessage);
-  fields.object('output_config')?.done();
   const given: readonly ApiMessage[] = system === '' ? messages : [{ role: 'system', content: system }, ...messages];
-  return { model: readModel(fields, defaults), input: inputOf(given, readThinking(fields), defaults) };
-}
-
-function readMessage(message: RequestFields): ApiMessage {
-  const role = message.oneOf('role', ['user', 'assistant', 'system']);
-  if (role === undefined) throw message.bad('role', 'user, assistant or system');
-  return { role, content: readContent(message, 'content', ['text'], ['thinking', 'redacted_thinking']) };
+  const tools = requestTools(fields, readTools(fields), readToolChoice(fields));
+  const input = inputOf(given, readThinking(fields), defaults, tools);
+  return { model: readModel(fields, defaults), input, tools };
 }
 
 function readThinking(fields: RequestFields): TemplateOptions {
   const thinking = fields.object('thinking');
   const type = thinking?.text('type');
-  if (thinking !== undefined && type !== 'disabled' && type !== 'adaptive') {
-    fields.refuse('thinking', quoted(type), 'not offered yet; send disabled or adaptive');
+  if (thinking !== undefined && type !== 'disabled' && type !== 'adaptive' && type !== 'enabled') {
+    fields.refuse('thinking', quoted(type), 'send enabled, adaptive or disabled');
     thinking.ignoreRest();
   }
   thinking?.done();
-  return thinkingOptions(type === 'disabled' ? false : null);
+  return thinkingOptions(type === 'disabled' ? false : type === 'enabled' ? true : null);
 }

@@ -9,17 +9,35 @@ import {
   type ResponseEncoder,
 } from '../../answer/response-encoder.ts';
 import { trustFields } from '../../answer/trust-fields.ts';
+import { parseExact } from '../../tools/exact-json.ts';
+import { type AnswerPart, callsOf, type ToolCall, textOf } from '../../tools/parts.ts';
 import { ollamaError } from './error.ts';
 
-/** @param content puts a text where the route's answers have it */
-export function ollamaEncoder(content: (text: string) => object): ResponseEncoder {
+/** A part of an answer in Ollama's words. */
+export interface OllamaParts {
+  readonly text: string;
+  readonly thinking: string;
+  readonly calls: readonly object[];
+}
+
+/** Puts a part of an answer where the route's answers have it. */
+export type OllamaContent = (parts: OllamaParts) => object;
+
+export function ollamaEncoder(content: OllamaContent): ResponseEncoder {
   const head = (start: AnswerStart) => ({
     model: modelName(start.source),
     created_at: new Date(start.askedAt).toISOString(),
   });
-  const last = (end: AnswerEnd, text: string) => ({
+  let calls = 0;
+  const contentOf = (parts: readonly AnswerPart[]): object =>
+    content({
+      text: textOf(parts),
+      thinking: textOf(parts, 'reasoning'),
+      calls: callsOf(parts).map((call) => ollamaCall(call, calls++)),
+    });
+  const last = (end: AnswerEnd, parts: readonly AnswerPart[]) => ({
     ...head(end),
-    ...content(text),
+    ...contentOf(parts),
     done: true,
     done_reason: reasonOf(lastChoice(end)),
     ...counts(lastChoice(end)),
@@ -28,11 +46,16 @@ export function ollamaEncoder(content: (text: string) => object): ResponseEncode
   return {
     streamType: ndjson,
     start: () => '',
-    delta: (start, text) => line({ ...head(start), ...content(text), done: false }),
-    end: (end) => line(last(end, '')),
+    part: (start, part) => line({ ...head(start), ...contentOf([part]), done: false }),
+    end: (end) => line(last(end, [])),
     error: (problem) => line(ollamaError(problem)),
-    body: (end) => last(end, lastChoice(end).text),
+    body: (end) => last(end, lastChoice(end).parts),
   };
+}
+
+/** Ollama passes calls on whole, with the arguments as an object. */
+function ollamaCall({ id, name, arguments: json }: ToolCall, index: number): object {
+  return { id: `call_${id}`, function: { index, name, arguments: parseExact(json) } };
 }
 
 function reasonOf({ stop, delivered }: ChoiceEnd): 'length' | 'stop' {

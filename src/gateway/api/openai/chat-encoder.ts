@@ -10,6 +10,7 @@ import {
   tokenCounts,
 } from '../../answer/response-encoder.ts';
 import { trustFields } from '../../answer/trust-fields.ts';
+import { type AnswerPart, callsOf, type ToolCall, textOf } from '../../tools/parts.ts';
 import { openaiError } from './error.ts';
 import { chatLogprobs } from './logprobs.ts';
 
@@ -19,8 +20,9 @@ export function openaiUsage(end: AnswerEnd) {
   return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };
 }
 
-export function openaiFinish({ delivered, stop }: ChoiceEnd): 'stop' | 'length' {
-  return stop === null && delivered.finish === 'length' ? 'length' : 'stop';
+export function openaiFinish({ delivered, stop, parts }: ChoiceEnd): 'stop' | 'length' | 'tool_calls' {
+  if (stop === null && delivered.finish === 'length') return 'length';
+  return callsOf(parts).length > 0 ? 'tool_calls' : 'stop';
 }
 
 /** The last events of a stream: the closing chunk, the usage if asked for, and the end mark. */
@@ -48,13 +50,20 @@ export function chatEncoder(includeUsage: boolean, topLogprobs: number | null): 
   const closing = (end: ChoiceEnd) => choice(end.index, {}, openaiFinish(end), logprobsOf(end));
   const logprobsOf = ({ steps }: ChoiceEnd): unknown =>
     topLogprobs === null || steps === null ? null : chatLogprobs(steps, topLogprobs);
+  const calls = new Map<number, number>();
+  const deltaOf = (part: AnswerPart, index: number): object => {
+    if (part.kind !== 'call') return { [part.kind === 'text' ? 'content' : 'reasoning_content']: part.text };
+    const at = calls.get(index) ?? 0;
+    calls.set(index, at + 1);
+    return { tool_calls: [{ index: at, ...chatCall(part.call) }] };
+  };
   return {
     streamType: sse,
     start: (start, count) =>
       Array.from({ length: count }, (_, index) =>
         chunk(start, [choice(index, { role: 'assistant', content: '', refusal: null })]),
       ).join(''),
-    delta: (start, text, index) => chunk(start, [choice(index, { content: text })]),
+    part: (start, part, index) => chunk(start, [choice(index, deltaOf(part, index))]),
     choiceEnd: (start, end) => chunk(start, [closing(end)]),
     end: (end) => lastEvents(end, (choices, more) => chunk(end, choices, more), closing(lastChoice(end)), includeUsage),
     error: (problem) => event(openaiError(problem)),
@@ -62,13 +71,28 @@ export function chatEncoder(includeUsage: boolean, topLogprobs: number | null): 
       ...head(end, 'chat.completion'),
       choices: end.choices.map((one) => ({
         index: one.index,
-        message: { role: 'assistant', content: one.text, refusal: null },
+        message: messageOf(one),
         logprobs: logprobsOf(one),
         finish_reason: openaiFinish(one),
       })),
       usage: openaiUsage(end),
     }),
   };
+}
+
+function messageOf({ parts }: ChoiceEnd) {
+  const [text, reasoning, calls] = [textOf(parts), textOf(parts, 'reasoning'), callsOf(parts)];
+  return {
+    role: 'assistant',
+    content: text === '' && calls.length > 0 ? null : text,
+    ...(reasoning === '' ? {} : { reasoning_content: reasoning }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls.map(chatCall) }),
+    refusal: null,
+  };
+}
+
+function chatCall({ id, name, arguments: json }: ToolCall) {
+  return { id: `call_${id}`, type: 'function', function: { name, arguments: json } };
 }
 
 function head(start: AnswerStart, object: string) {

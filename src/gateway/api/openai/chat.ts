@@ -1,4 +1,6 @@
 import { badField } from '../../problem.ts';
+import { readResponseFormat } from '../answer-format.ts';
+import type { ApiMessage } from '../api-message.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -8,18 +10,13 @@ import {
   readModel,
 } from '../completion-request.ts';
 import { readContent } from '../content.ts';
-import {
-  type ApiMessage,
-  inputOf,
-  readMessages,
-  readTemplateOptions,
-  type TemplateOptions,
-  thinkingOptions,
-} from '../conversation.ts';
+import { inputOf, readMessages, readTemplateOptions, type TemplateOptions, thinkingOptions } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
+import { type RequestTools, readCalls, readFunctions, refuseBoth, requestTools } from '../tools.ts';
 import { chatEncoder } from './chat-encoder.ts';
+import { readToolChoice } from './tool-choice.ts';
 
 const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
 
@@ -34,11 +31,14 @@ export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
   if (topLogprobs !== undefined && topLogprobs > 0 && !logits)
     throw badField('top_logprobs', 'top_logprobs: needs logprobs: true');
   const includeUsage = readIncludeUsage(fields);
-  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true }, defaults);
+  const tools = readTools(fields);
+  const rules = readResponseFormat(fields);
+  refuseBoth(fields, tools, rules);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true, rules }, defaults);
   if ((fields.raw('repetition_penalty') ?? 1) !== 1) fields.adjust('repetition_penalty', ' ignored');
   const request = {
     inference: {
-      input: inputOf(messages, readOptions(fields), defaults),
+      input: inputOf(messages, readOptions(fields), defaults, tools),
       model: readModel(fields, defaults),
       ...sampling.inference,
       timeoutMs: defaults.timeoutMs,
@@ -48,6 +48,7 @@ export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
     choices: readChoices(fields),
     stream: fields.flag('stream') ?? false,
     stops: sampling.stops,
+    tools,
     topLogprobs: logits ? (topLogprobs ?? 0) : null,
     adjusted: fields.adjusted,
   };
@@ -57,18 +58,30 @@ export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
 
 function readMessage(message: RequestFields): ApiMessage | null {
   const role = message.oneOf('role', ['system', 'developer', 'user', 'assistant', 'tool', 'function']);
-  if (role === undefined) throw message.bad('role', 'system, user or assistant');
-  if (role === 'tool' || role === 'function') {
-    message.refuse('role', quoted(role), 'tools are not offered yet');
+  if (role === undefined) throw message.bad('role', 'system, user, assistant or tool');
+  if (role === 'function') {
+    message.refuse('role', quoted(role), 'send the role tool');
     message.ignoreRest();
     return null;
   }
-  return {
-    role: role === 'developer' ? 'system' : role,
+  const common = {
     content: readContent(message, 'content', ['text', 'input_text', 'output_text']),
     name: message.text('name'),
     reasoning: message.text('reasoning_content'),
   };
+  if (role === 'tool') return { role, ...common, callId: message.text('tool_call_id') };
+  if (role !== 'assistant') return { role: role === 'developer' ? 'system' : role, ...common };
+  return { role, ...common, calls: readCalls(message) };
+}
+
+/** The tools of a request and what it says about calls. */
+function readTools(fields: RequestFields): RequestTools {
+  const tools = readFunctions(fields);
+  return requestTools(
+    fields,
+    tools,
+    readToolChoice(fields, (choice) => choice.object('function')),
+  );
 }
 
 function readOptions(fields: RequestFields): TemplateOptions {

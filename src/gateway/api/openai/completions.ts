@@ -8,6 +8,8 @@ import {
   sse,
 } from '../../answer/response-encoder.ts';
 import { badField } from '../../problem.ts';
+import { textOf } from '../../tools/parts.ts';
+import { readResponseFormat } from '../answer-format.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -31,7 +33,8 @@ export function readCompletion(body: unknown, defaults: RequestDefaults): ApiReq
   const topLogprobs = fields.whole('logprobs', 0, 20) ?? null;
   const includeUsage = readIncludeUsage(fields);
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
-  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true }, defaults);
+  const rules = readResponseFormat(fields);
+  const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true, rules }, defaults);
   const request = {
     inference: {
       input: rawInputOf(readPrompt(fields)),
@@ -44,6 +47,7 @@ export function readCompletion(body: unknown, defaults: RequestDefaults): ApiReq
     choices: readChoices(fields),
     stream: fields.flag('stream') ?? false,
     stops: sampling.stops,
+    tools: null,
     topLogprobs,
     adjusted: fields.adjusted,
   };
@@ -79,14 +83,14 @@ function completionEncoder(includeUsage: boolean, topLogprobs: number | null): R
   return {
     streamType: sse,
     start: () => '',
-    delta: (start, text, index) => chunk(start, [choice(index, text)]),
+    part: (start, part, index) => chunk(start, [choice(index, textOf([part]))]),
     choiceEnd: (start, end) => chunk(start, [closing(end, '')]),
     end: (end) =>
       lastEvents(end, (choices, more) => chunk(end, choices, more), closing(lastChoice(end), ''), includeUsage),
     error: (problem) => event(openaiError(problem)),
     body: (end) => ({
       ...head(end),
-      choices: end.choices.map((one) => closing(one, one.text)),
+      choices: end.choices.map((one) => closing(one, textOf(one.parts))),
       usage: openaiUsage(end),
     }),
   };

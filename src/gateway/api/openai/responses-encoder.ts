@@ -10,6 +10,7 @@ import {
 } from '../../answer/response-encoder.ts';
 import { trustFields } from '../../answer/trust-fields.ts';
 import { openaiError } from './error.ts';
+import { ItemWriter, outputItems } from './response-items.ts';
 
 /** Settings of the request that the response repeats. */
 export interface EchoedSettings {
@@ -18,42 +19,25 @@ export interface EchoedSettings {
   readonly temperature: number;
 }
 
-/** Every event carries a sequence number; the last ones repeat the whole text. */
+/** Every event carries a sequence number; the last ones repeat the whole answer. */
 export function responsesEncoder(echo: EchoedSettings): ResponseEncoder {
   let number = 0;
-  let text = '';
   let started: AnswerStart | null = null;
   const send = (type: string, data: object): string => event({ type, ...data, sequence_number: number++ }, type);
-  const place = (start: AnswerStart) => ({ item_id: `msg_${start.id}`, output_index: 0 });
-  const content = { content_index: 0 };
+  const items = new ItemWriter(send);
+  const outputOf = (end: AnswerEnd) => outputItems(end, lastChoice(end).parts, statusOf(end));
   return {
     streamType: sse,
     start: (start) => {
       started = start;
       const response = responseOf(start, echo, 'in_progress', [], null);
-      return [
-        send('response.created', { response }),
-        send('response.in_progress', { response }),
-        send('response.output_item.added', {
-          output_index: 0,
-          item: { ...messageOf(start, 'in_progress', ''), content: [] },
-        }),
-        send('response.content_part.added', { ...place(start), ...content, part: partOf('') }),
-      ].join('');
+      return send('response.created', { response }) + send('response.in_progress', { response });
     },
-    delta: (start, piece) => {
-      text += piece;
-      return send('response.output_text.delta', { ...place(start), ...content, delta: piece, logprobs: [] });
-    },
+    part: (start, part) => items.part(start, part),
     end: (end) => {
       const status = statusOf(end);
-      const response = responseOf(end, echo, status, [messageOf(end, status, text)], end);
-      return [
-        send('response.output_text.done', { ...place(end), ...content, text, logprobs: [] }),
-        send('response.content_part.done', { ...place(end), ...content, part: partOf(text) }),
-        send('response.output_item.done', { output_index: 0, item: messageOf(end, status, text) }),
-        send(`response.${status}`, { response, ...trustFields(end.choices) }),
-      ].join('');
+      const response = responseOf(end, echo, status, outputOf(end), end);
+      return items.end(end, status) + send(`response.${status}`, { response, ...trustFields(end.choices) });
     },
     error: (problem) => {
       const { error } = openaiError(problem);
@@ -64,20 +48,12 @@ export function responsesEncoder(echo: EchoedSettings): ResponseEncoder {
         send('error', { code: error.code, message: error.message, param: error.param, error }),
       ].join('');
     },
-    body: (end) => responseOf(end, echo, statusOf(end), [messageOf(end, statusOf(end), lastChoice(end).text)], end),
+    body: (end) => responseOf(end, echo, statusOf(end), outputOf(end), end),
   };
 }
 
 function statusOf(end: AnswerEnd): 'completed' | 'incomplete' {
   return lastChoice(end).delivered.finish === 'length' ? 'incomplete' : 'completed';
-}
-
-function partOf(text: string) {
-  return { type: 'output_text', text, annotations: [], logprobs: [] };
-}
-
-function messageOf(start: AnswerStart, status: string, text: string) {
-  return { id: `msg_${start.id}`, type: 'message', status, role: 'assistant', content: [partOf(text)] };
 }
 
 function responseOf(

@@ -1,4 +1,6 @@
 import { badField } from '../../problem.ts';
+import { readTextFormat } from '../answer-format.ts';
+import type { ApiMessage } from '../api-message.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -7,13 +9,23 @@ import {
   readModel,
 } from '../completion-request.ts';
 import { readContent } from '../content.ts';
-import { type ApiMessage, inputOf, type TemplateOptions, thinkingOptions } from '../conversation.ts';
+import { inputOf, type TemplateOptions, thinkingOptions } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
+import {
+  leaveOut,
+  readArguments,
+  readDefinition,
+  readToolName,
+  refuseBoth,
+  requestTools,
+  type ToolDefinition,
+} from '../tools.ts';
 import { responsesEncoder } from './responses-encoder.ts';
+import { readToolChoice } from './tool-choice.ts';
 
-/** Reads `POST /v1/responses`, text only. @throws Problem */
+/** Reads `POST /v1/responses`. @throws Problem */
 export function readResponse(body: unknown, defaults: RequestDefaults): ApiRequest {
   const fields = RequestFields.of(body, fieldTable['/v1/responses']);
   const instructions = fields.text('instructions');
@@ -22,13 +34,19 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     ...readInput(fields),
   ];
   const maxTokens = fields.whole('max_output_tokens', ...maxTokensRange);
-  const sampling = readSampling({ fields, maxTokens, stop: null }, defaults);
+  const tools = requestTools(
+    fields,
+    readTools(fields),
+    readToolChoice(fields, (choice) => choice),
+  );
+  const rules = readTextFormat(fields);
+  refuseBoth(fields, tools, rules);
+  const sampling = readSampling({ fields, maxTokens, stop: null, rules }, defaults);
   readInclude(fields);
-  fields.object('text')?.done();
   fields.object('stream_options')?.done();
   const request = {
     inference: {
-      input: inputOf(messages, readReasoning(fields), defaults),
+      input: inputOf(messages, readReasoning(fields), defaults, tools),
       model: readModel(fields, defaults),
       ...sampling.inference,
       timeoutMs: defaults.timeoutMs,
@@ -38,6 +56,7 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     choices: 1,
     stream: fields.flag('stream') ?? false,
     stops: sampling.stops,
+    tools,
     topLogprobs: null,
     adjusted: fields.adjusted,
   };
@@ -60,26 +79,98 @@ function readInput(fields: RequestFields): readonly ApiMessage[] {
     if (text === undefined) throw badField('input', 'input: expected text or a list of messages');
     return [{ role: 'user', content: text }];
   }
-  let refused = false;
-  const messages = raw.flatMap((value: unknown, at) => {
-    const item = fields.item('input', at, value);
-    const type = item.text('type') ?? 'message';
-    if (type === 'message') return [readMessage(item)];
-    if (type !== 'reasoning') {
-      refused = true;
-      item.refuse('type', quoted(type), noteOn(type));
-    }
-    item.ignoreRest();
-    return [];
-  });
-  if (messages.length === 0 && !refused) throw badField('input', 'input: expected at least one message');
+  const items = raw.map((value: unknown, at) => readItem(fields.item('input', at, value)));
+  const messages = joinedItems(items.filter((item) => item !== null));
+  if (messages.length === 0 && !items.includes(null)) throw badField('input', 'input: expected at least one message');
   return messages;
+}
+
+/** Null for an item that was refused. */
+function readItem(item: RequestFields): ApiMessage | null {
+  const type = item.text('type') ?? 'message';
+  switch (type) {
+    case 'message':
+      return readMessage(item);
+    case 'reasoning':
+      return readReasoningItem(item);
+    case 'function_call':
+      return readCall(item);
+    case 'function_call_output':
+      return readOutput(item);
+    default:
+      item.refuse('type', quoted(type), noteOn(type));
+      item.ignoreRest();
+      return null;
+  }
 }
 
 function noteOn(type: string): string {
   return type === 'item_reference'
     ? 'this gateway stores no responses: send the item itself, and store: false'
-    : 'tools are not offered yet';
+    : 'tools other than functions are not offered';
+}
+
+/** Reasoning, text and calls of one answer are items of their own; a template wants one message. */
+function joinedItems(items: readonly ApiMessage[]): readonly ApiMessage[] {
+  const joined: ApiMessage[] = [];
+  for (const item of items) {
+    const last = joined.at(-1);
+    const goesOn = last?.role === 'assistant' && item.role === 'assistant' && follows(item, last);
+    if (!goesOn) joined.push(item);
+    else
+      joined.splice(-1, 1, {
+        role: 'assistant',
+        content: last.content + item.content,
+        reasoning: last.reasoning,
+        calls: [...(last.calls ?? []), ...(item.calls ?? [])],
+      });
+  }
+  // Reasoning that nothing follows says nothing to a template.
+  return joined.filter((item) => item.reasoning === undefined || stageOf(item) > 0);
+}
+
+/** Whether `item` goes on with the answer that `last` holds: first reasoning, then text, then calls. */
+function follows(item: ApiMessage, last: ApiMessage): boolean {
+  const [before, now] = [stageOf(last), stageOf(item)];
+  return now > before || (now === 2 && before === 2);
+}
+
+function stageOf({ content, calls = [] }: ApiMessage): 0 | 1 | 2 {
+  if (calls.length > 0) return 2;
+  return content === '' ? 0 : 1;
+}
+
+function readReasoningItem(item: RequestFields): ApiMessage {
+  const content = readContent(item, 'content', ['reasoning_text', 'text']);
+  item.ignoreRest();
+  return { role: 'assistant', content: '', reasoning: content };
+}
+
+function readCall(item: RequestFields): ApiMessage {
+  const call = { id: item.text('call_id'), name: readToolName(item), arguments: readArguments(item, 'arguments') };
+  item.done();
+  return { role: 'assistant', content: '', calls: [call] };
+}
+
+function readOutput(item: RequestFields): ApiMessage {
+  const content = readContent(item, 'output', ['input_text', 'output_text', 'text']);
+  const callId = item.text('call_id');
+  item.done();
+  return { role: 'tool', content, callId };
+}
+
+function readTools(fields: RequestFields): readonly ToolDefinition[] {
+  return (fields.list('tools') ?? []).flatMap((value, at) => {
+    const tool = fields.item('tools', at, value);
+    const type = tool.raw('type');
+    if (type !== 'function') {
+      leaveOut(tool, type);
+      return [];
+    }
+    const definition = readDefinition(tool, 'parameters');
+    tool.done();
+    return [definition];
+  });
 }
 
 function readMessage(item: RequestFields): ApiMessage {

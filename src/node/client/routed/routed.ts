@@ -151,7 +151,7 @@ class RoutedQuestion {
         if (news.t === 'picked')
           this.#observer.picked(news.picked.card.peer, modelOf(news.picked), news.picked.offer.payment.amountLamports);
         if (news.t === 'accept' && job.picked !== null)
-          this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked));
+          this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked), job.received.tail);
         if (news.t !== 'tokens') continue;
         this.#init.stopwatch.tokens(job.received.n);
         await this.#observer.text(news.text);

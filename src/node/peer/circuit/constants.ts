@@ -1,7 +1,5 @@
 /** Numbers of circuits, the side of the nodes that use relays. */
 
-/** Most bytes of one message; a reservation with eight addresses has about 500. */
-export const maxMessageBytes = 4_096;
 /** How long one message may take to arrive. */
 export const messageTimeoutMs = 10_000;
 /** How long the handshakes on a circuit that a peer opens to this node may take. */

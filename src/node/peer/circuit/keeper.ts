@@ -116,6 +116,11 @@ export class RelayKeeper {
     for (const candidate of this.#candidates.values()) candidate.reservation = null;
   }
 
+  /** Whether it wants more reservations than it has. */
+  lacksRelays(): boolean {
+    return this.#isWanted && this.reservations().length < wantedRelays;
+  }
+
   /** The current reservations. */
   reservations(): readonly Reservation[] {
     return [...this.#candidates.values()].flatMap(({ reservation }) => reservation ?? []);

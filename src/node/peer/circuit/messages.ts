@@ -1,7 +1,17 @@
 /**
  * The messages of circuit-relay-v2 (https://github.com/libp2p/specs/blob/master/relay/circuit-v2.md), in protobuf.
- * Unknown fields are skipped, as protobuf wants it. Decoding never throws anything but `CircuitMessageError`.
+ * Unknown fields are skipped, as protobuf wants it. Decoding never throws anything but `RawMessageError`.
  */
+import {
+  asBytes,
+  type Field,
+  FieldWriter,
+  last,
+  numberIn,
+  numberOr,
+  RawMessageError,
+  readFields,
+} from '../libp2p/protobuf.ts';
 
 export const hopProtocol = '/libp2p/circuit/relay/0.2.0/hop';
 export const stopProtocol = '/libp2p/circuit/relay/0.2.0/stop';
@@ -50,11 +60,6 @@ export type StopMessage =
   | { readonly type: 'connect'; readonly peer: Uint8Array; readonly limit: CircuitLimit | null }
   | { readonly type: 'status'; readonly status: number };
 
-/** The other side sent what is no message of the protocol. */
-export class CircuitMessageError extends Error {
-  override readonly name = 'CircuitMessageError';
-}
-
 /** Numbers of the fields. */
 const hop = { type: 1, peer: 2, reservation: 3, limit: 4, status: 5 } as const;
 const stop = { type: 1, peer: 2, limit: 3, status: 4 } as const;
@@ -83,13 +88,13 @@ export function encodeHop(message: HopMessage): Uint8Array {
   return writer.done();
 }
 
-/** @throws CircuitMessageError */
+/** @throws RawMessageError */
 export function decodeHop(bytes: Uint8Array): HopMessage {
   const fields = readFields(bytes);
   const type = hopTypes[numberOr(fields, hop.type, hopTypes.length)];
   if (type === 'reserve') return { type };
   if (type === 'connect') return { type, peer: peerIn(fields, hop.peer) };
-  if (type !== 'status') throw new CircuitMessageError('a hop message of no known type');
+  if (type !== 'status') throw new RawMessageError('a hop message of no known type');
   const inner = last(fields, hop.reservation);
   const reservation = inner === undefined ? null : readFields(asBytes(inner));
   return {
@@ -118,12 +123,12 @@ export function encodeStop(message: StopMessage): Uint8Array {
   return writer.done();
 }
 
-/** @throws CircuitMessageError */
+/** @throws RawMessageError */
 export function decodeStop(bytes: Uint8Array): StopMessage {
   const fields = readFields(bytes);
   const type = stopTypes[numberOr(fields, stop.type, stopTypes.length)];
   if (type === 'connect') return { type, peer: peerIn(fields, stop.peer), limit: limitIn(fields, stop.limit) };
-  if (type !== 'status') throw new CircuitMessageError('a stop message of no known type');
+  if (type !== 'status') throw new RawMessageError('a stop message of no known type');
   return { type, status: numberIn(fields, stop.status) };
 }
 
@@ -136,7 +141,7 @@ function peerBytes(id: Uint8Array): Uint8Array {
 function peerIn(fields: readonly Field[], field: number): Uint8Array {
   const peer = last(fields, field);
   const id = peer === undefined ? undefined : last(readFields(asBytes(peer)), peerFields.id);
-  if (id === undefined) throw new CircuitMessageError('a message without a peer');
+  if (id === undefined) throw new RawMessageError('a message without a peer');
   return asBytes(id);
 }
 
@@ -154,104 +159,4 @@ function limitIn(fields: readonly Field[], field: number): CircuitLimit | null {
   const inner = readFields(asBytes(limit));
   const [seconds, bytes] = [numberOr(inner, limitFields.duration, 0), numberOr(inner, limitFields.data, 0)];
   return seconds === 0 && bytes === 0 ? null : { seconds, bytes };
-}
-
-// Protobuf's wire format: each field is a varint `number << 3 | wire type` and a value.
-
-const [varintType, fixed64Type, bytesType, fixed32Type] = [0, 1, 2, 5] as const;
-
-interface Field {
-  readonly field: number;
-  readonly value: number | Uint8Array;
-}
-
-class FieldWriter {
-  readonly #bytes: number[] = [];
-
-  number(field: number, value: number): void {
-    this.#varint(field * 8 + varintType);
-    this.#varint(value);
-  }
-
-  bytes(field: number, value: Uint8Array): void {
-    this.#varint(field * 8 + bytesType);
-    this.#varint(value.length);
-    this.#bytes.push(...value);
-  }
-
-  done(): Uint8Array {
-    return Uint8Array.from(this.#bytes);
-  }
-
-  #varint(value: number): void {
-    let rest = value;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#bytes.push((rest % 0x80) + 0x80);
-    this.#bytes.push(rest);
-  }
-}
-
-/** An unsigned number and the position after it. Above 2^53 it loses its last digits. @throws CircuitMessageError */
-export function readVarint(bytes: Uint8Array, start: number): { readonly value: number; readonly next: number } {
-  let [value, factor] = [0, 1];
-  for (let next = start; next < start + 10; factor *= 0x80) {
-    const byte = bytes[next++];
-    if (byte === undefined) throw new CircuitMessageError('a number that is cut off');
-    value += (byte % 0x80) * factor;
-    if (byte < 0x80) return { value, next };
-  }
-  throw new CircuitMessageError('a number of more than ten bytes');
-}
-
-/** @throws CircuitMessageError */
-function readFields(bytes: Uint8Array): readonly Field[] {
-  const fields: Field[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const key = readVarint(bytes, at);
-    const field = Math.floor(key.value / 8);
-    at = key.next;
-    switch (key.value % 8) {
-      case varintType: {
-        const { value, next } = readVarint(bytes, at);
-        fields.push({ field, value });
-        at = next;
-        break;
-      }
-      case bytesType: {
-        const length = readVarint(bytes, at);
-        at = length.next + length.value;
-        fields.push({ field, value: bytes.subarray(length.next, at) });
-        break;
-      }
-      case fixed64Type:
-        at += 8;
-        break;
-      case fixed32Type:
-        at += 4;
-        break;
-      default:
-        throw new CircuitMessageError('a field of no known wire type');
-    }
-    if (at > bytes.length) throw new CircuitMessageError('a field that is cut off');
-  }
-  return fields;
-}
-
-/** A repeated single field means its last value. */
-function last(fields: readonly Field[], field: number): Field['value'] | undefined {
-  return fields.findLast((each) => each.field === field)?.value;
-}
-
-function numberOr(fields: readonly Field[], field: number, otherwise: number): number {
-  const value = last(fields, field) ?? otherwise;
-  if (typeof value !== 'number') throw new CircuitMessageError('bytes instead of a number');
-  return value;
-}
-
-function numberIn(fields: readonly Field[], field: number): number {
-  return numberOr(fields, field, 0);
-}
-
-function asBytes(value: Field['value']): Uint8Array {
-  if (typeof value === 'number') throw new CircuitMessageError('a number instead of bytes');
-  return value;
 }

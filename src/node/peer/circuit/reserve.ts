@@ -4,10 +4,11 @@ import { toError } from '../../../errors.ts';
 import { ipOfMultiaddr, kindOfIp } from '../../../lib/ip-kind.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { usableDirectAddress, withoutPeer } from '../addresses.ts';
+import { RawMessageError } from '../libp2p/protobuf.ts';
+import { readMessage, sendMessage } from '../libp2p/wire.ts';
 import { CircuitError } from './circuit-error.ts';
 import { maxInboundCircuits, maxRelayAddresses } from './constants.ts';
-import { CircuitMessageError, circuitStatus, decodeHop, encodeHop, hopProtocol } from './messages.ts';
-import { readMessage, sendMessage } from './wire.ts';
+import { circuitStatus, decodeHop, encodeHop, hopProtocol } from './messages.ts';
 
 /** A relay's promise to forward circuits to this node while it stays connected. */
 export interface Reservation {
@@ -20,7 +21,7 @@ export interface Reservation {
 
 /**
  * Reserves at the relay at the other end of a direct connection, or renews the reservation.
- * @throws CircuitError if it refuses; CircuitMessageError; the error of libp2p; the signal's reason
+ * @throws CircuitError if it refuses; RawMessageError; the error of libp2p; the signal's reason
  */
 export async function reserve(connection: Connection, signal: AbortSignal): Promise<Reservation> {
   const stream = await connection.newStream(hopProtocol, { signal, maxOutboundStreams: maxInboundCircuits });
@@ -29,7 +30,7 @@ export async function reserve(connection: Connection, signal: AbortSignal): Prom
     const answer = decodeHop(await readMessage(stream, signal));
     if (answer.type !== 'status') throw new CircuitError(circuitStatus.unexpectedMessage);
     if (answer.status !== circuitStatus.ok) throw new CircuitError(answer.status);
-    if (answer.reservation === null) throw new CircuitMessageError('a reservation without a content');
+    if (answer.reservation === null) throw new RawMessageError('a reservation without a content');
     await stream.close({ signal });
     const relay = connection.remotePeer.toString() as PeerIdString;
     const { expire, addrs } = answer.reservation;

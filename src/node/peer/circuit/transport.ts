@@ -16,6 +16,7 @@ import { toError } from '../../../errors.ts';
 import { anySignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { isRelayed, withoutPeer } from '../addresses.ts';
+import { readMessage, sendMessage } from '../libp2p/wire.ts';
 import { CircuitConnection } from './circuit-connection.ts';
 import { CircuitError } from './circuit-error.ts';
 import { inboundCircuitTimeoutMs, maxInboundCircuits, messageTimeoutMs } from './constants.ts';
@@ -29,7 +30,6 @@ import {
   hopProtocol,
   stopProtocol,
 } from './messages.ts';
-import { readMessage, sendMessage } from './wire.ts';
 
 interface Components {
   readonly connectionManager: {

@@ -15,13 +15,22 @@ export async function dialAddress(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<Connection> {
   if (node === null) throw new QvacError('E_NETWORK', 'this node is not started');
+  const { transportManager } = node.services.internals;
+  return whileDialling(signal, (own) => transportManager.dial(address, { signal: own }));
+}
+
+/** Runs a dial with a signal of its own, which `signal` aborts only until the dial has ended. */
+export async function whileDialling<Value>(
+  signal: AbortSignal,
+  dial: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value> {
   const attempt = new AbortController();
   setMaxListeners(0, attempt.signal);
   const stop = (): void => attempt.abort(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop, { once: true });
   try {
-    return await node.services.internals.transportManager.dial(address, { signal: attempt.signal });
+    return await dial(attempt.signal);
   } finally {
     signal.removeEventListener('abort', stop);
   }

@@ -19,6 +19,8 @@ export const evidenceTimeoutMs = 2_000;
 /** Time after which a confirmed address is tested again, and one that nobody reached. */
 export const recheckMs = 10 * 60_000;
 export const retryMs = 5 * 60_000;
+/** Time after which a confirmed address is tested again once a connection was lost. */
+export const doubtAfterMs = 60_000;
 /** Time after which a test is repeated that no peer could run. */
 export const busyMs = 15_000;
 /** Peers that must have failed to reach an address before it counts as unreachable. */
@@ -26,3 +28,20 @@ export const minFailures = 2;
 
 /** Time between two looks at addresses and tests that are due. */
 export const reachTickMs = 1_000;
+
+/** How long a search for relays may take, and the time between two while some are missing, in ms. */
+export const relaySearchMs = 10_000;
+export const relaySearchEveryMs = 20_000;
+
+/** Requests to a router without an answer, and the wait after the first, which doubles each time, in ms. */
+export const natPmpTries = 4;
+export const natPmpFirstWaitMs = 250;
+/** How long the router is asked to forward a port, in seconds, and when it is asked again, in ms. */
+export const mapLifeSeconds = 1_800;
+export const mapAgainMs = 600_000;
+/** Shortest time between two requests after connections were lost, in ms. */
+export const mapHurryMs = 5_000;
+/** Wait after a router refused or did not answer, in ms. */
+export const mapRetryMs = 600_000;
+/** How long ending the forwarding may take, in ms. */
+export const mapStopMs = 500;

@@ -16,11 +16,15 @@ import { dialAddress } from '../dial/dial-address.ts';
 import { type Entrant, race } from '../dial/race.ts';
 import type { QvacNode } from '../libp2p.ts';
 import type { PeerEvents } from '../peer-events.ts';
+import type { PunchPort } from '../punch/punch-port.ts';
+import type { Puncher } from '../punch/puncher.ts';
 import { announcedAddresses } from './announcement.ts';
 import { reachTickMs } from './constants.ts';
 import { askDialBack, DialBackServer } from './dial-back.ts';
+import { PortMapper } from './port-mapper.ts';
 import { ReachLog } from './reach-log.ts';
 import { Reachability } from './reachability.ts';
+import { RelaySearch, type RelaySearchComponents } from './relay-search.ts';
 
 export interface PeerReachComponents {
   /** The node while it is started. */
@@ -30,6 +34,10 @@ export interface PeerReachComponents {
   linkTo(peer: PeerId): Connection | null;
   rtt(peer: PeerIdString): number | null;
   readonly events: EventEmitter<PeerEvents>;
+  readonly punchPort: PunchPort;
+  readonly puncher: Puncher;
+  readonly routing: RelaySearchComponents['routing'];
+  addressesOf(peer: PeerIdString): Promise<readonly string[]>;
   readonly logger: Logger;
   readonly clock?: Clock | undefined;
 }
@@ -44,6 +52,8 @@ export interface PeerReachInit {
   readonly mode: ReachMode;
   /** Relays to use first: multiaddrs with `/p2p`. */
   readonly relays: readonly string[];
+  /** Peers of the configuration: if they are relays, they are used before others. */
+  readonly named: readonly PeerIdString[];
   /** Whether it serves others: is to be reached, and answers queries of the hash table if it has a direct address. */
   readonly serves: boolean;
 }
@@ -56,6 +66,8 @@ export class PeerReach {
   readonly #reachability: Reachability;
   readonly #server: DialBackServer;
   readonly #keeper: RelayKeeper;
+  readonly #search: RelaySearch;
+  readonly #mapper: PortMapper;
   /** Open connections to peers outside this network. */
   readonly #outside = new Set<string>();
   #announced = '';
@@ -85,6 +97,8 @@ export class PeerReach {
       clock,
       logger,
     });
+    this.#search = new RelaySearch(components, (peer, addrs) => this.#keeper.add(peer, addrs));
+    this.#mapper = new PortMapper({ logger }, (ports) => this.#reachability.setMapped(ports));
     this.#reachability.events.on('change', () => this.#update());
     this.#keeper.events.on('change', () => this.#update());
     for (const relay of init.relays) this.#keeper.add(targetPeer(relay), [relay], { isConfigured: true });
@@ -109,11 +123,6 @@ export class PeerReach {
     return this.#keeper.accepts(relay);
   }
 
-  /** A relay that this node may use. @param addrs multiaddrs with `/p2p` */
-  addRelay(peer: PeerIdString, addrs: readonly string[]): void {
-    this.#keeper.add(peer, addrs);
-  }
-
   /** Serves the dial-backs that peers ask for. */
   serve(stream: FrameStream, connection: Connection): Promise<void> {
     return this.#server.serve(stream, connection);
@@ -131,18 +140,20 @@ export class PeerReach {
       configured: this.#init.announce,
       confirmed: mode === 'relay' ? [] : this.#reachability.confirmed().map(({ address }) => address),
       relayed: this.#keeper.reservations().flatMap(({ addrs }) => addrs),
-      listening: this.#listening(),
+      listening: mode === 'relay' ? [] : this.#listening(),
       isOnline: this.#outside.size > 0,
     }).map((address) => this.#named(address));
   }
 
   value(): Reach {
     const reachability = this.#reachability;
+    const { punchPort, puncher } = this.#components;
     return {
       ...this.#log.value,
       way: this.#way(),
       direct: reachability.confirmed(),
       failed: reachability.failed(),
+      punches: { mapping: punchPort.mapping(), ...puncher.counts() },
       relays: this.#keeper.relays().map((relay) => ({ ...relay, rttMs: this.#components.rtt(relay.peer) })),
     };
   }
@@ -168,17 +179,22 @@ export class PeerReach {
     this.#timer ??= setInterval(() => {
       this.#update();
       this.#reachability.tick();
+      if (this.#keeper.lacksRelays()) this.#search.tick();
+      if (this.#wantsMapping()) this.#mapper.tick(this.#privatePorts());
     }, reachTickMs);
     this.#timer.unref();
   }
 
-  stop(): void {
+  /** In bounded time. Never throws. */
+  async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+    this.#search.stop();
     this.#reachability.stop();
     this.#keeper.stop();
     this.#outside.clear();
     this.#announced = '';
+    await this.#mapper.stop();
   }
 
   #listening(): readonly string[] {
@@ -191,15 +207,22 @@ export class PeerReach {
   }
 
   #opened(connection: Connection): void {
-    this.#log.opened(connection);
+    const peer = connection.remotePeer.toString() as PeerIdString;
     if (isOutside(connection)) this.#outside.add(connection.id);
-    if (connection.direction === 'inbound' && !isRelayed(connection.remoteAddr))
-      this.#reachability.arrived(connection.remotePeer.toString() as PeerIdString);
+    // What arrives because this node dialled as well says nothing about others.
+    if (!this.#components.puncher.isPunching(peer)) {
+      this.#log.opened(connection);
+      if (connection.direction === 'inbound' && !isRelayed(connection.remoteAddr)) this.#reachability.arrived(peer);
+    }
     this.#update();
   }
 
   #closed(node: QvacNode, connection: Connection): void {
-    this.#outside.delete(connection.id);
+    if (this.#outside.delete(connection.id)) {
+      this.#mapper.hurry();
+      this.#reachability.doubt();
+    }
+    this.#components.punchPort.closed(connection);
     const others = node.getConnections(connection.remotePeer).filter(({ id }) => id !== connection.id);
     if (!others.some(({ remoteAddr }) => !isRelayed(remoteAddr))) {
       const peer = connection.remotePeer.toString() as PeerIdString;
@@ -211,7 +234,8 @@ export class PeerReach {
 
   #identified(result: IdentifyResult): void {
     this.#log.identified(result);
-    const { connection, protocols, peerId } = result;
+    const { connection, protocols, peerId, observedAddr } = result;
+    if (observedAddr !== undefined) this.#components.punchPort.observed(connection, observedAddr.toString());
     if (isRelayed(connection.remoteAddr)) return;
     const peer = peerId.toString() as PeerIdString;
     const outside = isOutside(connection);
@@ -223,7 +247,9 @@ export class PeerReach {
       connection.direction === 'outbound' &&
       (outside || this.#init.mode === 'relay')
     )
-      this.#keeper.add(peer, [`${withoutPeer(connection.remoteAddr)}/p2p/${peer}`]);
+      this.#keeper.add(peer, [`${withoutPeer(connection.remoteAddr)}/p2p/${peer}`], {
+        isConfigured: this.#init.named.includes(peer),
+      });
   }
 
   /** Tells other parts and peers if the announced addresses have changed. */
@@ -248,7 +274,26 @@ export class PeerReach {
   #wantsRelays(): boolean {
     const { mode, serves, announce } = this.#init;
     if (!serves || mode === 'direct') return false;
-    return mode === 'relay' || (announce.length === 0 && this.#reachability.verdict() !== 'direct');
+    if (mode === 'relay') return true;
+    const verdict = this.#reachability.verdict();
+    if (announce.length > 0 || verdict === 'direct') return false;
+    // A machine with an address of the internet need not be behind a router.
+    return verdict === 'unreachable' || !this.#listening().some(isPublic);
+  }
+
+  /** Whether the router in front of this node should forward its port. */
+  #wantsMapping(): boolean {
+    const { mode, serves, announce } = this.#init;
+    return serves && mode !== 'relay' && announce.length === 0 && this.#outside.size > 0;
+  }
+
+  /** The TCP ports at which this node listens on a private IPv4 address. */
+  #privatePorts(): readonly number[] {
+    const ports = this.#listening().flatMap((address) => {
+      const [, ip = '', port] = /^\/ip4\/([^/]+)\/tcp\/(\d+)$/.exec(address) ?? [];
+      return kindOfIp(ip) === 'private' ? [Number(port)] : [];
+    });
+    return [...new Set(ports)];
   }
 
   /** Only a node with a direct address answers queries of the hash table: others would wait for it in vain. */
@@ -258,6 +303,10 @@ export class PeerReach {
       await node.services.dht?.setMode(own.some((address) => !isRelayed(address)) ? 'server' : 'client');
     await node.peerStore.patch(node.peerId, { multiaddrs: own });
   }
+}
+
+function isPublic(address: string): boolean {
+  return kindOfIp(ipOfMultiaddr(address) ?? '') === 'public';
 }
 
 /** Whether a connection leads to a peer outside this machine and its networks. A host name counts as outside. */

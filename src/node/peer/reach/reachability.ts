@@ -7,7 +7,7 @@ import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import type { Tested } from '../../home/reach.ts';
 import { usableDirectAddress } from '../addresses.ts';
-import { busyMs, evidenceTimeoutMs, minFailures, recheckMs, retryMs } from './constants.ts';
+import { busyMs, doubtAfterMs, evidenceTimeoutMs, minFailures, recheckMs, retryMs } from './constants.ts';
 import type { DialledBack } from './dial-back.ts';
 
 type Family = 'ip4' | 'ip6';
@@ -33,6 +33,7 @@ interface Candidate {
   failures: number;
   /** Peers that have failed since the last success. */
   readonly failedBy: Set<PeerIdString>;
+  testedAt: number;
   dueAt: number;
   running: boolean;
 }
@@ -116,6 +117,12 @@ export class Reachability {
     this.tick();
   }
 
+  /** A connection was lost, so the network may have changed: tests the confirmed addresses again soon. */
+  doubt(): void {
+    for (const candidate of this.#candidates.values())
+      if (candidate.confirmed !== null) candidate.dueAt = Math.min(candidate.dueAt, candidate.testedAt + doubtAfterMs);
+  }
+
   stop(): void {
     this.#stopping.abort();
     this.#stopping = new AbortController();
@@ -150,8 +157,9 @@ export class Reachability {
     }
     for (const [name, { family, port }] of ports) {
       if (this.#candidates.has(name)) continue;
+      const never = Number.NEGATIVE_INFINITY;
       const fresh = { confirmed: null, failed: null, failures: 0, failedBy: new Set<PeerIdString>() };
-      this.#candidates.set(name, { family, port, ...fresh, dueAt: Number.NEGATIVE_INFINITY, running: false });
+      this.#candidates.set(name, { family, port, ...fresh, testedAt: never, dueAt: never, running: false });
     }
   }
 
@@ -167,6 +175,7 @@ export class Reachability {
     const { peer, arrivals } = helper;
     candidate.running = true;
     helper.askedAt = this.#monotonic();
+    candidate.testedAt = helper.askedAt;
     try {
       const { addr, ok } = await this.#components.ask(peer, candidate.port, { signal });
       const address = usableDirectAddress(addr)?.toString() ?? '';

@@ -12,6 +12,7 @@ import {
   type Card,
   type Exec,
   type ExtraSettings,
+  type GrammarRules,
   type Input,
   kinds,
   type Offer,
@@ -22,7 +23,7 @@ import { decodeOffer } from '../../../protocol/validate.ts';
 import { maxExtraBytes } from '../../job/answer-extra.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { OfferRefusal } from '../refusal.ts';
-import { checkLengths, checkOffer, checkQuote, checkSettings } from './offer-rules.ts';
+import { checkLengths, checkOffer, checkQuote, offeredGrammar } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
 import type { SeenJobs } from './seen-jobs.ts';
 
@@ -35,6 +36,8 @@ export interface Admission {
   readonly extra: Uint8Array;
   /** What `extra` says. */
   readonly settings: ExtraSettings;
+  /** Null without one. */
+  readonly grammar: GrammarRules | null;
   readonly quote: IssuedQuote | null;
   /** The execution description; `offer.execClass` is its digest. */
   readonly exec: Exec;
@@ -79,7 +82,8 @@ export function admit(
     throw new OfferRefusal('bad-offer', 'the input does not match the offer');
   if (offer.start !== frame.input.continuation.length)
     throw new OfferRefusal('bad-offer', 'start is not the length of the continuation');
-  const settings = settingsOf(offer, frame);
+  const settings = settingsOf(offer, frame.extra);
+  const grammar = offeredGrammar(settings, frame.grammar, model);
 
   const quote = offer.quote === null ? null : quotes.find(offer.quote);
   if (offer.quote !== null && quote === null)
@@ -88,7 +92,7 @@ export function admit(
 
   if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
     throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
-  const prompt = engine.tokenizer.encodePrompt(frame.input);
+  const prompt = engine.tokenizer.encodePrompt(frame.input, { grammar });
   checkLengths(offer, prompt.tokens.length, model.context, card.compute.tokensPerSecond);
   if (offer.quote !== null) quotes.use(offer.quote);
   if (card.exec === null) throw new OfferRefusal('no-model', 'this provider serves no model');
@@ -99,6 +103,7 @@ export function admit(
     input: frame.input,
     extra: frame.extra,
     settings,
+    grammar,
     quote,
     exec: card.exec,
     prompt,
@@ -123,14 +128,12 @@ export function payableOffer(
 }
 
 /** The settings that the offer names, if they are valid and served. @throws OfferRefusal */
-function settingsOf(offer: Offer, { extra, grammar }: FrameOf<'offer'>): ExtraSettings {
+function settingsOf(offer: Offer, extra: Uint8Array): ExtraSettings {
   if (extra.length > maxExtraBytes)
     throw new OfferRefusal('bad-offer', `the settings have ${extra.length} bytes, at most ${maxExtraBytes} are served`);
   if (!isExtraOf(offer.sampler.extra, extra)) throw new OfferRefusal('bad-offer', 'the settings are not the offer’s');
   try {
-    const settings = decodeExtra(extra, offer.sampler.vocab);
-    checkSettings(settings, grammar);
-    return settings;
+    return decodeExtra(extra, offer.sampler.vocab);
   } catch (error) {
     if (error instanceof MalformedError)
       throw new OfferRefusal('bad-offer', `the settings are malformed: ${error.message}`);

@@ -1,12 +1,15 @@
 import { equalBytes } from '../../../lib/bytes.ts';
 import { seconds } from '../../../lib/names.ts';
 import { isSameList } from '../../../proofs/checks/same-list.ts';
+import { BadInputError } from '../../../protocol/codec.ts';
 import { maxClockSkewMs } from '../../../protocol/constants.ts';
+import { grammarDigestOf, parseGrammar } from '../../../protocol/grammar/rules.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import {
   type Card,
   type CardModel,
   type ExtraSettings,
+  type GrammarRules,
   modeName,
   type Offer,
   payFrom,
@@ -58,9 +61,30 @@ function hasNoTerms({ payment, terms }: Offer): boolean {
   return payment.amountLamports === 0n && Object.values(terms).every((term) => BigInt(term) === 0n);
 }
 
-/** Section 4.1: what an offer asks for beyond the sampler. Grammars are not served yet. @throws OfferRefusal */
-export function checkSettings({ grammar }: ExtraSettings, rules: unknown): void {
-  if (grammar !== undefined || rules !== null) throw new OfferRefusal('bad-offer', 'grammars are not served');
+/**
+ * Section 4.1: the rules that came with an offer, which must be those that its `extra` names; null without a grammar.
+ * @throws OfferRefusal `bad-input` for rules that are not a grammar
+ */
+export function offeredGrammar(
+  { grammar, vocabDigest }: ExtraSettings,
+  rules: unknown,
+  model: CardModel,
+): GrammarRules | null {
+  require((grammar === undefined) === (rules === null), 'the grammar is not the offer’s');
+  if (grammar === undefined || vocabDigest === undefined) return null;
+  require(equalBytes(vocabDigest, model.vocabDigest), 'the grammar is for another vocabulary than the model’s');
+  const parsed = parsedGrammar(rules);
+  require(equalBytes(grammarDigestOf(parsed), grammar), 'the grammar is not the offer’s');
+  return parsed;
+}
+
+function parsedGrammar(rules: unknown): GrammarRules {
+  try {
+    return parseGrammar(rules);
+  } catch (error) {
+    if (error instanceof BadInputError) throw new OfferRefusal('bad-input', error.message);
+    throw error;
+  }
 }
 
 /** Section 4: the quote, which this provider issued, has not expired and is for this request. @throws OfferRefusal */

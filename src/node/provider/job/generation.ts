@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { AbortOptions } from '../../../lib/types.ts';
-import type { EngineSession } from '../../../model/engine.ts';
+import type { AllowedTokens, EngineSession } from '../../../model/engine.ts';
 import type { Transcript } from '../../../proofs/transcript.ts';
 import { headIntervalTokens } from '../../../protocol/constants.ts';
 import type { Finish } from '../../../protocol/messages.ts';
@@ -12,6 +12,8 @@ export interface GenerationParts {
   /** Tokens of the answer before this job. */
   readonly continuation: readonly number[];
   readonly transcript: Transcript;
+  /** What the transcript's next token may be; it moves along with the transcript. Null: any token. */
+  readonly allowed: AllowedTokens | null;
   readonly writer: AnswerWriter;
   /** Resolves when token number `n` (from 1) may be sent. @throws if the client does not acknowledge enough */
   readonly pass: (n: number) => Promise<void>;
@@ -27,9 +29,9 @@ export interface GenerationParts {
  * transcript and handed to `writer`
  */
 export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<Finish> {
-  const { session, rendering, continuation, transcript, writer, pass, sendHead } = parts;
+  const { session, rendering, continuation, transcript, allowed, writer, pass, sendHead } = parts;
   if (transcript.finish !== null) return transcript.finish;
-  let top = await session.prefill(rendering, transcript.candidateCount, { ...options, continuation });
+  let top = await session.prefill(rendering, transcript.candidateCount, { ...options, continuation, allowed });
   for (;;) {
     options.signal?.throwIfAborted();
     await pass(transcript.n + 1);
@@ -38,7 +40,7 @@ export async function generate(parts: GenerationParts, options: AbortOptions = {
       writer.token(token, text);
       return finish;
     }
-    const following = session.decode(token, transcript.candidateCount, options);
+    const following = session.decode(token, transcript.candidateCount, { ...options, allowed });
     following.catch(() => undefined); // It is awaited below.
     // The first token is sent at once; a later one only after the engine has started its next step.
     if (transcript.n > 1) await engineStarted();

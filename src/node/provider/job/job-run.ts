@@ -5,6 +5,7 @@ import { toHex } from '../../../lib/bytes.ts';
 import type { Timer } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Engine, EngineSession, Savings } from '../../../model/engine.ts';
+import { createGrammarMatcher, type GrammarMatcher } from '../../../proofs/grammar/grammar-matcher.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
@@ -54,6 +55,8 @@ export interface JobRunInit {
 export class JobRun {
   readonly #components: JobRunComponents;
   readonly #admission: Admission;
+  /** Follows the answer through its grammar; null without one. */
+  readonly #matcher: GrammarMatcher | null;
   readonly #transcript: Transcript;
   readonly #writer: AnswerWriter;
   readonly #gate: AckGate;
@@ -68,8 +71,9 @@ export class JobRun {
   /** Steps that are kept for a challenge on the chain. */
   #keptSteps = 0;
 
+  /** @throws GrammarTooCostly */
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
-    const { offer, settings, input, inputDigest, prompt, jobId } = admission;
+    const { offer, settings, grammar, input, inputDigest, prompt, jobId } = admission;
     const { tokenizer } = components.engine;
     const bytesOf = (token: number): Uint8Array =>
       settings.markers === true ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
@@ -83,6 +87,8 @@ export class JobRun {
       maxWaitMs: init.maxAckWaitMs,
       timer: components.timer,
     });
+    const { stops } = offer.sampler;
+    this.#matcher = grammar && createGrammarMatcher({ rules: grammar, vocabulary: tokenizer.vocabulary, stops });
     this.#transcript = components.createTranscript({
       jobId,
       offer,
@@ -93,7 +99,7 @@ export class JobRun {
       execClass: offer.execClass,
       jobSecret: randomBytes(32),
       bytesOf,
-      matcher: null,
+      matcher: this.#matcher,
     });
     this.#writer = createAnswerWriter(stream, {
       stallMs: init.stallMs,
@@ -198,6 +204,7 @@ export class JobRun {
         rendering: prompt.tokens.slice(0, prompt.renderingCount),
         continuation: input.continuation,
         transcript: this.#transcript,
+        allowed: this.#matcher,
         writer: this.#writer,
         pass: (n: number) => this.#pass(n),
         sendHead: () => this.#sendHead(),

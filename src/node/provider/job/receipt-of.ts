@@ -6,7 +6,7 @@ export function receiptOf({ admission, transcript, text, finalSigned, ack }: Fin
   return {
     input: admission.input,
     extra: admission.extra,
-    grammar: null,
+    grammar: admission.grammar,
     offer: admission.offerSigned,
     quote: admission.quote?.signed ?? null,
     exec: admission.exec,

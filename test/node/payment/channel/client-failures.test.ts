@@ -110,7 +110,7 @@ test('a session that was killed is found and closed by the next process of the h
   const channelDir = await leftOver(context, asker.channelDir);
   const later = await startChannelAsker(context, chain, {
     providers: [provider],
-    peer: asker.peer,
+    node: asker.peer,
     escrow: asker.client.escrow,
     channelDir,
   });
@@ -130,7 +130,7 @@ test('a channel in the hands of another process is not used, and one that a pers
   const first = await asker.ask({ maxPrice, sampler });
   const other = await startChannelAsker(context, chain, {
     providers: [provider],
-    peer: asker.peer,
+    node: asker.peer,
     escrow: asker.client.escrow,
     channelDir: asker.channelDir,
     policy: { pay: 'auto' },

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { delay } from '../../../../src/lib/abort.ts';
 import { silentLogger } from '../../../../src/lib/log.ts';
 import type { PeerIdString } from '../../../../src/lib/types.ts';
 import { DialBackServer } from '../../../../src/node/peer/reach/dial-back.ts';
@@ -87,6 +88,9 @@ describe('dialling back', () => {
     const stream = await asker.open(helper.id, dialBackProtocol);
     await stream.write({ t: 'dial', port });
     assert.deepEqual(await stream.read(['dialled']), { t: 'dialled', addr: `/ip4/127.0.0.1/tcp/${port}`, ok: true });
+    // The asker counts the connection once its own side has secured it, which the helper does not wait for.
+    const deadline = AbortSignal.timeout(30_000);
+    while (asker.reach().dialledIn.loopback === 0) await delay(10, deadline);
     assert.deepEqual(asker.reach().dialledIn, { loopback: 1, private: 0, public: 0 });
     // On this machine alone there is nothing to confirm: nobody else hears the addresses.
     assert.deepEqual(asker.reach().direct, []);

@@ -18,6 +18,7 @@ describe('how a node is reached', () => {
       direct: [],
       failed: [],
       relays: [],
+      punches: { mapping: 'unknown', tried: 0, succeeded: 0 },
     });
     const known = Promise.all([once(listening.events, 'identify'), once(dialling.events, 'identify')]);
     await dialling.connect(addressOf(listening));

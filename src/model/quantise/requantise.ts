@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { decodeTensor, encodeTensor, type Kind, kinds } from './encoding.ts';
 import { alignment, type RawTensor, type RawValue, u32, writeGguf } from './gguf-writer.ts';
-import { decodeTensor, encodeTensor, type Kind, kinds } from './quantise.ts';
 
 /** Bytes of scalar metadata types; 8 is text, 9 a list. */
 const scalarBytes: Readonly<Record<number, number>> = {

@@ -1,8 +1,10 @@
 import type { Stream, StreamMessageEvent } from '@libp2p/interface';
 import { toError } from '../../../errors.ts';
 import { concat } from '../../../lib/bytes.ts';
-import { maxMessageBytes } from './constants.ts';
-import { CircuitMessageError, readVarint } from './messages.ts';
+import { RawMessageError, readVarint } from './protobuf.ts';
+
+/** Most bytes of one message; a reservation with eight addresses has about 500. */
+const maxMessageBytes = 4_096;
 
 /** Bytes of a length up to `maxMessageBytes`. */
 const maxLengthBytes = 2;
@@ -16,7 +18,7 @@ export function sendMessage(stream: Stream, message: Uint8Array): void {
 /**
  * The next message, which has its length in front. Leaves the stream paused with all that follows unread: those bytes
  * belong to somebody else.
- * @throws CircuitMessageError for a message that is too long or cut off; the signal's reason
+ * @throws RawMessageError for a message that is too long or cut off; the signal's reason
  */
 export function readMessage(stream: Stream, signal: AbortSignal): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
@@ -30,7 +32,7 @@ export function readMessage(stream: Stream, signal: AbortSignal): Promise<Uint8A
     };
     const fail = (error: unknown): void => finish(() => reject(toError(error)));
     const onAbort = (): void => fail(signal.reason);
-    const onEnd = (): void => fail(new CircuitMessageError('a stream that ended before its message'));
+    const onEnd = (): void => fail(new RawMessageError('a stream that ended before its message'));
     const onMessage = (event: StreamMessageEvent): void => {
       // A throw in this listener would end the process.
       try {
@@ -57,14 +59,14 @@ export function readMessage(stream: Stream, signal: AbortSignal): Promise<Uint8A
   });
 }
 
-/** The first message in `received` and where it ends, null until all of it is there. @throws CircuitMessageError */
+/** The first message in `received` and where it ends, null until all of it is there. @throws RawMessageError */
 function firstOf(received: Uint8Array): { readonly bytes: Uint8Array; readonly end: number } | null {
   const lengthEnd = received.findIndex((byte) => byte < 0x80) + 1;
   if (lengthEnd > maxLengthBytes || (lengthEnd === 0 && received.length >= maxLengthBytes))
-    throw new CircuitMessageError('a message that is too long');
+    throw new RawMessageError('a message that is too long');
   if (lengthEnd === 0) return null;
   const { value: length } = readVarint(received, 0);
-  if (length > maxMessageBytes) throw new CircuitMessageError('a message that is too long');
+  if (length > maxMessageBytes) throw new RawMessageError('a message that is too long');
   const end = lengthEnd + length;
   return received.length < end ? null : { bytes: received.slice(lengthEnd, end), end };
 }

@@ -1,0 +1,183 @@
+import { utf8 } from '../../lib/bytes.ts';
+import { MalformedError } from '../../protocol/codec.ts';
+import { maxToolsBytes } from '../../protocol/constants.ts';
+import { parseJsonText } from '../../protocol/encoding/strict-json.ts';
+import type { GrammarRules } from '../../protocol/grammar/rules.ts';
+import { badField } from '../problem.ts';
+import { maxToolNameLength } from '../tools/constants.ts';
+import { isObject } from '../tools/exact-json.ts';
+import type { OfferedTool } from '../tools/parts.ts';
+import type { ApiCall } from './api-message.ts';
+import { quoted, type RequestFields } from './request-fields.ts';
+
+/** The tools that a request offers to the model. */
+export interface RequestTools {
+  readonly offered: readonly OfferedTool[];
+  /** JSON text for the protocol's input; null without tools. */
+  readonly json: string | null;
+  /** Calls that an answer may make. */
+  readonly maxCalls: number;
+}
+
+/** One tool as a request defines it. */
+export interface ToolDefinition extends OfferedTool {
+  readonly description: string | undefined;
+}
+
+/** What a request says about the calls it wants. */
+export interface ToolChoice {
+  /** `required`: at least one call; `named`: one of the tool `name`. */
+  readonly mode: 'auto' | 'none' | 'required' | 'named';
+  readonly name?: string | undefined;
+  readonly isParallel: boolean;
+}
+
+export const noTools: RequestTools = { offered: [], json: null, maxCalls: 0 };
+
+const namePattern = new RegExp(`^[A-Za-z0-9_.:/-]{1,${maxToolNameLength}}$`);
+const maxTools = 512;
+/** Calls of one answer that are passed on. */
+const maxCalls = 128;
+
+/**
+ * The tools of a request as the model gets them.
+ * @throws Problem for definitions that no template may get, and for a choice of a tool that is not there
+ */
+export function requestTools(
+  fields: RequestFields,
+  definitions: readonly ToolDefinition[],
+  { mode, name, isParallel }: ToolChoice,
+): RequestTools {
+  const names = new Set(definitions.map((tool) => tool.name));
+  if (names.size < definitions.length) throw fields.bad('tools', 'tools of different names');
+  if (definitions.length > maxTools) throw fields.bad('tools', `at most ${maxTools} tools`);
+  if (name !== undefined && !names.has(name)) throw fields.bad('tool_choice', `one of the tools, got ${quoted(name)}`);
+  if (mode === 'required' || mode === 'named')
+    fields.refuse('tool_choice', quoted(mode === 'named' ? name : mode), 'a call cannot be forced yet; send auto');
+  if (definitions.length === 0 || mode === 'none') return noTools;
+  const described = definitions.map(({ name, description, parameters }) => ({
+    type: 'function',
+    function: {
+      name,
+      ...(description === undefined ? {} : { description }),
+      ...(parameters === null ? {} : { parameters }),
+    },
+  }));
+  const json = protocolJson(fields.pathOf('tools'), described);
+  if (utf8(json).length > maxToolsBytes) throw fields.bad('tools', `at most ${maxToolsBytes} bytes`);
+  return { offered: definitions, json, maxCalls: isParallel ? maxCalls : 1 };
+}
+
+/**
+ * Refuses tools beside a form of the answer, which leaves no room for a call.
+ * @throws Problem
+ */
+export function refuseBoth(fields: RequestFields, { offered }: RequestTools, rules: GrammarRules | null): void {
+  if (rules !== null && offered.length > 0)
+    fields.refuse('tools', 'with a format of the answer', 'send one of them, or tool_choice none');
+}
+
+/** Leaves a tool out that no model here can be offered; the response's headers say so. */
+export function leaveOut(tool: RequestFields, type: unknown): void {
+  tool.adjust('type', ` ${quoted(type)} left out`);
+  tool.ignoreRest();
+}
+
+/** Reads the tools of OpenAI's chat completions and Ollama: `{type: "function", function: {…}}`. */
+export function readFunctions(fields: RequestFields): readonly ToolDefinition[] {
+  return (fields.list('tools') ?? []).flatMap((value, at) => {
+    const tool = fields.item('tools', at, value);
+    const type = tool.raw('type') ?? 'function';
+    if (type !== 'function') {
+      leaveOut(tool, type);
+      return [];
+    }
+    const described = tool.object('function');
+    if (described === undefined) throw tool.bad('function', 'a JSON object');
+    const definition = readDefinition(described, 'parameters');
+    described.done();
+    tool.done();
+    return [definition];
+  });
+}
+
+/** Reads the calls of an earlier answer in the same APIs. */
+export function readCalls(message: RequestFields): readonly ApiCall[] {
+  return (message.list('tool_calls') ?? []).flatMap((value, at) => {
+    const call = message.item('tool_calls', at, value);
+    const id = call.text('id');
+    const type = call.raw('type') ?? 'function';
+    if (type !== 'function') {
+      call.refuse('type', quoted(type), 'tools other than functions are not offered');
+      call.ignoreRest();
+      return [];
+    }
+    const made = call.object('function');
+    if (made === undefined) throw call.bad('function', 'a JSON object');
+    const read = { id, name: readToolName(made), arguments: readArguments(made, 'arguments') };
+    made.done();
+    call.done();
+    return [read];
+  });
+}
+
+/** Reads the name, description and parameters of a function. */
+export function readDefinition(fields: RequestFields, parametersField: string): ToolDefinition {
+  const name = readToolName(fields);
+  const description = fields.text('description');
+  const parameters = fields.raw(parametersField);
+  if (parameters !== undefined && !isObject(parameters)) throw fields.bad(parametersField, 'a JSON schema');
+  return { name, description, parameters: parameters ?? null };
+}
+
+export function readToolName(fields: RequestFields): string {
+  const name = fields.text('name');
+  if (name === undefined || !namePattern.test(name))
+    throw fields.bad('name', `1 to ${maxToolNameLength} letters, digits and _ . : / -`);
+  return name;
+}
+
+/**
+ * The arguments of an earlier call: an object, or the JSON text of one. Null and an empty text count as an empty one.
+ * @returns JSON text as the protocol's input takes it
+ */
+export function readArguments(fields: RequestFields, name: string): string {
+  const raw = fields.raw(name);
+  const value = typeof raw === 'string' && raw.trim() !== '' ? parsedArguments(raw) : (raw ?? '');
+  if (typeof value === 'string') return '{}';
+  if (!isObject(value)) throw fields.bad(name, 'the JSON of an object');
+  return protocolJson(fields.pathOf(name), value);
+}
+
+/** Null if `text` is not JSON. */
+function parsedArguments(text: string): unknown {
+  const keepDigits = (_key: string, value: unknown, context?: { readonly source?: string }): unknown => {
+    const source = context?.source ?? '';
+    return typeof value === 'number' && /^-?\d+$/.test(source) && !Number.isSafeInteger(value) ? source : value;
+  };
+  try {
+    const value = JSON.parse(text, keepDigits) as unknown;
+    return typeof value === 'string' ? null : value;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * JSON text for the protocol's input (section 2), which takes numbers as `JSON.stringify` writes them only: a whole
+ * number that a double cannot hold becomes a text, so that the model still sees all its digits.
+ * @throws Problem for a lone surrogate or values nested too deep
+ */
+function protocolJson(path: string, value: unknown): string {
+  const writable = (_key: string, each: unknown): unknown =>
+    typeof each === 'bigint' ? (Number.isSafeInteger(Number(each)) ? Number(each) : String(each)) : each;
+  try {
+    const text = JSON.stringify(value, writable);
+    parseJsonText(text);
+    return text;
+  } catch (error) {
+    if (error instanceof RangeError) throw badField(path, `${path}: nested too deep`);
+    if (error instanceof MalformedError) throw badField(path, `${path}: ${error.message}`);
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+import type { GrammarRules } from '../rules.ts';
+import { schemaItems } from './json-schema.ts';
+import { type Items, literal, RuleBuilder } from './rule-builder.ts';
+import { isObject } from './schema/keywords.ts';
+
+/** A function that a model may call. */
+export interface CallableFunction {
+  readonly name: string;
+  /** The JSON schema of its arguments, which are an object. @default any object */
+  readonly parameters?: unknown;
+}
+
+/** A text, or a token by its id, which other tokens of the same text do not meet. */
+export type CallPart = string | { readonly token: number };
+
+/** How a family of models writes calls whose arguments are JSON. */
+export interface CallForm {
+  readonly beforeName: readonly CallPart[];
+  readonly beforeArguments: readonly CallPart[];
+  readonly afterArguments: readonly CallPart[];
+  /** What stands between two calls; null: an answer has one call only. */
+  readonly between: readonly CallPart[] | null;
+}
+
+/**
+ * The answers that call at least one of the functions, each with arguments that fit its schema, and say nothing else.
+ *
+ * ```ts
+ * grammarOfCalls([{ name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } }], {
+ *   beforeName: ['<tool_call>\n{"name": "'],
+ *   beforeArguments: ['", "arguments": '],
+ *   afterArguments: ['}\n</tool_call>'],
+ *   between: ['\n'],
+ * });
+ * ```
+ * @throws BadInputError as `grammarOfJsonSchema`
+ */
+export function grammarOfCalls(functions: readonly CallableFunction[], form: CallForm): GrammarRules {
+  const rules = new RuleBuilder();
+  const called = functions.map(({ name, parameters }) => [
+    ...literal(JSON.stringify(name).slice(1, -1)),
+    ...partsOf(form.beforeArguments),
+    ...schemaItems(rules, isObject(parameters) ? { type: 'object', ...parameters } : { type: 'object' }),
+  ]);
+  const call = [...partsOf(form.beforeName), ...rules.choice(called), ...partsOf(form.afterArguments)];
+  const more = form.between === null ? [] : rules.repeat([...partsOf(form.between), ...call], 0, null);
+  return rules.finish([...call, ...more]);
+}
+
+function partsOf(parts: readonly CallPart[]): Items {
+  return parts.flatMap((part): Items => (typeof part === 'string' ? literal(part) : [['t', part.token]]));
+}
