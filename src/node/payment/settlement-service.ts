@@ -205,7 +205,7 @@ export class SettlementService {
     if (submitted === null) return this.unsettled(pending, job);
     const { head, conflict, intent } = pending;
     const evidence = { head, conflict, receipt: intent === 'reject' ? receipt : null };
-    const slashed = await slash(this.#escrow, job, evidence, options);
+    const slashed = await slash(this.#escrow, { job }, evidence, options);
     if (slashed !== null) {
       const split: Split = { state: 'slashed', refunded: job.amount, compensation: submitted.payout };
       return this.#act(jobId, pending, split, async () => slashed);

@@ -4,7 +4,7 @@ import { QvacError } from '../../../src/errors.ts';
 import { escrowRules } from '../../../src/escrow/constants.ts';
 import type { ChallengeCost } from '../../../src/node/payment/chain-challenge.ts';
 import { startChannelAsker } from '../../support/channel-asker.ts';
-import { lying } from '../../support/cheats/transcripts.ts';
+import { lying, otherSeed } from '../../support/cheats/transcripts.ts';
 import { type PayingEscrow, startPaidProvider } from '../../support/paid.ts';
 import { startChain } from '../../support/payments.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
@@ -94,5 +94,31 @@ test('in a channel silence costs the window: what was not released is back, and 
   const gained = (await asker.client.escrow.balance()) - before;
   const compensation = news.outcome?.compensation ?? 0n;
   assert.ok(gained < compensation && gained > compensation - 100_000n, `${gained} of ${compensation}`);
+  assert.deepEqual(await asker.client.escrow.evidences({ rentPayer: asker.client.escrow.wallet }), []);
+});
+
+test('in a channel, too, an answer that is opened on the chain is paid', async (context) => {
+  const { paid, asker } = await start(context, 'channel', false);
+  const { payment, costLamports } = await asker.ask({ maxPrice });
+  assert.equal(payment?.state, 'challenged');
+  const channels = await asker.channels();
+  const totals = async () => (await channels.list())[0]?.channel.totals;
+  while ((await totals())?.releasedLamports === 0n) await channels.resume();
+  assert.deepEqual(await totals(), { committedLamports: costLamports, releasedLamports: costLamports });
+  assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsSlashed, 0);
+});
+
+test('a token that was not drawn slashes the provider of a channel', async (context) => {
+  const chain = await startChain(context);
+  const { provider, paid } = await startPaidProvider(context, chain, { createTranscript: otherSeed });
+  const asker = await startChannelAsker(context, chain, { providers: [provider], engines: [createScriptedEngine()] });
+  const { verification, payment } = await asker.ask({ maxPrice });
+  assert.deepEqual([verification.faults, payment?.state], [['sampler-mismatch'], 'withheld']);
+  await chain.warp(121);
+  const news = await (await asker.channels()).resume();
+  assert.equal(news[0]?.state, 'slashed');
+  assert.equal(news[0]?.outcome?.refunded, news[0]?.depositLamports);
+  assert.equal(news[0]?.outcome?.compensation, payment?.locked);
+  assert.equal((await paid.escrow.provider(paid.escrow.wallet))?.jobsSlashed, 1);
   assert.deepEqual(await asker.client.escrow.evidences({ rentPayer: asker.client.escrow.wallet }), []);
 });

@@ -5,6 +5,7 @@ import { RefusedError } from '../../../escrow/refusal.ts';
 import { equalBytes, fromHex } from '../../../lib/bytes.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../../lib/types.ts';
+import { fraudulentStep } from '../../../proofs/checks/fraud.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { signBody } from '../../../proofs/signing.ts';
 import { sha256 } from '../../../protocol/digests.ts';
@@ -12,6 +13,7 @@ import { ackStop, kinds, type Signed } from '../../../protocol/messages.ts';
 import { decodeVerdict, encodeAck } from '../../../protocol/validate.ts';
 import type { Peer } from '../../peer/peer.ts';
 import { pursueChallenge } from '../chain-challenge.ts';
+import { conflictOf, slash } from '../dispute.ts';
 import { forgetTermsMs, togetherMs } from './constants.ts';
 import { sendTotals } from './frames.ts';
 import type { OpenChannel } from './open-channel.ts';
@@ -26,6 +28,9 @@ export interface ChannelCloserComponents {
   readonly receiptOf: (jobId: JobId) => Promise<Receipt | null>;
   readonly logger: Logger;
 }
+
+/** The chain compares whole seconds, and closes a channel only after the last one of its terms. */
+const closingSkewMs = 1_000;
 
 /** Where a channel is on its way to its end. */
 export type ClosingStep =
@@ -55,14 +60,15 @@ export class ChannelCloser {
     if (account === null) return this.#concluded(channel, address, now, options);
     if (channel.kept.phase !== 'closing') await channel.change({ phase: 'closing', closingAt: now });
     await this.decide(channel);
-    const challenged = await this.#challenge(channel, account, options);
-    if (challenged !== null) return challenged;
+    const objection =
+      (await this.#prove(channel, account, now, options)) ?? (await this.#challenge(channel, account, options));
+    if (objection !== null) return objection;
     if (account.closing !== null) return this.#finish(channel, account, now, options);
     const isTogether = !channel.hasFailed && now < channel.kept.closingAt + togetherMs;
     if (isTogether) return this.#together(channel, account, options);
     // The terms must not be opened a second time.
-    const mayAskAt = account.validUntil + 1_000;
-    if (now < mayAskAt) return { kind: 'waiting', isRequested: false, at: mayAskAt };
+    const mayCloseAt = account.validUntil + closingSkewMs;
+    if (now < mayCloseAt) return { kind: 'waiting', isRequested: false, at: mayCloseAt };
     await this.#send(channel, () => escrow.requestCloseChannel(account, options));
     const closing = await escrow.channel(address, options);
     return closing?.closing == null
@@ -109,6 +115,31 @@ export class ChannelCloser {
     }
   }
 
+  /** Slashes the provider with a failed answer whose fraud the program can see; null if there is none. */
+  async #prove(
+    channel: OpenChannel,
+    account: ChannelAccount,
+    now: number,
+    options: AbortOptions,
+  ): Promise<ClosingStep | null> {
+    const { escrow, receiptOf } = this.#components;
+    for (const { jobId, failed } of channel.kept.jobs) {
+      const receipt = failed === null ? null : await receiptOf(jobId);
+      if (receipt === null || (conflictOf(receipt) === null && fraudulentStep(receipt) === null)) continue;
+      // Slashing closes the channel, too, and the terms must not be opened a second time.
+      const mayCloseAt = account.validUntil + closingSkewMs;
+      if (now < mayCloseAt) return { kind: 'waiting', isRequested: false, at: mayCloseAt };
+      const evidence = await this.#evidenceOf(channel, account, jobId, options);
+      if (evidence === null) continue;
+      const subject = { evidence, channel: account };
+      const executed = await slash(escrow, subject, { head: null, receipt }, options);
+      if (executed === null) continue;
+      await channel.change({ fees: channel.kept.fees + executed.fee });
+      return this.#ended(account.address, options);
+    }
+    return null;
+  }
+
   /** Challenges an answer that was not opened; null if there is none, or its challenge is over. */
   async #challenge(channel: OpenChannel, account: ChannelAccount, options: AbortOptions): Promise<ClosingStep | null> {
     const job = channel.kept.jobs.find(({ isChallenged }) => isChallenged);
@@ -150,6 +181,8 @@ export class ChannelCloser {
     const receipt = await receiptOf(jobId);
     const head = receipt?.heads[0];
     if (receipt === null || head === undefined) return null;
+    // Before it holds rent: a later process gets that back.
+    await channel.change({ hasEvidence: true });
     await this.#send(channel, () => escrow.createEvidence(account, { offer: receipt.offer.body, head }, options));
     return escrow.evidence(address, options);
   }

@@ -243,8 +243,8 @@ class ClientChannels implements WalletChannels {
     const step = await this.#closer.step(channel, await this.#now(options, true), options);
     const news = { ...newsOf(channel), ...endOf(step) };
     if (step.kind === 'ended') {
-      // Last, so that a later process repeats what a crash prevents.
-      if (channel.kept.challengedOnce) await this.#closer.clear(channel, options);
+      // The note is removed last: after a crash in between, a later process repeats this.
+      if (channel.kept.hasEvidence) await this.#closer.clear(channel, options);
       await this.#held.remove(channel);
     }
     if (step.kind === 'ended' || !wasClosing) this.#init.onNews?.(news);
@@ -277,7 +277,6 @@ class ClientChannels implements WalletChannels {
 
   async challenge({ channel, jobId }: ChannelPlace, options: AbortOptions = {}): Promise<void> {
     if (jobId === null) return;
-    await channel.change({ challengedOnce: true });
     await channel.challenged(jobId, { isChallenged: true });
     if (!channel.isBusy) await this.#close(channel, options);
   }

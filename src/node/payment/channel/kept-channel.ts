@@ -32,8 +32,8 @@ export interface KeptChannel {
   /** Answers that were paid from it and passed. */
   readonly answers: number;
   readonly jobs: readonly KeptJob[];
-  /** An answer was challenged on the chain: its evidence holds rent until the channel has ended. */
-  readonly challengedOnce: boolean;
+  /** The chain keeps evidence of an answer, which holds rent until the channel has ended. */
+  readonly hasEvidence: boolean;
   /** What the network took of this wallet so far, lamports. */
   readonly fees: bigint;
 }
@@ -68,7 +68,7 @@ const form = v.object({
       isChallenged: v.boolean(),
     }),
   ),
-  challengedOnce: v.boolean(),
+  hasEvidence: v.boolean(),
   fees: lamports,
 });
 
