@@ -3,6 +3,7 @@ import type { Receipt } from '../../src/proofs/receipt.ts';
 import { type TestModelKind, testModel } from '../../test/support/models.ts';
 import { type Figure, median, type Scenario, spread } from '../report.ts';
 import { type BareLoop, openBareLoop } from '../support/bare.ts';
+import { cpuMs } from '../support/cpu.ts';
 import { withEngines } from '../support/engines.ts';
 import { answerWith, verifyWith } from '../support/local-job.ts';
 import { benchInput } from '../support/nodes.ts';
@@ -17,14 +18,6 @@ const evenBatch = 63;
 const question =
   'Write a long story about a lighthouse keeper who finds a map. Describe the sea, the people in the village and every day of the journey.';
 const sampler = { temperature: 70, minP: 5, topP: 100, topK: 20, maxTokens: answerTokens };
-
-/** CPU milliseconds of this process for `work`, all threads. */
-async function cpuMs<Value>(work: () => Promise<Value>): Promise<{ readonly ms: number; readonly value: Value }> {
-  const before = process.cpuUsage();
-  const value = await work();
-  const { user, system } = process.cpuUsage(before);
-  return { ms: (user + system) / 1000, value };
-}
 
 /** The first answer of the full length, on which the ratio depends, among the jobs from number `from`. */
 async function nextAnswer(

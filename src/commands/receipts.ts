@@ -82,18 +82,30 @@ const show = defineSubcommand({
   summary: 'show a receipt: question, answer, provider and verdicts',
   description: [
     'Show the content of a receipt: question, answer, provider, verdicts, and the payment as this home knows it.',
-    'This checks nothing; qvac verify does.',
+    'Of an answer that several providers wrote, its last receipt leads to the others. This checks nothing; qvac verify',
+    'does.',
   ].join(' '),
   arguments: [{ name: '<receipt>', description: 'receipt id or its beginning' }],
   examples: [{ line: 'qvac receipts show 9f3a', what: 'show the receipt whose id begins with 9f3a' }],
   async action({ args, config, output }) {
-    const [{ findReceipt }, { summarise, moneyWords }] = await Promise.all([
+    const [{ findEarlier, findReceipt }, { summarise, moneyWords }] = await Promise.all([
       import('../sdk/home.ts'),
       import('../terminal/receipt-summary.ts'),
     ]);
     const { receipt, path, role } = await findReceipt(config.home, args[0] ?? '');
     const summary = summarise(receipt);
-    output.result({ ...summary, role, path }, lines(summary, { path, role, money: moneyWords(summary) }, output));
+    const { parts } = await findEarlier(config.home, receipt);
+    const earlier = parts.map((part) => ({
+      id: part.id,
+      provider: part.provider,
+      tokens: part.tokens,
+      signed: part.receipt.tokens.length,
+      text: part.receipt.text,
+    }));
+    output.result(
+      { ...summary, earlier, role, path },
+      lines(summary, { path, role, money: moneyWords(summary), earlier }, output),
+    );
   },
 });
 
@@ -149,11 +161,32 @@ const rm = defineSubcommand({
 
 type Summary = ReturnType<typeof import('../terminal/receipt-summary.ts').summarise>;
 
-function lines(
-  summary: Summary,
-  { path, role, money }: { readonly path: string; readonly role: Role; readonly money: string | null },
-  output: Output,
-): readonly string[] {
+interface ShownReceipt {
+  readonly path: string;
+  readonly role: Role;
+  readonly money: string | null;
+  /** The parts of the answer before it whose receipts are here; `signed` of the tokens are under a head. */
+  readonly earlier: readonly {
+    readonly id: string;
+    readonly provider: string;
+    readonly tokens: number;
+    readonly signed: number;
+    readonly text: string;
+  }[];
+}
+
+/** Who wrote the tokens before this job, as far as it is known. */
+function beforeLines({ start, previous }: Summary, earlier: ShownReceipt['earlier']): readonly string[] {
+  if (start === 0) return [];
+  const unknown = earlier.reduce((left, { tokens }) => left - tokens, start);
+  const noReceipt = previous === null ? '' : ', whose receipt is not here';
+  return [
+    ...(unknown === 0 ? [] : [`before    ${plural(unknown, 'token')} of another job${noReceipt}`]),
+    ...earlier.map(({ id, provider, tokens }) => `before    ${plural(tokens, 'token')} by ${provider}, receipt ${id}`),
+  ];
+}
+
+function lines(summary: Summary, { path, role, money, earlier }: ShownReceipt, output: Output): readonly string[] {
   const heading = (text: string): string => output.style('bold', text, 'stdout');
   return [
     `receipt   ${summary.id}`,
@@ -162,6 +195,7 @@ function lines(
     `provider  ${summary.provider}`,
     `client    ${summary.client}`,
     `model     ${summary.model}`,
+    ...beforeLines(summary, earlier),
     `tokens    ${summary.promptTokens} in, ${summary.tokens} out, finish ${summary.finish}, mode ${summary.mode}`,
     ...(money === null ? [] : [`money     ${money}`]),
     `opened    ${plural(summary.opened, 'step')}`,
@@ -176,7 +210,11 @@ function lines(
           heading(printable(speaker)),
           ...printableText(content).split('\n'),
         ])),
-    heading('answer'),
+    ...earlier.flatMap(({ id, provider, text, signed }) => [
+      heading(`${plural(signed, 'token')} by ${provider}, receipt ${id.slice(0, 8)}`),
+      ...printableText(text).split('\n'),
+    ]),
+    heading(summary.start === 0 ? 'answer' : `answer, from token ${summary.start}`),
     ...printableText(summary.text).split('\n'),
   ];
 }

@@ -1,11 +1,12 @@
 import { exitCodes } from '../errors.ts';
 import { toHex } from '../lib/bytes.ts';
 import type { Assessment } from '../proofs/checks.ts';
-import { plural, shortId, shortPeer } from '../terminal/format.ts';
+import type { VerifiedAnswer } from '../sdk/verify-receipt.ts';
+import { plural, shortId } from '../terminal/format.ts';
 import type { Output, Style } from '../terminal/output.ts';
 import { startProgress } from '../terminal/progress.ts';
 import type { ReceiptSummary } from '../terminal/receipt-summary.ts';
-import { explainFaults } from '../terminal/trust-line.ts';
+import { explainFaults, providersWords } from '../terminal/trust-line.ts';
 import { anyText, defineCommand, oneOf, option } from './parts/definition.ts';
 
 const marks = {
@@ -15,13 +16,13 @@ const marks = {
   inconclusive: ['?', 'yellow'],
 } as const satisfies Record<string, readonly [string, Style]>;
 
-function lines(assessment: Assessment, words: string, summary: ReceiptSummary, output: Output): readonly string[] {
-  const { checks, result, faults, calibration } = assessment;
+function lines(answer: VerifiedAnswer, words: string, summary: ReceiptSummary, output: Output): readonly string[] {
+  const { checks, result, faults, calibration, earlier, atFault } = answer;
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
   const facts = [
-    plural(summary.tokens, 'token'),
-    shortPeer(summary.provider),
+    plural(summary.start + summary.tokens, 'token'),
+    providersWords({ provider: summary.provider, earlier: whoBefore(summary, earlier) }),
     `model ${shortId(summary.model)}`,
     output.style(style, words, 'stdout'),
     ...(calibration === null ? [] : [`limits ${toHex(calibration).slice(0, 8)}`]),
@@ -32,9 +33,18 @@ function lines(assessment: Assessment, words: string, summary: ReceiptSummary, o
       const [checkMark, checkStyle] = marks[check.result];
       return `${output.style(checkStyle, checkMark, 'stdout')} ${check.name.padEnd(width)}  ${check.detail}`;
     }),
-    ...explainFaults(faults, summary.provider),
+    ...explainFaults(faults, atFault ?? summary.provider),
     `${output.style(style, mark, 'stdout')} ${facts.join(' · ')}`,
   ];
+}
+
+/** The providers before the last, with an unknown one for tokens without a receipt. */
+function whoBefore(
+  { start }: ReceiptSummary,
+  earlier: VerifiedAnswer['earlier'],
+): readonly { readonly provider: string; readonly tokens: number }[] {
+  const unknown = earlier.reduce((left, { tokens }) => left - tokens, start);
+  return unknown === 0 ? earlier : [{ provider: 'unknown', tokens: unknown }, ...earlier];
 }
 
 export const command = defineCommand({
@@ -42,9 +52,12 @@ export const command = defineCommand({
     'Check a receipt offline: signatures, opened steps, draws and length from the receipt alone;',
     'prompt, text and every token with the model file, if it is here.',
     'The exit code is 6 if a check fails, or if --verify full or --model is given and the full check is impossible or',
-    'inconclusive.',
+    'inconclusive. Of an answer that several providers wrote, give the last receipt: it leads to the others.',
   ].join(' '),
-  arguments: [{ name: '<receipt>', description: 'receipt file, or receipt id or its beginning' }],
+  arguments: [
+    { name: '<receipt>', description: 'receipt file, or receipt id or its beginning' },
+    { name: '[earlier...]', description: 'receipts of the parts before it that are not kept here' },
+  ],
   settings: ['threads', 'gpu', 'batch', 'modelsDir'],
   options: {
     model: option('-m, --model <file>', 'recompute with this model: GGUF file, or name here', anyText),
@@ -64,7 +77,7 @@ export const command = defineCommand({
   async action({ args, options, config, output, logger, signal }) {
     const name = args[0] ?? '';
     const [
-      { loadReceipt, verifyReceipt },
+      { loadReceipt, verifyAnswer },
       { modelProgress },
       { summarise, resultWords },
       { MalformedError },
@@ -77,10 +90,11 @@ export const command = defineCommand({
       import('../node/home/receipt-store.ts'),
     ]);
     const receipt = await loadReceipt(config.home, name);
+    const given = await Promise.all(args.slice(1).map((each) => loadReceipt(config.home, each)));
     const progress = startProgress(output);
     try {
       const summary = summarise(receipt);
-      const assessment = await verifyReceipt(
+      const assessment = await verifyAnswer(
         {
           config,
           logger,
@@ -90,7 +104,14 @@ export const command = defineCommand({
             auditing: () => progress.step('waiting for the auditor …'),
           },
         },
-        { receipt, modelId: summary.model, model: options.model, auditor: options.auditor, depth: options.verify },
+        {
+          receipt,
+          given,
+          modelId: summary.model,
+          model: options.model,
+          auditor: options.auditor,
+          depth: options.verify,
+        },
         { signal },
       );
       progress.end();
@@ -101,7 +122,14 @@ export const command = defineCommand({
         detail: outcome === 'fail' ? `${faults.join(', ')}: ${detail}` : detail,
       }));
       output.result(
-        { result, tier, checks, calibration: calibration === null ? null : toHex(calibration) },
+        {
+          result,
+          tier,
+          checks,
+          calibration: calibration === null ? null : toHex(calibration),
+          earlier: assessment.earlier.map(({ id, provider, tokens }) => ({ id, provider, tokens })),
+          atFault: assessment.atFault,
+        },
         lines({ ...assessment, checks }, resultWords(assessment), summary, output),
       );
       const code = exitCodeOf(assessment, options);

@@ -76,8 +76,13 @@ export interface EngineInit {
    * Tokens of prompt and answer together. @default the model's trained context, at most 32768 and what memory allows
    */
   readonly context?: number | undefined;
-  /** Jobs decoded at the same time; 'auto': 4, or fewer if memory lacks. @default 1 */
-  readonly slots?: number | 'auto' | undefined;
+  /**
+   * Jobs at the same time; 'auto': 4, or fewer if memory lacks; `upTo`: as many, or fewer before the context is
+   * shortened. @default 1
+   */
+  readonly slots?: number | 'auto' | { readonly upTo: number } | undefined;
+  /** Jobs whose tokens may share a call: a part of the class. @default one for each slot */
+  readonly sequences?: number | undefined;
   /** @default one less than the cores, at least 1 */
   readonly threads?: number | undefined;
   /** Tokens per evaluation call of the prompt. @default 128 */
@@ -88,6 +93,8 @@ export interface EngineInit {
    * For measurements of cheats: a KV cache of eight bits, while the class declares 16 as ever. @default false
    */
   readonly coarseKv?: boolean | undefined;
+  /** False computes without flash attention: another class. @default true where the model has it */
+  readonly flash?: boolean | undefined;
   /** @default 'auto': the GPU if the installed build has one */
   readonly gpu?: 'auto' | 'off' | undefined;
   /**
@@ -160,6 +167,14 @@ export interface StepOptions extends AbortOptions {
 export interface PrefillOptions extends StepOptions {
   /** Tokens of the answer that came before this job (section 4.6). @default none */
   readonly continuation?: readonly number[] | undefined;
+  /**
+   * Guess what follows where the answer repeats its prompt or itself, and compute several tokens in a call: the same
+   * bits, sooner if the guess is right. Only if the self-test found these bits equal, and without `allowed`.
+   * @default false
+   */
+  readonly guesses?: boolean | undefined;
+  /** Called after each call with the number of the rendering's tokens that are computed, if some are left. */
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 export interface ReplayOptions extends AbortOptions {
@@ -176,6 +191,9 @@ export interface ReplayOptions extends AbortOptions {
 export interface Savings {
   /** Tokens of the prompt that were taken from a kept one. */
   readonly reused: number;
+  /** Tokens of the answer that were guessed, and how many of them came. */
+  readonly guessed: number;
+  readonly accepted: number;
 }
 
 /**

@@ -11,7 +11,8 @@ import { createEngine, type Platform } from './run/engine.ts';
 import { isCuttable, type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
 import { startWithDevice } from './run/native/backend.ts';
 import { internalsOfSequence } from './run/native/internals.ts';
-import { createLanes, type NativeSequence } from './run/native/lanes.ts';
+import { createLanes } from './run/native/lanes.ts';
+import type { NativeSequence } from './run/native/public-evaluate.ts';
 import type { Lanes, LanesInit, Vocabulary, Weights } from './run/weights.ts';
 import { type GgufHeader, readGguf } from './text/gguf.ts';
 import { readTokenTable } from './text/token-bytes.ts';
@@ -247,7 +248,7 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
       batchSize: init.batch,
       sequences: init.lanes,
       threads: init.threads,
-      flashAttention: model.flashAttentionSupported,
+      flashAttention: init.flash !== false && model.flashAttentionSupported,
       ...(init.coarseKv === true ? { experimentalKvCacheKeyType: 'Q8_0', experimentalKvCacheValueType: 'Q8_0' } : {}),
       ...(signal === undefined ? {} : { createSignal: signal }),
       failedCreationRemedy: false,

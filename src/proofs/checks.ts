@@ -22,6 +22,8 @@ export interface Assessment extends Statistics {
   /** Steps opened. */
   readonly count: number;
   readonly faults: readonly FaultCode[];
+  /** The fault is in the draws of the tokens before this job (section 4.6), which other providers wrote. */
+  readonly inContinuation: boolean;
   readonly checks: readonly CheckReport[];
   readonly execClass: Uint8Array | null;
   readonly calibration: Uint8Array | null;
@@ -44,6 +46,7 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
     count: subject.openedCount,
     ...execution.statistics,
     faults: run.failure === null ? [] : [run.failure.fault],
+    inContinuation: execution.inContinuation,
     checks: run.reports,
     execClass: isExecuted ? (evidence.replay?.execClass ?? null) : null,
     calibration: isExecuted ? (evidence.calibration?.digest ?? null) : null,

@@ -57,6 +57,8 @@ export interface Received {
   readonly text: string;
   /** The end of the rendering, which is not checked (section 4). */
   readonly tail: string;
+  /** What had arrived before the newest `tokens` frame that held a token. */
+  readonly beforeNewest: { readonly n: number; readonly text: string };
   /** The newest head. */
   readonly head: Head | null;
   readonly final: Head | null;
@@ -108,6 +110,8 @@ class JobReceived implements Received {
   #prefix: Uint8Array = new Uint8Array();
   #text = '';
   #textBytes = 0;
+  /** Tokens, and UTF-16 units of text, before the newest frame that held a token. */
+  #beforeNewest = { n: 0, textLength: 0 };
   readonly #textHash = sha256.create();
   #newest: CoveringHead | null = null;
   #conflict: readonly [Signed, Signed] | null = null;
@@ -138,6 +142,11 @@ class JobReceived implements Received {
 
   get tail(): string {
     return this.#accepted?.tail ?? '';
+  }
+
+  get beforeNewest(): Received['beforeNewest'] {
+    const { n, textLength } = this.#beforeNewest;
+    return { n, text: this.#text.slice(0, textLength) };
   }
 
   get head(): Head | null {
@@ -186,6 +195,7 @@ class JobReceived implements Received {
     const bytes = utf8(text);
     this.#textBytes += bytes.length;
     if (this.#textBytes > maxTextBytes) throw new MalformedError(`more than ${maxTextBytes} bytes of text`);
+    if (tokens.length > 0) this.#beforeNewest = { n: this.n, textLength: this.#text.length };
     this.#add(tokens);
     this.#text += text;
     this.#textHash.update(bytes);

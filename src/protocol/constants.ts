@@ -34,6 +34,7 @@ export const frameLimits = {
   dial: 4 * kib,
   dialled: 4 * kib,
   beat: 4 * kib,
+  progress: 4 * kib,
   busy: 4 * kib,
   stop: 4 * kib,
   error: 4 * kib,
@@ -71,8 +72,10 @@ export const keepMs = 600_000;
 export const maxOfferLifeMs = 600_000;
 /** How far in the future an offer may be issued, for clocks that differ (section 4). */
 export const maxClockSkewMs = 60_000;
-/** Providers that a router tries for one question (section 4.0). */
-export const maxRouteProviders = 3;
+/** Providers that are tried for one question, one after another, without a new token between them (section 4.6). */
+export const maxTriedProviders = 3;
+/** Providers that write one answer, one after another (section 4.6). */
+export const maxAnswerParts = 8;
 
 export const cardLifeMs = 600_000;
 export const cardRenewalMs = 300_000;

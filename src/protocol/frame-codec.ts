@@ -109,6 +109,10 @@ const schemas = {
   dial: v.strictObject({ t: v.literal('dial'), port: integer(1, 65_535) }),
   dialled: v.strictObject({ t: v.literal('dialled'), addr: text, ok: v.boolean() }),
   beat: bare('beat'),
+  progress: v.pipe(
+    v.strictObject({ t: v.literal('progress'), done: integer(0, u32Max), total: integer(1, u32Max) }),
+    v.check(({ done, total }) => done <= total, 'done is at most total'),
+  ),
   busy: bare('busy'),
   stop: bare('stop'),
   error: v.strictObject({ t: v.literal('error'), code: text, message: text }),

@@ -30,6 +30,7 @@ export type Frame =
   | { readonly t: 'dial'; readonly port: number }
   | { readonly t: 'dialled'; readonly addr: string; readonly ok: boolean }
   | { readonly t: 'beat' }
+  | ProgressFrame
   | { readonly t: 'busy' }
   | { readonly t: 'stop' }
   | { readonly t: 'error'; readonly code: string; readonly message: string };
@@ -39,6 +40,13 @@ export interface SignedFrame<T extends string> {
   readonly t: T;
   readonly body: Uint8Array;
   readonly sig: Uint8Array;
+}
+
+/** How many tokens of the prompt are computed, in the place of a `beat` (section 4). */
+export interface ProgressFrame {
+  readonly t: 'progress';
+  readonly done: number;
+  readonly total: number;
 }
 
 /** The first frame of a job (section 4). */

@@ -3,6 +3,9 @@ import type { Config, Home, Role } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { createReceiptStore, type ReceiptStore, type StoredReceipt } from '../node/home/receipt-store.ts';
 import { createSelectionStore, type SelectionStore } from '../node/selection/selection-store.ts';
+import { type EarlierReceipts, earlierReceipts } from '../node/verification/answer-parts.ts';
+import type { Receipt } from '../proofs/receipt.ts';
+import { jobIdOf } from '../protocol/digests.ts';
 
 /** The receipt stores of a home in the order in which a receipt is looked up: own answers first. */
 export function receiptStoresOf(home: Home): readonly { readonly role: Role; readonly store: ReceiptStore }[] {
@@ -27,6 +30,23 @@ export async function findReceipt(home: Home, prefix: string): Promise<StoredRec
     }
   }
   throw missing;
+}
+
+/**
+ * The receipts of the jobs that `last` continues, as far as they are among `given` or in this home.
+ * @throws MalformedError if `last` is malformed
+ */
+export function findEarlier(home: Home, last: Receipt, given: readonly Receipt[] = []): Promise<EarlierReceipts> {
+  return earlierReceipts(last, async (id) => {
+    const found = given.find(({ offer }) => jobIdOf(offer.body) === id);
+    if (found !== undefined) return found;
+    try {
+      return (await findReceipt(home, id)).receipt;
+    } catch (error) {
+      if (error instanceof QvacError) return null;
+      throw error;
+    }
+  });
 }
 
 /** The log of provider choices that `qvac why` reads. */

@@ -19,6 +19,12 @@ export interface ModelProgress {
   loading<Value>(model: StoredModel, work: (onLoad: (share: number) => void) => Promise<Value>): Promise<Value>;
 }
 
+/**
+ * How an engine is opened that checks answers only: a lane for long ones and one for short ones, which never share a
+ * call.
+ */
+export const checkingLanes: Pick<EngineInit, 'slots' | 'sequences'> = { slots: { upTo: 2 }, sequences: 1 };
+
 /** The model files of this home. */
 export function openModelStore({ config, logger }: ModelContext): ModelStore {
   return createModelStore({ dir: config.home.models, logger });
@@ -45,7 +51,7 @@ export function fetchModel(
 export async function loadEngine(
   { config, logger }: ModelContext,
   model: StoredModel,
-  init: Pick<EngineInit, 'name' | 'slots' | 'queue' | 'keepPrompts'>,
+  init: Pick<EngineInit, 'name' | 'slots' | 'sequences' | 'queue' | 'keepPrompts'>,
   progress: ModelProgress,
   { signal }: AbortOptions,
 ): Promise<Engine> {
@@ -99,7 +105,7 @@ export async function openLocalModels({ config, logger }: ModelContext): Promise
     async openEngine(id, options) {
       const { openEngine } = await import('../model/llama.ts');
       return openEngine(
-        { ...(await fileOf(id)), threads: threads ?? undefined, gpu, slots: 1, cacheDir: config.home.cache },
+        { ...(await fileOf(id)), ...checkingLanes, threads: threads ?? undefined, gpu, cacheDir: config.home.cache },
         { ...options, logger },
       );
     },

@@ -25,7 +25,7 @@ import type { Calibration } from '../proofs/calibration.ts';
 import { peerIdOf, publicKeyOf } from '../proofs/signing.ts';
 import { parseLamports } from '../settings.ts';
 import { openSelectionStore } from './home.ts';
-import { fetchModel, loadEngine, type ModelProgress, openModelStore } from './models.ts';
+import { checkingLanes, fetchModel, loadEngine, type ModelProgress, openModelStore } from './models.ts';
 import type { MainnetConsent } from './payment/escrow.ts';
 import { openRouterPayments } from './payment/router.ts';
 import { publish } from './publish.ts';
@@ -91,7 +91,7 @@ export async function openRouter(
     allowances.set((await loadIdentity(config.home.keys.client, logger)).peer, noLimit);
     const engines: Engine[] = [];
     for (const model of await findModels(components, init.models, options)) {
-      const engine = await loadEngine(components, model, { slots: 1 }, components.progress, options);
+      const engine = await loadEngine(components, model, checkingLanes, components.progress, options);
       teardown.add(() => engine.dispose());
       engines.push(engine);
     }

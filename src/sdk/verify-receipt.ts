@@ -3,14 +3,19 @@ import type { Config, Home } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { readFileIfAny } from '../lib/files.ts';
 import type { Logger } from '../lib/log.ts';
-import type { AbortOptions } from '../lib/types.ts';
+import { shortPeer } from '../lib/names.ts';
+import type { AbortOptions, PeerIdString } from '../lib/types.ts';
 import type { ModelDetails } from '../model/store.ts';
 import { gatherEvidence } from '../model/verify.ts';
 import { readReceipt } from '../node/home/receipt-store.ts';
-import { doubted, isNumericFail } from '../node/verification/doubt.ts';
-import { type Assessment, assess, type Evidence } from '../proofs/checks.ts';
+import type { EarlierReceipts, ReceiptPart } from '../node/verification/answer-parts.ts';
+import { doubted, isNumericFail, ownPart } from '../node/verification/doubt.ts';
+import { verifyWhole } from '../node/verification/parts.ts';
+import { type Assessment, assess, type CheckReport, type Evidence } from '../proofs/checks.ts';
 import type { Receipt } from '../proofs/receipt.ts';
-import { findReceipt } from './home.ts';
+import { peerIdOf } from '../proofs/signing.ts';
+import { decodeOffer } from '../protocol/validate.ts';
+import { findEarlier, findReceipt } from './home.ts';
 import { type ModelProgress, openModelStore } from './models.ts';
 
 const maxReceiptBytes = 64 << 20;
@@ -50,7 +55,7 @@ export interface VerifyReceiptObserver {
   auditing?(): void;
 }
 
-export interface VerifyReceiptInit {
+interface VerifyReceiptInit {
   readonly receipt: Receipt;
   /** Hex id of the model that the receipt names. */
   readonly modelId: string;
@@ -62,12 +67,80 @@ export interface VerifyReceiptInit {
   readonly depth?: 'sampling' | 'full' | undefined;
 }
 
+/** What is found of an answer that several providers wrote, by the receipt of its last part (protocol section 4.6). */
+export interface VerifiedAnswer extends Assessment {
+  /** The parts before the last whose receipts are here. */
+  readonly earlier: readonly Pick<ReceiptPart, 'id' | 'provider' | 'tokens'>[];
+  /** The provider whose part failed a check; null if none did. */
+  readonly atFault: PeerIdString | null;
+}
+
+export interface VerifyAnswerInit extends VerifyReceiptInit {
+  /** Receipts to look for earlier parts in, besides those of this home. @default none */
+  readonly given?: readonly Receipt[] | undefined;
+}
+
+/**
+ * Runs every check on the receipt of an answer's last part, as `verifyReceipt`, and those without the model on the
+ * receipts of the parts before it.
+ * @throws as `verifyReceipt`
+ */
+export async function verifyAnswer(
+  components: VerifyReceiptComponents,
+  init: VerifyAnswerInit,
+  options: AbortOptions = {},
+): Promise<VerifiedAnswer> {
+  const { receipt, given = [] } = init;
+  const provider = peerIdOf(decodeOffer(receipt.offer.body).provider);
+  const last = await verifyReceipt(components, init, options);
+  const atFault = last.result === 'fail' ? provider : null;
+  if (receipt.previous === null) return { ...last, earlier: [], atFault };
+  const { parts, missing, missingTokens } = await findEarlier(components.config.home, receipt, given);
+  const checked = parts.map((part) => ({ ...part, verification: assess(part.receipt, {}) }));
+  const unknown = { provider, tokens: missingTokens, verification: null };
+  const own = ownPart(last);
+  const faultBefore = last.inContinuation ? (last.faults[0] ?? null) : null;
+  const whole = verifyWhole([...(missing === null ? [] : [unknown]), ...checked], {
+    provider,
+    verification: own,
+    faultBefore,
+  });
+  return {
+    ...last,
+    ...whole.verification,
+    checks: [...last.checks, ...partChecks({ missing, missingTokens }), ...checked.map(partCheck)],
+    earlier: parts,
+    atFault: whole.atFault === provider ? atFault : whole.atFault,
+  };
+}
+
+function partChecks({ missing, missingTokens }: Pick<EarlierReceipts, 'missing' | 'missingTokens'>): CheckReport[] {
+  if (missing === null) return [];
+  const detail = `the first ${missingTokens} tokens: no receipt ${missing.slice(0, 8)} of this answer is here`;
+  return [{ name: 'part', result: 'skipped', detail }];
+}
+
+function partCheck({ id, provider, tokens, verification }: CheckedReceipt): CheckReport {
+  const failed = verification.checks.find(({ result }) => result === 'fail');
+  const said =
+    failed === undefined ? `${verification.count} steps opened` : `${verification.faults.join(', ')}: ${failed.detail}`;
+  return {
+    name: 'part',
+    result: verification.result,
+    detail: `${tokens} tokens by ${shortPeer(provider)}, receipt ${id.slice(0, 8)}: ${said}`,
+  };
+}
+
+interface CheckedReceipt extends ReceiptPart {
+  readonly verification: Assessment;
+}
+
 /**
  * Runs every check on a receipt that the model files here, and the auditor if one is named, allow.
  * @throws MalformedError if a message in the receipt is malformed; QvacError E_NO_MODEL, E_MODEL, E_ENGINE; as of
  * `auditReceipt`
  */
-export async function verifyReceipt(
+async function verifyReceipt(
   components: VerifyReceiptComponents,
   init: VerifyReceiptInit,
   options: AbortOptions = {},

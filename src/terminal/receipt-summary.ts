@@ -33,6 +33,9 @@ export interface ReceiptSummary {
   readonly mode: ModeName;
   readonly promptTokens: number;
   readonly tokens: number;
+  /** Tokens of the answer that other providers wrote before this job, and the last of their jobs, hex. */
+  readonly start: number;
+  readonly previous: string | null;
   readonly finish: (typeof finishWords)[Finish];
   /** Number of opened steps. */
   readonly opened: number;
@@ -90,6 +93,8 @@ export function summarise(receipt: Receipt): ReceiptSummary {
     mode: modeName(offer.mode),
     promptTokens: receipt.promptTokens.length,
     tokens: receipt.tokens.length,
+    start: offer.start,
+    previous: receipt.previous,
     finish: finishWords[head.finish],
     opened: openedSteps(receipt, offer),
     payment: payment.pay === payFrom.nothing ? null : paymentOf(payment.amountLamports, receipt.settlement),

@@ -11,6 +11,10 @@ export interface TrustFacts {
   readonly tokens: number;
   readonly tokensPerSecond: number | null;
   readonly provider: string;
+  /** The providers that broke off before it, with the tokens that each wrote. @default none */
+  readonly earlier?: readonly { readonly provider: string; readonly tokens: number }[] | undefined;
+  /** The provider whose part failed a check. @default `provider` */
+  readonly atFault?: string | null | undefined;
   readonly model: { readonly name: string; readonly quant: string };
   /** Lamports. */
   readonly cost: number | bigint;
@@ -50,14 +54,27 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
   const line = [
     `${style(colour, mark)} ${plural(facts.tokens, 'token')}`,
     ...(facts.tokensPerSecond === null ? [] : [`${rate(facts.tokensPerSecond)} tok/s`]),
-    shortPeer(facts.provider),
+    providersWords(facts),
     printable(`${facts.model.name} ${facts.model.quant}`),
     ...costWords(facts),
     style(colour, checkedWords(facts)),
     facts.receipt === null ? 'no receipt' : `receipt ${shortId(facts.receipt)}`,
   ].join(' · ');
-  const faults = verification.result === 'fail' ? explainFaults(verification.faults, facts.provider) : [];
+  const atFault = facts.atFault ?? facts.provider;
+  const faults = verification.result === 'fail' ? explainFaults(verification.faults, atFault) : [];
   return [...faults, ...moneyLines(facts), line];
+}
+
+/** `12D3Koo…a, then 12D3Koo…b after 71`. */
+export function providersWords({ provider, earlier = [] }: Pick<TrustFacts, 'provider' | 'earlier'>): string {
+  let after = 0;
+  const words = [...earlier, { provider, tokens: 0 }].map((part) => {
+    const name = shortPeer(part.provider);
+    const word = after === 0 ? name : `then ${name} after ${after}`;
+    after += part.tokens;
+    return word;
+  });
+  return words.join(', ');
 }
 
 /** The payment, or the price if no payment is known and the answer did not fail. */

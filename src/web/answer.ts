@@ -19,6 +19,8 @@ export interface Running {
 interface Chunk {
   readonly id?: string;
   readonly model?: string;
+  /** How much of the prompt is computed, 0 … 1. */
+  readonly promptShare?: number;
   readonly choices?: readonly { readonly delta?: { readonly content?: string; readonly reasoning_content?: string } }[];
   readonly usage?: { readonly completion_tokens?: number } | null;
   readonly error?: { readonly qvac_code: string; readonly message: string };
@@ -102,12 +104,17 @@ async function receiveAnswer(
       known(chunk.id.replace(/^chatcmpl-/, ''));
       into.by ??= { provider: response.headers.get('x-qvac-provider') ?? '', model: modelLabel(chunk.model) };
     }
+    if (chunk.promptShare !== undefined) {
+      into.promptShare = chunk.promptShare;
+      changed();
+    }
     const { content = '', reasoning_content: reasoning = '' } = chunk.choices?.[0]?.delta ?? {};
     if (content !== '' || reasoning !== '') {
       lastAt = performance.now();
       firstAt ??= lastAt;
       into.content += content;
       if (reasoning !== '') into.reasoning = (into.reasoning ?? '') + reasoning;
+      delete into.promptShare;
       changed();
     }
     const trust = trustOf(chunk, firstAt === null || lastAt <= firstAt ? null : (lastAt - firstAt) / 1_000);
@@ -183,7 +190,7 @@ export async function settled(trust: Trust, changed: (trust: Trust) => void): Pr
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     try {
       const report = await getReport(trust.receipt);
-      if (report !== null) return changed({ ...trust, verified: report.verified });
+      if (report !== null) return changed({ ...trust, verified: report.verified, earlier: report.earlier });
     } catch (error) {
       // No receipt: the gateway restarted, or could not store it.
       if (error instanceof GatewayError && error.status === 404) return changed({ ...trust, verified: 'inconclusive' });

@@ -91,6 +91,9 @@ export interface OpenedStep {
 
 export interface ReceiptReport extends ReceiptSummary {
   readonly client: string;
+  /** Tokens of the answer that other providers wrote before, and those of them whose receipts are here. */
+  readonly start: number;
+  readonly earlier: readonly { readonly id: string; readonly provider: string; readonly tokens: number }[];
   readonly mode: string;
   readonly sampler: {
     readonly temperature: number;
@@ -190,6 +193,8 @@ export async function* events(
     const lines = (rest + value).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) {
+      const prompt = /^: prompt (\d+)\/(\d+)$/.exec(line);
+      if (prompt !== null) yield { promptShare: Number(prompt[1]) / Number(prompt[2]) };
       if (!line.startsWith('data: ')) continue;
       if (line === 'data: [DONE]') return;
       yield JSON.parse(line.slice(6)) as Readonly<Record<string, unknown>>;

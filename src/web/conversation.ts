@@ -5,6 +5,8 @@ export interface Trust {
   readonly tokens: number;
   readonly tokensPerSecond: number | null;
   readonly provider: string;
+  /** The providers that broke off before it, with the tokens that each wrote; known with the receipt. */
+  readonly earlier?: readonly { readonly provider: string; readonly tokens: number }[];
   /** The router in between, or null. */
   readonly router?: string | null;
   readonly model: string;
@@ -23,6 +25,8 @@ export interface Turn {
   /** What the model thought before its answer. */
   reasoning?: string;
   trust?: Trust;
+  /** How much of the prompt is computed, 0 … 1, until the first text. */
+  promptShare?: number;
   /** The provider, shown until `trust` is known. */
   by?: { readonly provider: string; readonly model: string };
   /** Why the answer is incomplete: a code and the gateway's message. */

@@ -115,6 +115,20 @@ export function shortPeer(peer: string): string {
   return peer.length <= 12 ? peer : `${peer.slice(0, 7)}…${peer.slice(-3)}`;
 }
 
+/** `12D3Koo…a, then 12D3Koo…b after 71`: who wrote an answer, the last provider apart. */
+export function providersWords(
+  earlier: readonly { readonly provider: string; readonly tokens: number }[],
+  last: string,
+): string {
+  let after = 0;
+  const words = [...earlier, { provider: last, tokens: 0 }].map(({ provider, tokens }) => {
+    const word = after === 0 ? shortPeer(provider) : `then ${shortPeer(provider)} after ${after}`;
+    after += tokens;
+    return word;
+  });
+  return words.join(', ');
+}
+
 export function shortId(hex: string): string {
   return hex.length <= 8 ? hex : `${hex.slice(0, 4)}…${hex.slice(-2)}`;
 }

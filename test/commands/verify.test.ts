@@ -74,7 +74,7 @@ describe('qvac verify', () => {
       tier: string;
       checks: readonly { name: string; result: string; detail: string }[];
     };
-    assert.deepEqual(Object.keys(value), ['result', 'tier', 'checks', 'calibration']);
+    assert.deepEqual(Object.keys(value), ['result', 'tier', 'checks', 'calibration', 'earlier', 'atFault']);
     assert.deepEqual([value.result, value.tier], ['pass', 'sampling']);
     for (const check of value.checks) {
       assert.deepEqual(Object.keys(check), ['name', 'result', 'detail']);
@@ -127,7 +127,9 @@ describe('qvac verify', () => {
       const path = `receipts-pass/${name}`;
       const vector = await readVector(path);
       const { code, stdout } = await verify(await receiptFile(path), '--json');
-      const expected = needsVocabulary(vector) ? 'inconclusive' : vector.expect.result;
+      // Without the receipt of the part before it, nothing is known of the beginning of the answer.
+      const isPart = JSON.stringify(vector.receipt).includes('"previous":"');
+      const expected = needsVocabulary(vector) || isPart ? 'inconclusive' : vector.expect.result;
       assert.deepEqual([code, (JSON.parse(stdout) as { result: string }).result], [0, expected], name);
     }
   });

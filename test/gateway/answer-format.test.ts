@@ -143,6 +143,20 @@ test('what a grammar cannot be made of is refused by name, before anything is se
   assert.equal(providers[0]?.receipts.size, 0);
 });
 
+test('log-probabilities are of what the grammar allows', async (context) => {
+  const { url } = await startGateway(context, { here: [createScriptedEngine()] });
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    body: JSON.stringify({ messages, guided_regex: '[xyz]{4}', logprobs: true, top_logprobs: 5 }),
+  });
+  const { choices } = (await response.json()) as OpenAI.ChatCompletion;
+  const content = choices[0]?.logprobs?.content ?? [];
+  assert.deepEqual(
+    content.slice(0, 4).map(({ top_logprobs }) => top_logprobs.map(({ token }) => token).sort()),
+    Array.from({ length: 4 }, () => ['x', 'y', 'z']),
+  );
+});
+
 test('numbers of a schema keep their values, whatever their names', async (context) => {
   const { url } = await startGateway(context);
   const asked = { type: 'object', properties: { seed: { const: 12 } }, required: ['seed'], default: { seed: 3 } };

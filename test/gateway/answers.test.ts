@@ -81,6 +81,37 @@ test('sends a comment while the prompt is slow, then the answer', async (context
   assert.match(text, /data: \[DONE\]\n\n$/);
 });
 
+test('tells the progress of a long prompt in a comment, and to Ollama in an empty piece', async (context) => {
+  for (const [path, told] of [
+    ['/v1/chat/completions', /^: prompt 256\/\d+\n\n/],
+    ['/v1/messages', /^: prompt 256\/\d+\n\n/],
+    [
+      '/api/chat',
+      /^\{.*"message":\{.*"content":"".*"done":false,"prompt_progress":\{"processed":256,"total":\d+\}\}\n/,
+    ],
+  ] as const) {
+    const gate = createGate(0);
+    const { url } = await startGateway(context, { providers: [{ script: { beforeStep: gate.beforeStep } }] });
+    const response = await fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        stream: true,
+        messages: [{ role: 'user', content: 'x'.repeat(300) }],
+        ...(path === '/api/chat' ? { options: { num_predict: 4 } } : { max_tokens: 4 }),
+      }),
+    });
+    assert.equal(response.status, 200);
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    assert.match((await reader?.read())?.value ?? '', told);
+    gate.open();
+    let rest = '';
+    for (let part = await reader?.read(); part !== undefined && !part.done; part = await reader?.read())
+      rest += part.value;
+    assert.match(rest, path === '/api/chat' ? /"done":true/ : /DONE|message_stop/);
+  }
+});
+
 test('sends an error after the first event as an event', async (context) => {
   const { url } = await startGateway(context, { inference: breakingClient });
   const broken = await (await post(url, { stream: true })).text();

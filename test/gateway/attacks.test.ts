@@ -211,7 +211,7 @@ test('text in an answer cannot end an event, start another or become a header', 
     const lines = text.split(/\r\n|\r|\n/).filter((line) => line !== '');
     for (const line of lines) {
       if (path === '/api/chat') assert.doesNotThrow(() => JSON.parse(line) as unknown, line);
-      else assert.match(line, /^(event: [a-z_.]+|data: \{.*\}|data: \[DONE\]|: waiting)$/);
+      else assert.match(line, /^(event: [a-z_.]+|data: \{.*\}|data: \[DONE\]|: waiting|: prompt \d+\/\d+)$/);
     }
     assert.ok(lines.filter((line) => line === 'data: [DONE]').length <= 1);
     assert.ok(!lines.includes('event: error'));

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { QvacError } from '../../src/errors.ts';
-import type { AllowedTokens, Engine, EngineInit } from '../../src/model/engine.ts';
+import type { AllowedTokens, Engine, EngineInit, PrefillOptions, Savings } from '../../src/model/engine.ts';
 import { openEngine } from '../../src/model/llama.ts';
-import { internalsOfSequence } from '../../src/model/run/native/internals.ts';
-import { createLanes, type NativeSequence } from '../../src/model/run/native/lanes.ts';
+import { internalsOfSequence, type NativeInternals } from '../../src/model/run/native/internals.ts';
+import { createLanes } from '../../src/model/run/native/lanes.ts';
+import type { NativeSequence } from '../../src/model/run/native/public-evaluate.ts';
 import type { TopLogits } from '../../src/proofs/logits.ts';
 import { type TestModel, testCacheDir, testModel, tinyModel, writeTestModel } from '../support/models.ts';
 
@@ -51,17 +52,18 @@ function bitsOf({ ids, logits }: TopLogits): string {
 async function answerOf(
   engine: Engine,
   count: number,
-): Promise<{ readonly tokens: number[]; readonly tops: TopLogits[] }> {
+  options: PrefillOptions = {},
+): Promise<{ readonly tokens: number[]; readonly tops: TopLogits[]; readonly savings: Savings | undefined }> {
   const session = await engine.open();
   try {
-    const tops = [await session.prefill(prompt, 20)];
+    const tops = [await session.prefill(prompt, 20, options)];
     const tokens: number[] = [];
     while (tokens.length < count) {
       const token = tops.at(-1)?.ids[0] ?? 0;
       tokens.push(token);
       if (tokens.length < count) tops.push(await session.decode(token, 20));
     }
-    return { tokens, tops };
+    return { tokens, tops, savings: session.savings };
   } finally {
     await session.release();
   }
@@ -85,6 +87,34 @@ describe('the engine', () => {
       });
       assert.ok(engine.device.memory > 0 && engine.device.device !== '');
     });
+  });
+
+  it('computes without flash attention, or with a coarse KV cache, if asked: other bits in each case', async () => {
+    const firstOf = async (init: Partial<EngineInit>): Promise<string> => {
+      const engine = await open(await tinyModel(), init);
+      try {
+        const declared = (await answerOf(engine, 1)).tops.map(bitsOf).join();
+        assert.deepEqual([engine.exec.flash, engine.exec.kv], [init.flash ?? true, 'f16']);
+        return declared;
+      } finally {
+        await engine.dispose();
+      }
+    };
+    const bits = [await firstOf({}), await firstOf({ flash: false }), await firstOf({ coarseKv: true })];
+    assert.equal(new Set(bits).size, 3);
+  });
+
+  it('lets more jobs wait side by side than may share a call', async () => {
+    const engine = await open(await tinyModel(), { slots: { upTo: 2 }, sequences: 1 });
+    try {
+      assert.deepEqual([engine.slots.total, engine.exec.sequences], [2, 1]);
+      const alone = await answerOf(engine, 2);
+      const both = await Promise.all([answerOf(engine, 2), answerOf(engine, 2)]);
+      for (const { tokens, tops } of both)
+        assert.deepEqual([tokens, tops.map(bitsOf)], [alone.tokens, alone.tops.map(bitsOf)]);
+    } finally {
+      await engine.dispose();
+    }
   });
 
   it('gives the same bits again, and at least as many candidates as asked for', async () => {
@@ -160,6 +190,10 @@ describe('the engine', () => {
       await session.release();
       assert.equal(bitsOf(top), bitsOf(tops[70] ?? assert.fail()));
       assert.deepEqual(replayed.map(bitsOf), tops.map(bitsOf));
+      // The best token at each step repeats itself sooner or later, so guesses come true.
+      const guessing = await answerOf(engine, 72, { guesses: true });
+      assert.deepEqual(guessing.tops.map(bitsOf), tops.map(bitsOf));
+      assert.ok(!sameBits.includes('prefill') || (guessing.savings?.accepted ?? 0) > 0);
     });
   });
 
@@ -455,7 +489,10 @@ describe('logits of allowed tokens', () => {
       assert.ok(internals !== null, 'this release has the internals');
       assert.equal(internalsOfSequence({ nextTokenIndex: 0 }), null);
       const found: string[][] = [];
-      for (const internalsOf of [() => internals, () => null]) {
+      /** Of a release that reads something else. */
+      const unfaithful: NativeInternals = { ...internals, sample: async () => [1, 0.5, 2, 0.25] };
+      const broken: NativeInternals = { ...internals, sample: () => Promise.reject(new Error('no such method')) };
+      for (const internalsOf of [() => internals, () => null, () => unfaithful, () => broken]) {
         const lanes = createLanes({ sequences: [sequence], vocab, internalsOf, dispose: () => Promise.resolve() });
         await lanes.erase(0, 0);
         const tokens = Array.from({ length: 14 }, (_, at) => at + 3);
@@ -463,7 +500,7 @@ describe('logits of allowed tokens', () => {
         const [tops = []] = await lanes.evaluate([{ lane: 0, tokens, logitsFrom: 0, allowedAt }], 20);
         found.push(tops.map(bitsOf));
       }
-      assert.deepEqual(found[0], found[1]);
+      for (const others of found.slice(1)) assert.deepEqual(others, found[0]);
       assert.equal(found[0]?.length, 14);
     } finally {
       await loaded.dispose();

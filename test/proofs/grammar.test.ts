@@ -14,6 +14,7 @@ import {
   grammarDigestOf,
   parseGrammar,
 } from '../../src/protocol/grammar/rules.ts';
+import { Mask } from '../support/independent/mask.ts';
 import { readVectors } from '../support/vectors.ts';
 
 interface Made {
@@ -195,6 +196,76 @@ describe('grammars of strangers', () => {
       { seed: 1, numRuns: 20_000 },
     );
     assert.ok(checked > 2_000, `${checked}`);
+  });
+
+  it('agree with a slow definition on characters of several bytes, in parts and together', () => {
+    const texts = [
+      '61',
+      '62',
+      'c3a9',
+      'e282ac',
+      'f09f9982',
+      'c3',
+      'a9',
+      'e2',
+      '82',
+      'ac',
+      'f0',
+      '9f',
+      '9982',
+      'a9e2',
+      '82ac61',
+    ];
+    const bytes = ['', ...texts, 'ed', 'ff', 'c3a9', ''].map(fromHex);
+    const stops = [0];
+    const wide = new Vocabulary(bytes);
+    const ranges = [
+      [97, 98],
+      [0xe9, 0xe9],
+      [0x20ac, 0x20ac],
+      [0x1f642, 0x1f642],
+      [0x80, 0x10ffff],
+      [0xd7ff, 0xe000],
+      [0x40, 0xe9],
+    ];
+    const item = fc.oneof(fc.nat(3), fc.constantFrom<GrammarItem>(...ranges, ['t', 3], ['t', bytes.length - 1]));
+    const rules = fc.array(fc.array(fc.array(item, { maxLength: 3 }), { minLength: 1, maxLength: 3 }), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    let steps = 0;
+    fc.assert(
+      fc.property(rules, fc.array(fc.nat(), { maxLength: 8 }), (grammar, choices) => {
+        try {
+          parseGrammar(grammar);
+        } catch {
+          return;
+        }
+        const matcher = createGrammarMatcher({ rules: grammar, vocabulary: wide, stops });
+        const slow = new Mask(grammar as ConstructorParameters<typeof Mask>[0], bytes, stops);
+        for (const choice of choices) {
+          const expected = slow.allowed();
+          const what = JSON.stringify({ grammar, choices });
+          assert.deepEqual(
+            [...bytes.keys()].filter((id) => matcher.allows(id)),
+            expected,
+            what,
+          );
+          assert.deepEqual(
+            [...matcher.allowedUpTo(99)].sort((a, b) => a - b),
+            expected,
+            what,
+          );
+          const token = expected[choice % expected.length];
+          if (token === undefined || stops.includes(token)) return;
+          assert.ok(matcher.accept(token));
+          slow.go(token);
+          steps++;
+        }
+      }),
+      { seed: 2, numRuns: 4_000 },
+    );
+    assert.ok(steps > 1_000, `${steps}`);
   });
 
   it('repeat without growing', () => {

@@ -98,6 +98,9 @@ const arbitraries: Readonly<Record<FrameType, fc.Arbitrary<Frame>>> = {
   dial: of('dial', { port: fc.integer({ min: 1, max: 65_535 }) }),
   dialled: of('dialled', { addr: text, ok: fc.boolean() }),
   beat: of('beat', {}),
+  progress: fc
+    .tuple(fc.nat(2 ** 32 - 1), fc.integer({ min: 1, max: 2 ** 32 - 1 }))
+    .map(([a, b]) => ({ t: 'progress' as const, done: Math.min(a, b), total: Math.max(a, b) })),
   busy: of('busy', {}),
   stop: of('stop', {}),
   error: of('error', { code: text, message: text }),

@@ -31,6 +31,7 @@ export interface TestAsker {
     options?: {
       readonly signal?: AbortSignal;
       readonly onAccepted?: () => void;
+      readonly onPrompted?: (done: number, total: number) => void;
       readonly onText?: (piece: string) => Promise<void> | void;
     },
   ): Promise<Answer>;
@@ -47,6 +48,8 @@ export interface TestAskerInit {
   readonly payments?: ClientPayments | undefined;
   /** Routers that it may ask for a second opinion. @default none */
   readonly auditors?: readonly { readonly address: string }[] | undefined;
+  /** @default an empty one, in memory */
+  readonly reputation?: Reputation | undefined;
   /** Changes of its node, and of how it finds others. */
   readonly peer?: Partial<PeerInit> | undefined;
   readonly discovery?: DiscoveryInit | undefined;
@@ -61,7 +64,7 @@ export async function startAsker(
   const peer = init.node ?? (await startPeer(context, { ...init.peer, role: 'client' }));
   const discovery = await startDiscovery(context, peer, init.discovery);
   for (const { address } of providers) await discovery.get(address);
-  const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
+  const reputation = init.reputation ?? createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const engineOf = async (id: string): Promise<Engine> => {
     const found = engines.find(({ facts }) => facts.id === id);
     if (found === undefined) throw new Error('no such model here');
@@ -100,16 +103,18 @@ export async function startAsker(
     reputation,
     receipts,
     told,
-    ask: (init = {}, { signal, onAccepted, onText } = {}) => {
+    ask: (init = {}, { signal, onAccepted, onPrompted, onText } = {}) => {
       const observer: AskObserver = {
         sending: ({ kind, peer: to }) => void told.push(`sending ${kind} ${to}`),
         picked: (provider) => void told.push(`picked ${provider}`),
         accepted: () => onAccepted?.(),
+        prompted: (done, total) => onPrompted?.(done, total),
         async text(piece) {
           told.push(`text ${piece}`);
           await onText?.(piece);
         },
         turned: (from) => void told.push(`turned ${from}`),
+        brokeOff: (provider, tokens, reason) => void told.push(`broke off ${provider} ${tokens}`, `because ${reason}`),
         note: (line) => void told.push(`note ${line}`),
         checking: (level) => void told.push(`checking ${level}`),
       };

@@ -18,6 +18,12 @@ export function isInLanguage(rules: GrammarRules, text: string): boolean {
   return [...new TextEncoder().encode(text)].every((byte) => matcher.accept(byte)) && matcher.isWhole;
 }
 
+/** Whether a text of the grammar begins so. */
+export function isBeginning(rules: GrammarRules, text: string): boolean {
+  const matcher = byteMatcher(rules);
+  return [...new TextEncoder().encode(text)].every((byte) => matcher.accept(byte));
+}
+
 /** Numbers from 0 to 1, the same for a seed. */
 export function randomFrom(seed: number): () => number {
   let state = seed;

@@ -45,13 +45,16 @@ export interface ScriptedInit {
   readonly beforeStep?: ((i: number, signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
+/** Tokens of a prompt block. */
+const blockTokens = 128;
+
 const scriptedExec: Exec = {
   engine: 'scripted 1',
   backend: 'cpu',
   kernels: 'none',
   threads: 0,
   batch: 63,
-  promptBatch: 128,
+  promptBatch: blockTokens,
   flash: true,
   kv: 'f16',
   gpuLayers: 0,
@@ -168,7 +171,8 @@ function createSession(
     return model.top(state, i);
   }
   return {
-    async prefill(rendering, _topK, { continuation = [], allowed = null, signal } = {}) {
+    async prefill(rendering, _topK, { continuation = [], allowed = null, onProgress, signal } = {}) {
+      for (let done = blockTokens; done < rendering.length; done += blockTokens) onProgress?.(done);
       for (const token of [...rendering, ...continuation]) state = model.follow(state, token);
       i = continuation.length;
       return restricted(await step({ signal }), allowed);

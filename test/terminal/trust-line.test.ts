@@ -24,6 +24,36 @@ describe('trust line', () => {
     ]);
   });
 
+  it('names every provider of an answer that others continued, and after how many tokens', () => {
+    const [first, second] = [`${'12D3KooWA'}${'x'.repeat(30)}aaa`, `${'12D3KooWB'}${'x'.repeat(30)}bbb`];
+    assert.match(
+      lastLine({ earlier: [{ provider: first, tokens: 71 }] }),
+      /^✓ 182 tokens · 41 tok\/s · 12D3Koo…aaa, then 12D3Koo…gxB after 71 · .* · verified exact 182\/182 · /,
+    );
+    assert.match(
+      lastLine({
+        earlier: [
+          { provider: first, tokens: 71 },
+          { provider: second, tokens: 9 },
+        ],
+      }),
+      / · 12D3Koo…aaa, then 12D3Koo…bbb after 71, then 12D3Koo…gxB after 80 · /,
+    );
+  });
+
+  it('names the provider whose part failed', () => {
+    const lines = trustLines(
+      {
+        ...facts,
+        earlier: [{ provider: 'first', tokens: 71 }],
+        atFault: 'first',
+        verification: { result: 'fail', tier: 'statistical', count: 16, faults: ['draws-far'] },
+      },
+      plain,
+    );
+    assert.match(lines[0] ?? '', /draws-far · provider first$/);
+  });
+
   it('says verified only if a re-execution of the model agreed', () => {
     for (const result of ['pass', 'fail', 'inconclusive'] as const) {
       for (const tier of ['sampling', 'text', 'exact', 'statistical'] as const) {

@@ -1,5 +1,6 @@
 import { exitCodes, QvacError } from '../../errors.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
+import type { Settlement } from '../../node/payment/payments.ts';
 import { type ChannelFacts, channelLine } from '../../terminal/channel-words.ts';
 import { shortPeer, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
@@ -16,26 +17,42 @@ export function observe(output: Output): AskObserver & { end(): void } {
     clearTimeout(slow);
     slow = setTimeout(() => progress.step(what), 1_000);
   };
-  const end = (): void => {
+  const endProgress = (): void => {
     clearTimeout(slow);
     progress.end();
+  };
+  let isBegun = false;
+  const later: string[] = [];
+  /** Lines in the middle of an answer wait for its end: it reads as one, whoever wrote it. */
+  const say = (line: string): void => {
+    if (isBegun) later.push(line);
+    else output.say(line);
+  };
+  const end = (): void => {
+    endProgress();
+    isBegun = false;
+    for (const line of later.splice(0)) output.say(line);
   };
   return {
     sending({ kind, peer, model, priceLamports }) {
       const price = priceLamports === null ? '' : priceLamports === 0n ? ' · free' : ` · at most ${sol(priceLamports)}`;
-      output.say(printable(`→ ${kind} ${peer} · ${model}${price} · sees your prompt`));
+      say(printable(`→ ${kind} ${peer} · ${model}${price} · sees your prompt`));
       working('waiting for the first token');
     },
     picked(provider, model, price = 0n) {
       const limit = price === 0n ? '' : ` · at most ${sol(price)}`;
-      output.say(printable(`· the router chose ${shortPeer(provider)} · ${model.name} ${model.quant}${limit}`));
+      say(printable(`· the router chose ${shortPeer(provider)} · ${model.name} ${model.quant}${limit}`));
     },
+    prompted: (done, total) => progress.step(`reading the prompt: ${done} of ${total} tokens`),
     async text(piece) {
-      if (piece !== '') end();
+      if (piece !== '') endProgress();
+      isBegun ||= piece !== '';
       if (!output.json) await output.answer(piece);
     },
-    turned: (from, reason) => output.say(printable(`· ${shortPeer(from)} did not answer (${reason}); asking another`)),
-    note: (line) => output.say(printable(`· ${line}`)),
+    brokeOff: (provider, tokens, reason) =>
+      say(printable(`· ${shortPeer(provider)} broke off after ${tokens} tokens (${reason}); another provider goes on`)),
+    turned: (from, reason) => say(printable(`· ${shortPeer(from)} did not answer (${reason}); asking another`)),
+    note: (line) => say(printable(`· ${line}`)),
     locking: (lamports) => working(`locking ${sol(lamports)}`),
     checking: (level) => working(level === 'full' ? 'checking: running the model again' : 'checking'),
     end,
@@ -54,7 +71,10 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   if (!output.json) output.endAnswer();
   const { settlementJson } = await import('../../node/payment/outcome.ts');
   // Only a paid answer has the payment fields.
-  output.result({ ...jsonOf(answer), ...(payment === null ? {} : { payment: settlementJson(payment), tooLate }) }, []);
+  output.result(
+    { ...jsonOf(answer, settlementJson), ...(payment === null ? {} : { payment: settlementJson(payment), tooLate }) },
+    [],
+  );
   if (storeError !== null) output.warn(`cannot store the receipt: ${storeError.message}`);
   const facts = { ...answer, tokensPerSecond: timing.tokensPerSecond, cost: answer.costLamports };
   const lines = trustLines(facts, (style, text) => output.style(style, text));
@@ -72,19 +92,23 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
 }
 
 /** The JSON of every answer (docs/json.md). */
-function jsonOf({
-  text,
-  finish,
-  tokens,
-  provider,
-  router,
-  model,
-  verification,
-  receipt,
-  timing,
-  costLamports,
-}: Answer) {
-  const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults } = verification;
+function jsonOf(
+  {
+    text,
+    finish,
+    tokens,
+    provider,
+    router,
+    model,
+    earlier,
+    verification,
+    atFault,
+    receipt,
+    timing,
+    costLamports,
+  }: Answer,
+  settlementJson: (settlement: Settlement) => unknown,
+) {
   return {
     answer: text,
     finish,
@@ -92,9 +116,22 @@ function jsonOf({
     provider,
     router,
     model,
-    verification: { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults },
+    earlier: earlier.map((part) => ({
+      provider: part.provider,
+      tokens: part.tokens,
+      receipt: part.receipt,
+      verification: part.verification && verificationJson(part.verification),
+      cost: part.costLamports,
+      payment: part.payment && settlementJson(part.payment),
+    })),
+    verification: verificationJson(verification),
+    atFault,
     receipt,
     timing,
     cost: costLamports,
   };
+}
+
+function verificationJson({ result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults }: Answer['verification']) {
+  return { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults };
 }

@@ -34,6 +34,8 @@ export interface AnswerRunInit {
   readonly createParser: ((tail: string) => AnswerParser) | null;
   /** Gets the answer up to a stop text; the next part comes once this has resolved. */
   readonly onPart: (part: AnswerPart) => Promise<void> | void;
+  /** The provider has computed so many of the prompt's tokens. */
+  readonly onPrompted?: ((done: number, total: number) => void) | undefined;
   /** Called once with the cost in lamports: the answer's, and that of failed attempts. */
   readonly onCost: (lamports: bigint) => void;
 }
@@ -111,6 +113,7 @@ export class AnswerRun {
           this.#promptTokens = promptTokens;
           this.#tail = tail;
         },
+        prompted: (done, total) => this.#init.onPrompted?.(done, total),
         text: (piece) => this.#receive(piece),
         failedAnswerCost: (lamports) => void this.#failedCosts.push(lamports),
         delivered: (delivered) => {

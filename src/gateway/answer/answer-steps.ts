@@ -7,7 +7,7 @@ import type { LocalVerifier } from '../../node/verification/local-verifier.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { placesByLogit } from '../../proofs/sampling/sampler.ts';
 import { maxChallenges, maxTopK, minChallenges } from '../../protocol/constants.ts';
-import { decodeOpening } from '../../protocol/validate.ts';
+import { decodeOffer, decodeOpening } from '../../protocol/validate.ts';
 import type { AnswerSteps, InferenceRequest } from './inference-client.ts';
 
 /** Candidates are committed in 1024ths of a nat. */
@@ -48,12 +48,12 @@ async function recomputed(
   receipt: Receipt,
   { signal }: AbortOptions,
 ): Promise<AnswerSteps> {
-  const { steps, tokenizer } = await verifier.replay(receipt, maxTopK, { signal });
+  const { tokens, steps, tokenizer } = await verifier.replay(receipt, maxTopK, { signal });
   return {
     steps: steps.map((top, step) => {
       const best = placesByLogit(top).slice(0, maxTopK);
       return {
-        token: receipt.tokens[step] ?? 0,
+        token: tokens[step] ?? 0,
         ids: best.map((at) => top.ids[at] ?? 0),
         logits: best.map((at) => top.logits[at] ?? 0),
       };
@@ -63,9 +63,9 @@ async function recomputed(
   };
 }
 
-/** Null unless every step was opened. */
+/** Null unless every step was opened, which nobody did for the steps of an earlier provider (section 4.6). */
 function opened(receipt: Receipt): AnswerSteps | null {
-  if (receipt.opening === null) return null;
+  if (receipt.opening === null || decodeOffer(receipt.offer.body).start > 0) return null;
   const opening = decodeOpening(receipt.opening.body);
   if (opening.v !== 1 || opening.steps.length !== receipt.tokens.length) return null;
   return {

@@ -150,11 +150,21 @@ export class CompletionHandler {
           requestId: index === 0 ? this.#id : null,
           stop: this.#stop.signal,
           createParser: this.#parserOf(index),
+          onPrompted: (done, total) => this.#prompted(done, total),
           onPart: (part) => this.#emit(part, index),
           onCost,
         }),
       );
     }
+  }
+
+  /** Tells the progress of the prompt to a client that reads a stream, before its answer starts. */
+  #prompted(done: number, total: number): void {
+    if (!this.#request.stream || this.#started) return;
+    this.#sendHead();
+    const { progress } = this.#encoder;
+    void this.#writer.write(progress?.(this.#answerStart(), done, total) ?? `: prompt ${done}/${total}\n\n`);
+    this.#keepAlive();
   }
 
   /** An answer's end, with its verdict if the response waits for it. */

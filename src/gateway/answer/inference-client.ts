@@ -42,6 +42,8 @@ export interface AnswerSource {
 
 /** A complete answer, known once its last token has arrived. */
 export interface DeliveredAnswer {
+  /** Of an answer that several providers wrote, the last one. @default that of `accepted` */
+  readonly last?: Pick<AnswerSource, 'provider' | 'router'> | undefined;
   readonly finish: 'stop' | 'length' | 'cancel';
   readonly promptTokens: number;
   /** Tokens that are paid for: the stop token included; after a cancel, those received plus at most 32. */
@@ -89,6 +91,8 @@ export interface InferenceObserver {
    * end of the rendered prompt.
    */
   accepted(source: AnswerSource, promptTokens: number, tail?: string): void;
+  /** The provider has computed so many of the prompt's tokens. */
+  prompted?(done: number, total: number): void;
   /** The next piece of the answer arrives only once this has resolved. */
   text(text: string): void | Promise<void>;
   /** The last token has arrived; verification starts. */

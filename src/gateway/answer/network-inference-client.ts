@@ -59,14 +59,14 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
       if (answer.finish === null)
         throw new QvacError(
           'E_VERIFICATION_FAILED',
-          `the answer of ${answer.provider} failed a check before its end (${answer.verification.faults.join(', ')})`,
-          { details: { provider: answer.provider, faults: answer.verification.faults } },
+          `the answer of ${answer.atFault} failed a check before its end (${answer.verification.faults.join(', ')})`,
+          { details: { provider: answer.atFault, faults: answer.verification.faults } },
         );
       // The client may have disconnected by now; the log still reaches the operator.
       if (answer.tooLate)
         components.logger.warn('verification ended too late to withhold the payment', {
           receipt: answer.receipt,
-          provider: answer.provider,
+          provider: answer.atFault ?? answer.provider,
           result: answer.verification.result,
           paid: answer.payment?.paid.toString(),
         });
@@ -177,12 +177,13 @@ function observerOf(observer: InferenceObserver, setProvider: (peer: PeerIdStrin
     accepted(promptTokens, model, tail) {
       if (route !== null) observer.accepted({ ...route, model }, promptTokens, tail);
     },
+    prompted: (done, total) => observer.prompted?.(done, total),
     text: (piece) => observer.text(piece),
     turned: () => undefined,
     note: () => undefined,
     delivered(delivered) {
       setProvider(null);
-      observer.delivered(deliveredOf(delivered));
+      observer.delivered({ ...deliveredOf(delivered), last: route ?? undefined });
     },
     checking: () => undefined,
   };

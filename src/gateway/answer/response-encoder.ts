@@ -41,6 +41,8 @@ export interface ResponseEncoder {
   /** @param choices number of answers */
   start(start: AnswerStart, choices: number): string;
   part(start: AnswerStart, part: AnswerPart, choice: number): string;
+  /** Tells, before the first part, how many of the prompt's tokens are computed. Absent: a server-sent comment does. */
+  progress?(start: AnswerStart, done: number, total: number): string;
   /** Ends an answer that is not the last. Absent where a request has one only. */
   choiceEnd?(start: AnswerStart, choice: ChoiceEnd): string;
   /** Ends the last answer and the stream. */

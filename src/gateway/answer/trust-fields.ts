@@ -26,14 +26,15 @@ const outcomes: readonly KnownAnswer['verified'][] = [
 export function trustFields(answers: readonly KnownAnswer[]): Record<string, string> {
   const listed = (values: readonly (string | null)[]): string =>
     [...new Set(values.filter((value) => value !== null))].join(', ');
-  const routers = listed(answers.map(({ source }) => source.router));
+  const sources = answers.map(({ source, delivered: answer }) => ({ ...source, ...answer?.last }));
+  const routers = listed(sources.map(({ router }) => router));
   const delivered = answers.flatMap((answer) => answer.delivered ?? []);
   return {
     ...(answers.length === 0
       ? {}
       : {
-          'x-qvac-provider': listed(answers.map(({ source }) => source.provider)),
-          'x-qvac-model-id': listed(answers.map(({ source }) => source.model.id)),
+          'x-qvac-provider': listed(sources.map(({ provider }) => provider)),
+          'x-qvac-model-id': listed(sources.map(({ model }) => model.id)),
         }),
     ...(routers === '' ? {} : { 'x-qvac-router': routers }),
     'x-qvac-verified': outcomes.find((outcome) => answers.some(({ verified }) => verified === outcome)) ?? 'pending',

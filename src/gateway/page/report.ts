@@ -1,4 +1,6 @@
 import { toHex } from '../../lib/bytes.ts';
+import type { ReceiptPart } from '../../node/verification/answer-parts.ts';
+import { verifyWhole } from '../../node/verification/parts.ts';
 import { assess } from '../../proofs/checks.ts';
 import { decodeReceipt, type Receipt, type ReceiptContents } from '../../proofs/receipt.ts';
 import { AnswerDraws } from '../../proofs/sampling/draws.ts';
@@ -53,17 +55,40 @@ function settlementOf(settlement: Readonly<Record<string, unknown>>) {
   };
 }
 
+/** How far the whole answer was verified, by the last verdicts on its parts (protocol section 4.6). */
+export function verifiedOfWhole(receipt: Receipt, earlier: readonly ReceiptPart[]): VerificationOutcome {
+  const { offer, verdicts } = decodeReceipt(receipt);
+  const last = verdicts.at(-1);
+  if (offer.start === 0 || last === undefined) return verifiedOf(verdicts, offer.mode);
+  const parts = earlier.map(({ provider, tokens, receipt: part }) => {
+    const verification = decodeReceipt(part).verdicts.at(-1) ?? null;
+    return { provider, tokens, verification };
+  });
+  const unknown = { provider: peerIdOf(offer.client), tokens: offer.start, verification: null };
+  const isMissing = earlier[0] === undefined || earlier[0].start > 0;
+  const { verification } = verifyWhole([...(isMissing ? [unknown] : []), ...parts], {
+    provider: peerIdOf(offer.provider),
+    verification: last,
+    faultBefore: null,
+  });
+  return verifiedOf([verification], offer.mode);
+}
+
 /**
  * The page's view of a receipt: its decoded parts, the checks that need no model (run again now), the verdicts, and
  * each opened step with its path to the signed root, for the page to hash itself.
  */
-export function reportOf(receipt: Receipt) {
+export function reportOf(receipt: Receipt, earlier: readonly ReceiptPart[]) {
   const contents = decodeReceipt(receipt);
   const { offer, head, opening, verdicts } = contents;
   const { mode, sampler } = offer;
   return {
     ...summaryOf(receipt),
+    verified: verifiedOfWhole(receipt, earlier),
     client: peerIdOf(offer.client),
+    start: offer.start,
+    /** The jobs before it whose receipts are here. */
+    earlier: earlier.map(({ id, provider, tokens }) => ({ id, provider, tokens })),
     mode: modeName(mode),
     sampler: {
       temperature: sampler.temperature,
@@ -72,7 +97,7 @@ export function reportOf(receipt: Receipt) {
       topK: sampler.topK,
       maxTokens: sampler.maxTokens,
     },
-    promptTokens: head.promptCount,
+    promptTokens: head.promptCount - offer.start,
     finish: head.finish,
     root: toHex(head.root),
     exec: receipt.exec,

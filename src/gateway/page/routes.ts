@@ -3,6 +3,7 @@ import { QvacError } from '../../errors.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { JobId, PeerIdString } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery/discovery.ts';
+import { earlierReceipts } from '../../node/verification/answer-parts.ts';
 import { type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { parseJson } from '../api/json.ts';
@@ -13,7 +14,7 @@ import { sessionPath } from '../guard/check.ts';
 import { sameText } from '../guard/token.ts';
 import { Problem } from '../problem.ts';
 import { type AppComponents, type Bindings, type RequestContext, unreadiness } from '../request-context.ts';
-import { reportOf, summaryOf } from './report.ts';
+import { reportOf, summaryOf, verifiedOfWhole } from './report.ts';
 import { addWalletRoutes } from './wallet-routes.ts';
 
 /** Only the gateway's own files, no inline code, no frames, no HTML that was not sanitised. */
@@ -78,14 +79,17 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
   });
   app.get('/qvac/receipts/:id', async (c) => {
     const receipt = await receiptOf(components, c.req.param('id'));
-    return receipt === null ? pending(c) : c.json(reportOf(receipt));
+    if (receipt === null) return pending(c);
+    const { parts } = await earlierReceipts(receipt, (id) => receiptIfAny(components, id));
+    return c.json(reportOf(receipt, parts));
   });
   app.get('/receipts/:id', async (c) => {
     const receipt = await receiptOf(components, c.req.param('id'));
     if (receipt === null) return pending(c);
+    const { parts } = await earlierReceipts(receipt, (id) => receiptIfAny(components, id));
     return c.body(serialiseReceipt(receipt), 200, {
       'content-type': receiptType,
-      'x-qvac-verified': summaryOf(receipt).verified,
+      'x-qvac-verified': verifiedOfWhole(receipt, parts),
     });
   });
 }
@@ -125,11 +129,22 @@ async function receiptOf({ receipts, verifications }: AppComponents, id: string)
 }
 
 /** Null for a file that is damaged, or was removed since it was listed. */
-async function summaryIfAny({ receipts }: AppComponents, id: JobId) {
+async function summaryIfAny(components: AppComponents, id: JobId) {
   try {
-    return summaryOf((await receipts.get(id)).receipt);
+    const receipt = await receiptIfAny(components, id);
+    return receipt && summaryOf(receipt);
   } catch (error) {
-    if (error instanceof QvacError || error instanceof MalformedError) return null;
+    if (error instanceof MalformedError) return null;
+    throw error;
+  }
+}
+
+/** Null for a receipt that is not here, or whose file is damaged. */
+async function receiptIfAny({ receipts }: AppComponents, id: JobId): Promise<Receipt | null> {
+  try {
+    return (await receipts.get(id)).receipt;
+  } catch (error) {
+    if (error instanceof QvacError) return null;
     throw error;
   }
 }

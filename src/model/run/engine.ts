@@ -59,6 +59,7 @@ export async function createEngine(
       threads,
       batch: Math.max(batch, promptBatch),
       context: tokenizer.facts.context,
+      flash: init.flash,
       coarseKv: init.coarseKv,
     },
     jobLanes,
@@ -74,10 +75,10 @@ export async function createEngine(
     threads,
     batch,
     promptBatch,
-    flash,
+    flash: flash && init.flash !== false,
     kv: 'f16',
     gpuLayers,
-    sequences: slots,
+    sequences: Math.min(init.sequences ?? slots, slots),
   };
   const results = createSelfTestStore(join(init.cacheDir, 'self-test'));
   const batchIsFree = init.batch === undefined;

@@ -36,7 +36,8 @@ const freeShare = 0.5;
 
 /**
  * The plans to try, best first. A longer context than the usual one gives way before slots do, and slots before the
- * usual context. The last plan is there whatever the memory, so that the engine's own error says what is missing.
+ * usual context; with `upTo` slots always do before the context. The last plan is there whatever the memory, so that
+ * the engine's own error says what is missing.
  */
 export function memoryPlans(
   init: Pick<EngineInit, 'context' | 'slots' | 'keepPrompts'>,
@@ -44,10 +45,17 @@ export function memoryPlans(
 ): readonly MemoryPlan[] {
   const { trainedContext, tokenBytes, freeBytes } = facts;
   const lengths = init.context === undefined ? contexts.map((each) => Math.min(each, trainedContext)) : [init.context];
-  const counts = init.slots === 'auto' ? slotCounts : [init.slots ?? 1];
+  const { slots: asked = 1 } = init;
+  const counts =
+    asked === 'auto'
+      ? slotCounts
+      : typeof asked === 'number'
+        ? [asked]
+        : slotCounts.filter((count) => count <= asked.upTo);
   const usual = lengths.find((context) => context <= usualContext) ?? lengths.at(-1) ?? usualContext;
   const plans = [...new Set(lengths)].flatMap((context) => {
-    const tried = context === usual ? counts : context > usual ? counts.slice(0, 1) : counts.slice(-1);
+    const isFewerFirst = typeof asked === 'object' || context === usual;
+    const tried = isFewerFirst ? counts : context > usual ? counts.slice(0, 1) : counts.slice(-1);
     return tried.map((slots) => ({ context, slots, maxKept: maxKeptOf(init, facts, context, slots) }));
   });
   return plans.filter(

@@ -114,7 +114,13 @@ async function recordAt(
   const history = historyFor(promptBatch, batch);
   const count = Math.max(2, Math.min(exec.sequences, maxLanes));
   const lanes = await weights.openLanes(
-    { lanes: count, threads, batch: Math.max(batch, promptBatch, count), context: history.whole + 64 },
+    {
+      lanes: count,
+      threads,
+      batch: Math.max(batch, promptBatch, count),
+      context: history.whole + 64,
+      flash: exec.flash,
+    },
     { signal },
   );
   try {

@@ -1,8 +1,9 @@
 import { QvacError } from '../../errors.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Exec } from '../../protocol/messages.ts';
-import type { AllowedTokens, EngineSession } from '../engine.ts';
+import type { AllowedTokens, EngineSession, PrefillOptions } from '../engine.ts';
 import type { LaneLease, LanePool } from './lane-pool.ts';
+import { createPromptLookup, type PromptLookup } from './prompt-lookup.ts';
 import type { Rounds } from './rounds.ts';
 import type { LaneCall, Lanes } from './weights.ts';
 
@@ -47,6 +48,11 @@ export function createSession({
   let released: Promise<void> | null = null;
   let lease: LaneLease | null = null;
   let reused = 0;
+  /** Null: nothing is guessed. */
+  let lookup: PromptLookup | null = null;
+  /** Guessed tokens that are in the history already, with the logits after each. */
+  let ahead: readonly { readonly token: number; readonly logits: TopLogits | undefined }[] = [];
+  let rightGuesses = 0;
   /** First tokens of the lane's history, as far as they have the bits of prompt blocks. */
   let keepable: number[] = [];
 
@@ -92,6 +98,7 @@ export function createSession({
     if (prompt.length === 0) throw new QvacError('E_BAD_INPUT', 'the prompt is empty');
     if (length > capacity) throw new QvacError('E_CONTEXT', `${length} tokens exceed the context of ${context}`);
     keepable = [];
+    ahead = [];
     if (lease !== null) {
       await lanes.erase(lease.lane, 0);
       return 0;
@@ -114,6 +121,7 @@ export function createSession({
       const isLast = at + block.length === prompt.length;
       [last] = await runBlocks(block, block.length, isLast && wantsLogits ? block.length - 1 : block.length, run);
       if (block.length === exec.promptBatch || isAnswerKeepable) keepable.push(...block);
+      if (!isLast) run.onProgress?.(at + block.length);
     }
     return last;
   }
@@ -135,6 +143,35 @@ export function createSession({
     return [...(first === undefined ? [] : [first]), ...(await runBlocks(behind, size, 0, later))];
   }
 
+  /** What may follow `token`, so that one call computes it too. */
+  function guessBehind(token: number, guesses: PromptLookup, lane: number): readonly number[] {
+    guesses.add(token);
+    return guesses.guess(Math.min(exec.batch - 1, capacity - lanes.length(lane) - 1));
+  }
+
+  /** Logits after `token` if it was guessed; a wrong guess leaves the history. */
+  async function takeAhead(token: number): Promise<TopLogits | null> {
+    const [next, ...rest] = ahead;
+    if (next === undefined || lookup === null || lease === null) return null;
+    if (next.token === token && next.logits !== undefined) {
+      ahead = rest;
+      rightGuesses++;
+      lookup.add(token);
+      if (isAnswerKeepable) keepable.push(token);
+      if (rest.length === 0) judgeGuess();
+      return next.logits;
+    }
+    await lanes.erase(lease.lane, lanes.length(lease.lane) - ahead.length);
+    ahead = [];
+    judgeGuess();
+    return null;
+  }
+
+  function judgeGuess(): void {
+    lookup?.judge(rightGuesses);
+    rightGuesses = 0;
+  }
+
   /** Keeps calls of one session apart, and off a lane that was given back. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (released !== null) return Promise.reject(new QvacError('E_BUG', 'the engine session was released'));
@@ -153,13 +190,15 @@ export function createSession({
 
   return {
     get savings() {
-      return { reused };
+      return { reused, guessed: lookup?.guessed ?? 0, accepted: (lookup?.accepted ?? 0) + rightGuesses };
     },
-    prefill(rendering, topK, { signal, allowed = null, continuation = [] } = {}) {
+    prefill(rendering, topK, { signal, allowed = null, continuation = [], guesses = false, onProgress } = {}) {
       return inTurn(async () => {
         const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
+        lookup =
+          guesses && blocksAreExact && allowed === null ? createPromptLookup([...rendering, ...continuation]) : null;
         reused = await begin(rendering, rendering.length + continuation.length, owner);
-        const first = await runPrompt(rendering, reused, continuation.length === 0, run);
+        const first = await runPrompt(rendering, reused, continuation.length === 0, { ...run, onProgress });
         const size = blocksAreExact ? exec.batch : 1;
         const [last] = await runBlocks(continuation, size, continuation.length - 1, run);
         if (isAnswerKeepable) keepable.push(...continuation);
@@ -170,10 +209,15 @@ export function createSession({
     },
     decode(token, topK, { signal, allowed = null } = {}) {
       return inTurn(async () => {
+        const known = await takeAhead(token);
+        if (known !== null) return known;
         if (lease !== null && lanes.length(lease.lane) >= capacity)
           throw new QvacError('E_CONTEXT', `the context of ${context} tokens is full`);
         const run: Run = { topK, signal, allowedAt: allowed && (() => allowed) };
-        const [logits] = await runBlocks([token], 1, 0, run);
+        const guess =
+          lookup === null || lease === null || allowed !== null ? [] : guessBehind(token, lookup, lease.lane);
+        const [logits, ...later] = await runBlocks([token, ...guess], 1 + guess.length, 0, run);
+        ahead = guess.map((guessed, at) => ({ token: guessed, logits: later[at] }));
         if (isAnswerKeepable) keepable.push(token);
         if (logits === undefined) throw new QvacError('E_ENGINE', 'the engine gave no logits');
         return logits;
@@ -191,6 +235,7 @@ export function createSession({
 interface Run {
   readonly topK: number;
   readonly signal: AbortSignal | undefined;
+  readonly onProgress?: PrefillOptions['onProgress'];
   /** Which tokens may come at the `at`-th position whose logits are wanted; null: all, at every position. */
   readonly allowedAt: ((at: number) => AllowedTokens | null) | null;
 }

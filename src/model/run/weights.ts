@@ -23,6 +23,8 @@ export interface LanesInit {
   readonly batch: number;
   /** Tokens that each lane can hold. */
   readonly context: number;
+  /** @default as the weights' `flash` says */
+  readonly flash?: boolean | undefined;
   /** Numbers of eight bits in the KV cache. @default false: 16 */
   readonly coarseKv?: boolean | undefined;
 }

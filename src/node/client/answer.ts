@@ -20,11 +20,29 @@ export interface AnswerTiming {
   readonly tokensPerSecond: number | null;
 }
 
+/** The part of an answer whose provider broke off, so that another one continued it (section 4.6). */
+export interface EarlierPart {
+  readonly provider: PeerIdString;
+  /** Tokens of the answer that it wrote. */
+  readonly tokens: number;
+  /** Null if it signed no head over any of them, or the receipt could not be stored. */
+  readonly receipt: JobId | null;
+  /** What the checks of its receipt found; null without one. */
+  readonly verification: Verification | null;
+  /** The most that it is paid at the signed prices. */
+  readonly costLamports: bigint;
+  /** Null if nothing was locked for it. */
+  readonly payment: Settlement | null;
+}
+
 /** One answer, with its check, its price and its payment. */
 export interface Answer {
+  /** Of the whole answer, like `tokens`, `verification` and `costLamports`. */
   readonly text: string;
   /** Number of tokens, including the stop token. */
   readonly tokens: number;
+  /** The parts of other providers before that of `provider`; empty if one wrote it all. */
+  readonly earlier: readonly EarlierPart[];
   /** Null if a fault ended the answer before its final head. */
   readonly finish: Finish | null;
   readonly provider: PeerIdString;
@@ -33,6 +51,8 @@ export interface Answer {
   /** The requested level, or the one that the default resolved to. */
   readonly level: VerifyLevel;
   readonly verification: Verification;
+  /** The provider whose part failed a check; null if none did. */
+  readonly atFault: PeerIdString | null;
   /** What the checks found, or why they stopped where they did, in a few words; null if there is nothing to add. */
   readonly why: string | null;
   /** Null without a final head: such an answer has no receipt. */
@@ -90,10 +110,14 @@ export interface AskObserver {
    * rendered prompt, which shows what is open when the answer begins.
    */
   accepted?(promptTokens: number, model: AnswerModel, tail: string): void;
+  /** The provider has computed so many of the prompt's tokens. */
+  prompted?(done: number, total: number): void;
   /** A piece of the answer. The next is read once this resolves, so a slow reader slows the provider down. */
   text(piece: string): Promise<void> | void;
   /** A provider did not answer, for this reason; another one is asked. */
   turned(from: PeerIdString, reason: string): void;
+  /** A provider broke off after this many tokens of the answer, for this reason; another one continues it. */
+  brokeOff?(provider: PeerIdString, tokens: number, reason: string): void;
   /** One line for the person. */
   note(line: string): void;
   /** The answer is complete. */
@@ -104,6 +128,16 @@ export interface AskObserver {
   checking(level: VerifyLevel): void;
 }
 
+/** Receives nothing. */
+export const silentObserver: AskObserver = {
+  sending: () => undefined,
+  picked: () => undefined,
+  text: () => undefined,
+  turned: () => undefined,
+  note: () => undefined,
+  checking: () => undefined,
+};
+
 /** An answer that broke a rule before its final head: it has no receipt, and nothing is paid for it. */
 export function faultyAnswer(
   base: Pick<Answer, 'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'level' | 'timing'>,
@@ -112,7 +146,9 @@ export function faultyAnswer(
 ): Answer {
   return {
     ...base,
+    earlier: [],
     verification: faultyVerification(fault),
+    atFault: base.provider,
     why: detail,
     receipt: null,
     storeError: null,

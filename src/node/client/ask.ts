@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { messageOf, QvacError } from '../../errors.ts';
+import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
 import { seconds } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
-import { defaultChallenges } from '../../protocol/constants.ts';
+import { defaultChallenges, maxAnswerParts, maxTriedProviders } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import { type CardModel, type Input, modes, type SamplerSettings } from '../../protocol/messages.ts';
@@ -11,7 +11,7 @@ import type { Discovery, LivePeer } from '../discovery/discovery.ts';
 import { modelsNamed } from '../discovery/query.ts';
 import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { checkInput } from '../job/bad-input.ts';
-import { isBadOffer } from '../job/remote-error.ts';
+import { isBadOffer, RemoteError } from '../job/remote-error.ts';
 import { findTooLong } from '../job/too-long.ts';
 import type { PayPolicy } from '../payment/channel/channels.ts';
 import { chooseProviders } from '../selection/choose.ts';
@@ -21,7 +21,10 @@ import type { SelectionStore } from '../selection/selection-store.ts';
 import { pricedRefusal } from '../selection/too-dear.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, faultyAnswer } from './answer.ts';
+import type { BrokenPart } from './broken-part.ts';
 import { askProvider, type DirectComponents, type DirectOutcome } from './direct.ts';
+import { type FinishedAnswer, interruptedFinishMs } from './finish.ts';
+import { PartedAnswer } from './parted-answer.ts';
 import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
 import { askRouter } from './routed/routed.ts';
 import { SelectionLog } from './selection-log.ts';
@@ -44,7 +47,7 @@ export interface AskInit {
   readonly extra?: AnswerExtra | undefined;
   /** Steps of the answer to open, 2 … 256. @default 16 */
   readonly count?: number | undefined;
-  /** 32 bytes, to make the answer reproducible; null: random for each provider that is asked. */
+  /** 32 bytes, to make the answer reproducible; null: random for each provider that begins it. */
   readonly seed: Uint8Array | null;
   /** Null: `full` if the model file is here or the router lists the model, else `sampling`. */
   readonly verify: VerifyLevel | null;
@@ -64,9 +67,6 @@ export interface AskInit {
   readonly request?: string | null | undefined;
 }
 
-/** At most this many providers are offered one question, one after another, before the first token. */
-const maxProviders = 3;
-
 /**
  * Asks one question: selects a provider, receives and checks the answer, and stores its receipt.
  *
@@ -75,8 +75,8 @@ const maxProviders = 3;
  * timeoutMs: 600_000 }, observer, { signal });
  * ```
  * @param options `signal` stops it: what was delivered until then is settled, stored and returned as interrupted
- * @throws QvacError with the reason that no provider answered, or that an answer broke off (E_TRUNCATED, E_TIMEOUT,
- * E_FAILED)
+ * @throws QvacError with the reason that no provider answered, or that an answer broke off and none continued it
+ * (E_TRUNCATED, E_TIMEOUT, E_FAILED)
  */
 export async function ask(
   components: AskComponents,
@@ -87,6 +87,9 @@ export async function ask(
   return new Asking(components, init, observer, options).run();
 }
 
+/** What ends a round of providers: an answer, or one that broke off after a new token. */
+type AskedInTurn = Extract<DirectOutcome, { answer: Answer }> | { readonly answer: null; readonly broken: BrokenPart };
+
 class Asking {
   readonly #components: AskComponents;
   readonly #init: AskInit;
@@ -95,6 +98,8 @@ class Asking {
   readonly #stopwatch: Stopwatch = startStopwatch();
   readonly #deadline: number;
   readonly #selectionLog: SelectionLog;
+  /** The providers that this question was sent to. */
+  readonly #asked = new Set<PeerIdString>();
 
   constructor(components: AskComponents, init: AskInit, observer: AskObserver, options: AbortOptions) {
     this.#components = components;
@@ -117,7 +122,8 @@ class Asking {
         (line) => this.#observer.note(line),
         this.#options,
       );
-      const answer = router === null ? await this.#direct() : await this.#routed(router);
+      const parted = new PartedAnswer(this.#init.input, this.#extra);
+      const answer = router === null ? await this.#direct(parted) : await this.#throughRouter(router, parted);
       await this.#selectionLog.end(
         answer.receipt === null
           ? `${answer.provider} failed a check: ${answer.why ?? answer.verification.faults.join(', ')}`
@@ -151,7 +157,22 @@ class Asking {
     return left;
   }
 
-  async #routed({ peer: router, card }: LivePeer): Promise<Answer> {
+  /** If the router is lost in the middle of an answer, the answer goes on without it, unless the person wants it. */
+  async #throughRouter(router: LivePeer, parted: PartedAnswer): Promise<Answer> {
+    try {
+      return await parted.whole(await this.#routed(router, parted));
+    } catch (error) {
+      const isOptional = this.#init.router?.optional === true;
+      const isLate = performance.now() >= this.#deadline || this.#options.signal?.aborted === true;
+      if (!isOptional || isLate || !isLost(error)) return this.#unfinished(toError(error), parted);
+      if (parted.last === null || parted.count >= maxAnswerParts) return this.#unfinished(error, parted);
+      this.#observer.brokeOff?.(router.peer, parted.soFar.shownCount, error.message);
+      for (const provider of parted.replaced) this.#asked.add(provider);
+      return this.#direct(parted);
+    }
+  }
+
+  async #routed({ peer: router, card }: LivePeer, parted: PartedAnswer): Promise<Answer | FinishedAnswer> {
     const { input, sampler, maxPrice, verify, timeoutMs: allowedMs } = this.#init;
     const { model, label, held } = await this.#modelForRouter();
     const listed = modelsNamed(card, model);
@@ -168,6 +189,7 @@ class Asking {
       maxPrice,
       stopwatch: this.#stopwatch,
       allowedMs,
+      parted,
       thorough: this.#init.thorough ?? false,
     };
     // The router re-executes if it can; the person's own model file is used only if the router has none.
@@ -216,7 +238,7 @@ class Asking {
     const { verifier } = this.#components;
     const { model } = this.#init;
     if (model !== null) return { model, label: model, held: await verifier.holds(model) };
-    const [best] = await this.#choose();
+    const [best] = await this.#choose(this.#criteria);
     if (best === undefined) throw noOffer();
     return {
       model: best.modelId,
@@ -225,16 +247,33 @@ class Asking {
     };
   }
 
-  async #direct(): Promise<Answer> {
+  async #direct(parted: PartedAnswer): Promise<Answer> {
+    try {
+      const first = parted.last === null ? this.#choose(this.#criteria) : this.#othersFor(parted);
+      for (let choices = await first; ; choices = await this.#othersFor(parted)) {
+        const attempt = await this.#askInTurn(choices, parted);
+        if (attempt.answer !== null) return await parted.whole(attempt.answer);
+        this.#takeBroken(attempt.broken, parted);
+      }
+    } catch (error) {
+      return this.#unfinished(toError(error), parted);
+    }
+  }
+
+  /** Asks one provider after another, until one answers or breaks off. */
+  async #askInTurn(choices: readonly Choice[], parted: PartedAnswer): Promise<AskedInTurn> {
     let failure: Error | null = null;
     let fault: { readonly error: FaultError; readonly choice: Choice } | null = null;
-    const queue = [...(await this.#choose())];
+    const queue = [...choices];
     const renewed = new Set<PeerIdString>();
-    for (let tries = 0; tries < maxProviders && queue.length > 0; tries++) {
+    for (let tries = 0; tries < maxTriedProviders && queue.length > 0; tries++) {
       const choice = queue.shift();
       if (choice === undefined) break;
-      const attempt = await this.#turnTo(choice);
-      if (attempt.answer !== null) return attempt.answer;
+      this.#asked.add(choice.card.peer);
+      const attempt = await this.#turnTo(choice, parted);
+      if (attempt.answer !== null) return attempt;
+      const { broken } = attempt;
+      if (broken !== null) return { answer: null, broken };
       failure = attempt.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
       if (attempt.again === true) {
@@ -250,12 +289,57 @@ class Asking {
       }
     }
     // A caught provider is reported even if a later one was merely busy.
-    if (fault !== null) return this.#caught(fault.error, fault.choice);
+    if (fault !== null) return { answer: this.#caught(fault.error, fault.choice) };
     throw failure ?? noOffer();
   }
 
-  async #turnTo(choice: Choice): Promise<DirectOutcome> {
-    const { input, sampler, maxPrice, pay, thorough = false } = this.#init;
+  /** @throws its error if no other provider may continue the answer */
+  #takeBroken(broken: BrokenPart, parted: PartedAnswer): void {
+    const { answer, error } = broken;
+    const isContinuable = parted.add(broken);
+    this.#selectionLog.turned(answer.provider, error.message);
+    const isLate = performance.now() >= this.#deadline || this.#options.signal?.aborted === true;
+    if (!isContinuable || isLate || parted.count === maxAnswerParts || (this.#init.provider ?? null) !== null)
+      throw error;
+    this.#observer.brokeOff?.(answer.provider, parted.soFar.shownCount, error.message);
+  }
+
+  /** Providers of the same model that can go on behind the last token that was shown, those of its class first. */
+  async #othersFor(parted: PartedAnswer): Promise<readonly Choice[]> {
+    const { input, sampler } = parted.soFar.rest(this.#init.input, this.#init.sampler);
+    const choices = await this.#choose({
+      ...this.#criteria,
+      model: parted.last?.answer.model.id,
+      promptTokens: promptTokenBound(input),
+      maxTokens: sampler.maxTokens,
+      maxPrice: this.#priceLeft(parted),
+      except: this.#asked,
+      preferredClass: parted.last?.job.offer.execClass,
+    });
+    // If a router was lost, the provider behind it may have been, too.
+    const isLast = ({ card }: Choice): boolean => card.peer === parted.last?.answer.provider;
+    return choices.toSorted((a, b) => Number(isLast(a)) - Number(isLast(b)));
+  }
+
+  #priceLeft(parted: PartedAnswer): number {
+    return Math.max(0, this.#init.maxPrice - Number(parted.mostLamports));
+  }
+
+  /** @throws `error` if nothing was shown; else as `PartedAnswer.unfinished` */
+  async #unfinished(error: Error, parted: PartedAnswer): Promise<Answer> {
+    if (parted.last === null || !(error instanceof QvacError)) throw error;
+    if (this.#options.signal?.aborted === true) {
+      await parted.settled(interruptedFinishMs);
+      throw error;
+    }
+    if (error !== parted.last.error) this.#observer.note(`no other provider continues the answer: ${error.message}`);
+    return parted.unfinished(parted.last.error);
+  }
+
+  async #turnTo(choice: Choice, parted: PartedAnswer): Promise<DirectOutcome> {
+    const { pay, thorough = false } = this.#init;
+    const { input, sampler } = parted.soFar.rest(this.#init.input, this.#init.sampler);
+    const maxPrice = this.#priceLeft(parted);
     const { model, modelId, card } = choice;
     const tooLong = await findTooLong(
       this.#components.verifier,
@@ -263,7 +347,7 @@ class Asking {
       input,
       sampler.maxTokens,
     );
-    if (tooLong !== null) return { answer: null, error: tooLong };
+    if (tooLong !== null) return { answer: null, error: tooLong, broken: null };
     const level = await this.#levelFor(choice);
     if (level !== 'none') this.#components.verifier.prepare(choice.modelId, level);
     const timeouts = { totalMs: this.#timeLeftMs, allowedMs: this.#init.timeoutMs };
@@ -275,9 +359,11 @@ class Asking {
         sampler,
         extra: this.#extra,
         count: this.#count,
+        soFar: parted.soFar,
+        earlier: parted.totals,
         maxPrice,
         pay,
-        seed: this.#seed(),
+        seed: parted.last?.job.offer.seed ?? this.#seed(),
         level,
         timeouts,
         stopwatch: this.#stopwatch,
@@ -294,14 +380,14 @@ class Asking {
     return this.#init.verify ?? ((await this.#components.verifier.holds(modelId)) ? 'full' : 'sampling');
   }
 
-  #choose(): Promise<readonly Choice[]> {
+  #choose(criteria: SelectionCriteria): Promise<readonly Choice[]> {
     const { discovery, reputation, payments = null, inFlight, peer } = this.#components;
     const onSelection = (selection: Selection): void => {
       this.#selectionLog.considered = consideredOf(selection);
     };
     return chooseProviders(
       { discovery, reputation, payments, network: peer.network, inFlight, onSelection },
-      this.#criteria,
+      criteria,
       this.#init.provider ?? null,
       this.#options,
     );
@@ -365,6 +451,14 @@ class Asking {
     return faultyAnswer({ ...base, level: this.#init.verify ?? 'sampling', timing: this.#stopwatch.read() }, error);
   }
 }
+
+/** Failures of a router that say nothing about the question. */
+function isLost(error: unknown): error is QvacError {
+  if (error instanceof RemoteError) return error.remote === 'failed' || error.remote === 'internal';
+  return error instanceof QvacError && lostCodes.has(error.code);
+}
+
+const lostCodes: ReadonlySet<ErrorCode> = new Set(['E_TRUNCATED', 'E_TIMEOUT', 'E_NETWORK']);
 
 function noOffer(): QvacError {
   return new QvacError('E_NO_PROVIDER', 'no provider offers a model now', { hint: 'qvac peers' });

@@ -1,26 +1,36 @@
 import { randomBytes } from 'node:crypto';
-import { type ErrorCode, QvacError, toError } from '../../errors.ts';
+import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { inputFor } from '../../protocol/input/system-in-turn.ts';
 import { finish, type Input, type Mode, modes, type SamplerSettings } from '../../protocol/messages.ts';
 import { type AnswerExtra, extraFor } from '../job/answer-extra.ts';
+import type { AnswerSoFar } from '../job/answer-so-far.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
 import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
 import { quoteAnswer } from '../job/quote.ts';
+import { Redrawn } from '../job/redrawn.ts';
 import { isBadInput, isBadOffer, RemoteError } from '../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
 import type { PayPolicy } from '../payment/channel/channels.ts';
 import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
-import type { ClientPayments, EscrowWallet } from '../payment/payments.ts';
+import type { ClientPayments, EscrowWallet, Settlement } from '../payment/payments.ts';
 import { experienceOf } from '../selection/learning.ts';
 import type { Choice } from '../selection/select.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
-import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer } from './answer.ts';
-import { brokenOff, type FinishComponents, type FinishInit, finishAnswer, truncated } from './finish.ts';
-import type { Stopwatch } from './stopwatch.ts';
+import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer, silentObserver } from './answer.ts';
+import { type BrokenPart, endBroken } from './broken-part.ts';
+import {
+  type EarlierTotals,
+  type FinishComponents,
+  type FinishedAnswer,
+  type FinishInit,
+  finishAnswer,
+  truncated,
+} from './finish.ts';
+import { type Stopwatch, startStopwatch } from './stopwatch.ts';
 
 export interface DirectComponents extends JobComponents, FinishComponents {
   /** @default null: no provider is paid */
@@ -29,8 +39,12 @@ export interface DirectComponents extends JobComponents, FinishComponents {
 
 export interface DirectInit {
   readonly choice: Choice;
+  /** With the continuation, and what remains of the answer's length. */
   readonly input: Input;
   readonly sampler: SamplerSettings;
+  /** The answer that this provider continues; nothing of it for the first. */
+  readonly soFar: AnswerSoFar;
+  readonly earlier: EarlierTotals;
   readonly extra: AnswerExtra;
   /** Steps to open. */
   readonly count: number;
@@ -47,12 +61,13 @@ export interface DirectInit {
   readonly thorough: boolean;
 }
 
-/** One provider's answer, or why it gave no token, so that another provider may be asked. */
+/** One provider's answer, or why another provider may be asked: it gave no token, or it broke off after some. */
 export type DirectOutcome =
-  | { readonly answer: Answer }
+  | { readonly answer: Answer | FinishedAnswer }
   | {
       readonly answer: null;
       readonly error: Error;
+      readonly broken: BrokenPart | null;
       /** The same provider may be asked again: it will be paid otherwise. @default false */
       readonly again?: boolean;
     };
@@ -61,7 +76,7 @@ export type DirectOutcome =
  * Asks one provider one question, checks the answer and settles its payment.
  * @param options `signal` stops it: what was delivered until then is settled and returned; if nothing was, it throws
  * E_INTERRUPTED
- * @throws QvacError E_BAD_INPUT, E_INTERRUPTED, or what ended an answer after its first token
+ * @throws QvacError E_BAD_INPUT, E_INTERRUPTED
  */
 export async function askProvider(
   components: DirectComponents,
@@ -81,6 +96,8 @@ class DirectQuestion {
   readonly #secret = Uint8Array.from(randomBytes(32));
   readonly #payment: JobPayment;
   readonly #input: Input;
+  readonly #redrawn: Redrawn;
+  readonly #stopwatch = startStopwatch();
   #quote: SignedQuote | null = null;
 
   constructor(components: DirectComponents, init: DirectInit, observer: AskObserver, signal: AbortSignal) {
@@ -89,6 +106,7 @@ class DirectQuestion {
     this.#observer = observer;
     this.#signal = signal;
     this.#input = inputFor(init.choice.model, init.input);
+    this.#redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
     const { sampler, maxPrice, pay } = init;
     const { payments = null } = components;
     const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
@@ -119,10 +137,15 @@ class DirectQuestion {
     } catch (error) {
       return this.#failed(toError(error), job);
     }
-    const answer = await this.#finish(job);
+    if (job.received.final?.finish === finish.brokenOff && this.#hasShown(job)) return this.#brokeItOff(job);
+    const answer = await this.#finish(job, this.#observer);
     if (answer.finish !== finish.brokenOff || answer.verification.result === 'fail') return { answer };
-    if (answer.tokens > 0) throw truncated(answer);
-    return { answer: null, error: truncated(answer) };
+    return { answer: null, error: truncated(answer), broken: null };
+  }
+
+  /** Whether a token arrived that was not shown before. */
+  #hasShown({ received }: Job): boolean {
+    return received.n > this.#init.soFar.redrawn.tokens.length && !this.#redrawn.isOther;
   }
 
   get #model() {
@@ -145,7 +168,7 @@ class DirectQuestion {
   }
 
   async #open(): Promise<Job> {
-    const { choice, sampler, extra, count, seed, timeouts } = this.#init;
+    const { choice, sampler, extra, count, seed, soFar, timeouts } = this.#init;
     const input = this.#input;
     const { verifier } = this.#components;
     const quote = this.#quote;
@@ -161,6 +184,7 @@ class DirectQuestion {
       mode: this.#mode,
       extra: extraFor(choice.model, extra),
       grammar: extra.rules,
+      previous: soFar.previous,
       quote,
       ...payment,
       // Before a payment is acknowledged; a free answer need not wait for the tokenizer.
@@ -183,16 +207,25 @@ class DirectQuestion {
       for await (const frame of job.frames()) {
         if (frame.t === 'accept') {
           accepted = true;
-          this.#observer.accepted?.(job.received.promptTokens.length, this.#model, job.received.tail);
+          this.#reportAccepted(job);
           if (this.#signal.aborted) stop();
         }
+        if (frame.t === 'progress') this.#observer.prompted?.(frame.done, frame.total);
         if (frame.t !== 'tokens') continue;
-        this.#init.stopwatch.tokens(job.received.n);
-        await this.#observer.text(frame.text);
+        const text = this.#redrawn.take(frame);
+        this.#stopwatch.tokens(job.received.n);
+        this.#init.stopwatch.tokens(this.#init.earlier.tokens + job.received.n);
+        await this.#observer.text(text);
       }
     } finally {
       this.#signal.removeEventListener('abort', stop);
     }
+  }
+
+  /** Once for the whole answer. */
+  #reportAccepted({ received }: Job): void {
+    if (this.#init.soFar.previous === null)
+      this.#observer.accepted?.(received.promptTokens.length, this.#model, received.tail);
   }
 
   async #failed(error: Error, job: Job | null): Promise<DirectOutcome> {
@@ -205,15 +238,16 @@ class DirectQuestion {
     if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
     if (isBadInput(error)) await this.#checkRefusal();
     const tooLong = mayBeTooLong(error, choice.model, this.#input, sampler.maxTokens);
-    // A grammar that would cost it too much, a provider may refuse (section 4.1).
-    const mayRefuse = tooLong || (isBadInput(error) && this.#init.extra.rules !== undefined);
+    // A grammar that would cost it too much, a provider may refuse (section 4.1); another class may draw otherwise what
+    // was shown already.
+    const mayRefuse = tooLong || (isBadInput(error) && this.#init.extra.rules !== undefined) || this.#redrawn.isOther;
     if (!mayRefuse) this.#components.reputation.record(choice.card.peer, experienceOf(error));
-    if (job === null || job.received.n === 0) {
+    if (job === null || !(this.#hasShown(job) || (error instanceof FaultError && job.received.n > 0))) {
       this.#tellHold(job);
       // The provider may take the same offer from an account of its own.
       const again = this.#payment.isInChannel && isBadOffer(error);
       if (again) await this.#payment.avoidChannel();
-      return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error, again };
+      return { answer: null, error: tooLong ? new PerhapsTooLongError(error) : error, broken: null, again };
     }
     if (error instanceof FaultError) {
       const timing = this.#init.stopwatch.read();
@@ -221,7 +255,46 @@ class DirectQuestion {
       return { answer: faultyAnswer({ ...this.#answerOf(job), level, timing }, error, await abandoned) };
     }
     this.#tellHold(job);
-    throw await brokenOff(this.#components, job, error);
+    return { answer: null, error, broken: this.#brokenPart(job, error, abandoned) };
+  }
+
+  /** Its connection or its provider failed. */
+  #brokenPart(job: Job, error: QvacError, abandoned: Promise<Settlement | null>): BrokenPart {
+    const { level, choice, stopwatch, input, extra } = this.#init;
+    const ending = endBroken(this.#components, {
+      job,
+      modelId: choice.modelId,
+      continuation: input.continuation,
+      hasMarkers: extra.markers === true,
+      level,
+      abandoned,
+    });
+    return { job, error, answer: { ...this.#answerOf(job), level, timing: stopwatch.read() }, ending };
+  }
+
+  /** The provider ended it early, with a head over all that it had sent: it is checked like any other. */
+  #brokeItOff(job: Job): DirectOutcome {
+    const { level, stopwatch } = this.#init;
+    const answer = this.#answerOf(job);
+    const error = truncated({ provider: job.provider, tokens: this.#init.earlier.tokens + job.received.n });
+    const ending = this.#finish(job, silentObserver).then(
+      ({ receipt, storeError, verification, why, payment }) => ({
+        receipt: storeError === null ? receipt : null,
+        verification,
+        why,
+        payment,
+      }),
+      (failure: unknown) => {
+        const { logger } = this.#components;
+        logger.warn('a broken-off answer was not checked', { job: job.jobId, reason: messageOf(failure) });
+        return { receipt: null, verification: null, why: null, payment: null };
+      },
+    );
+    return {
+      answer: null,
+      error,
+      broken: { job, error, answer: { ...answer, level, timing: stopwatch.read() }, ending },
+    };
   }
 
   /**
@@ -248,21 +321,23 @@ class DirectQuestion {
     this.#observer.note(`the provider can be paid for ${paid}; the rest is refunded`);
   }
 
-  #finish(job: Job): Promise<Answer> {
-    const { choice, level, stopwatch, thorough } = this.#init;
+  #finish(job: Job, observer: AskObserver): Promise<FinishedAnswer> {
+    const { choice, level, stopwatch, thorough, earlier } = this.#init;
     const init: FinishInit = {
       job,
       secret: this.#secret,
       payment: this.#payment,
       answer: this.#answerOf(job),
+      earlier,
       modelId: choice.modelId,
       payableTokens: payableTokens(job.offer, countsOf(job)),
       level,
       timing: stopwatch.read(),
+      ownTiming: this.#stopwatch.read(),
       interrupted: this.#signal.aborted,
       thorough,
     };
-    return finishAnswer(this.#components, init, this.#observer);
+    return finishAnswer(this.#components, init, observer);
   }
 
   #answerOf(job: Job): DeliveredAnswer {

@@ -1,19 +1,12 @@
-import { messageOf, QvacError, toError } from '../../errors.ts';
+import { QvacError, toError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, ModelId } from '../../lib/types.ts';
 import { assess } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
-import { finish } from '../../protocol/messages.ts';
-import {
-  type Conclusion,
-  deliverVerdict,
-  type JudgeComponents,
-  type JudgeInit,
-  judge,
-  requestOpening,
-} from '../job/conclude.ts';
+import { type FaultCode, finish } from '../../protocol/messages.ts';
+import { type Conclusion, deliverVerdict, type JudgeComponents, judge, requestOpening } from '../job/conclude.ts';
 import type { Job } from '../job/job.ts';
 import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
@@ -33,17 +26,33 @@ export interface FinishComponents extends JudgeComponents {
   readonly logger: Logger;
 }
 
+/** A finished job as an answer. */
+export interface FinishedAnswer extends Answer {
+  /** A fault in the tokens before the job (section 4.6), which is not its provider's; null if there is none. */
+  readonly faultBefore: FaultCode | null;
+}
+
+/** What the parts before a job add to the figures of the whole answer. */
+export interface EarlierTotals {
+  readonly tokens: number;
+  readonly payableTokens: number;
+  readonly costLamports: bigint;
+}
+
 export interface FinishInit {
   /** Must have received its final head. */
   readonly job: Job;
   readonly secret: Uint8Array;
   readonly payment: JobPayment;
   readonly answer: DeliveredAnswer;
+  readonly earlier: EarlierTotals;
   readonly modelId: ModelId;
   /** Tokens that count for the price. */
   readonly payableTokens: number;
   readonly level: VerifyLevel;
   readonly timing: AnswerTiming;
+  /** Of the job alone. */
+  readonly ownTiming: AnswerTiming;
   /** The person stopped it: nothing is re-executed then, unless `thorough`. */
   readonly interrupted: boolean;
   readonly thorough: boolean;
@@ -63,7 +72,7 @@ export async function finishAnswer(
   components: FinishComponents,
   init: FinishInit,
   observer: AskObserver,
-): Promise<Answer> {
+): Promise<FinishedAnswer> {
   const { reputation } = components;
   const { job, payment, answer, level, timing, thorough } = init;
   const interrupted = init.interrupted && !thorough;
@@ -74,7 +83,7 @@ export async function finishAnswer(
   if (depth !== 'none') observer.checking(depth);
   const options = interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {};
   const { conclusion, cutShort } = await concludeInTime(components, init, depth, options);
-  const { assessment, receipt, verdict } = conclusion;
+  const { assessment, faultBefore, receipt, verdict } = conclusion;
   learnFrom(reputation, job.provider, assessment);
   let storeError = await save(components, receipt);
   const settlement = await payment.settle({ ...conclusion, verdictDigest: sha256(verdict.body) }, options);
@@ -82,8 +91,11 @@ export async function finishAnswer(
   const paid = settlement !== null && (settlement.state === 'submitted' || settlement.paid > 0n);
   return {
     ...answer,
+    earlier: [],
     level,
     verification: assessment,
+    atFault: assessment.result === 'fail' ? job.provider : null,
+    faultBefore,
     why: reasonFor(assessment, { level, interrupted }),
     receipt: job.jobId,
     storeError,
@@ -95,45 +107,21 @@ export async function finishAnswer(
 }
 
 /** A provider that broke off did not serve, however well it ended what it had sent. */
-function experienceWith({ answer, modelId, timing }: FinishInit): Experience {
+function experienceWith({ answer, modelId, ownTiming }: FinishInit): Experience {
   if (answer.finish === finish.brokenOff) return { kind: 'aborted' };
-  const { firstTokenMs, totalMs } = timing;
+  const { firstTokenMs, totalMs } = ownTiming;
   return { kind: 'served', model: modelId, n: answer.tokens, firstTokenMs: firstTokenMs ?? totalMs, totalMs };
 }
 
-/**
- * Keeps what arrived of an answer that broke off without a final head, if a head covers any of it: checked and stored
- * as a receipt, so that it can be shown and continued.
- * @returns `error`, which names the receipt then
- */
-export async function brokenOff(
-  components: Pick<FinishComponents, 'key' | 'clock' | 'verifier' | 'receipts' | 'logger'>,
-  job: Job,
-  error: QvacError,
-): Promise<QvacError> {
-  const { verifier, receipts, logger } = components;
-  if (job.received.head === null) return error;
-  const check: JudgeInit['check'] = (receipt, options) => verifier.check(receipt, 'sampling', options);
-  try {
-    const { receipt } = await judge(components, job, { check, fault: null });
-    await receipts.save(receipt);
-  } catch (failure) {
-    logger.warn('the receipt of a broken-off answer was not stored', { job: job.jobId, reason: messageOf(failure) });
-    return error;
-  }
-  return withReceipt(error, job.jobId);
-}
-
-/** The provider ended the answer early: what it had sent is signed, checked and kept. */
-export function truncated({ provider, tokens, receipt }: Answer): QvacError {
-  const error = new QvacError('E_TRUNCATED', `${shortPeer(provider)} broke off after ${tokens} tokens`, {
+/** The provider ended the answer early: what it had sent is signed. */
+export function truncated({ provider, tokens }: Pick<Answer, 'provider' | 'tokens'>): QvacError {
+  return new QvacError('E_TRUNCATED', `${shortPeer(provider)} broke off after ${tokens} tokens`, {
     details: { peer: provider },
   });
-  return receipt === null ? error : withReceipt(error, receipt);
 }
 
 /** The same error, with the receipt of what arrived. */
-function withReceipt(error: QvacError, receipt: JobId): QvacError {
+export function withReceipt(error: QvacError, receipt: JobId): QvacError {
   const hint = `what arrived: qvac receipts show ${receipt.slice(0, 8)}`;
   return new QvacError(error.code, error.message, {
     hint: error.hint === undefined ? hint : `${error.hint}; ${hint}`,
@@ -143,15 +131,15 @@ function withReceipt(error: QvacError, receipt: JobId): QvacError {
   });
 }
 
-function reportDelivered({ job, answer, payableTokens }: FinishInit, observer: AskObserver): void {
+function reportDelivered({ job, answer, earlier, payableTokens }: FinishInit, observer: AskObserver): void {
   const { final, promptTokens } = job.received;
   if (final === null) return;
   observer.delivered?.({
     finish: final.finish,
-    promptTokens: promptTokens.length,
-    tokens: answer.tokens,
-    payableTokens,
-    costLamports: answer.costLamports,
+    promptTokens: promptTokens.length - earlier.tokens,
+    tokens: earlier.tokens + answer.tokens,
+    payableTokens: earlier.payableTokens + payableTokens,
+    costLamports: earlier.costLamports + answer.costLamports,
     receipt: job.jobId,
   });
 }

@@ -2,11 +2,10 @@ import { fromHex } from '../../lib/bytes.ts';
 import type { JobId } from '../../lib/types.ts';
 import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { type SigningKey, signBody } from '../../proofs/signing.ts';
-import type { FrameOf } from '../../protocol/frames.ts';
 import { type AckStop, ackStop, kinds, type Offer, payFrom, type Signed } from '../../protocol/messages.ts';
 import { encodeAck } from '../../protocol/validate.ts';
 import { costOf } from './cost.ts';
-import type { JobTotals } from './job.ts';
+import type { AnswerFrame, JobTotals } from './job.ts';
 
 export interface AckSenderInit {
   readonly jobId: JobId;
@@ -56,9 +55,9 @@ export class AckSender {
     return this.#stopped;
   }
 
-  /** @param arrived with this frame, too */
-  frame(frame: FrameOf<'accept' | 'tokens' | 'head' | 'beat'>, arrived: ArrivedCounts): void {
-    if (!this.#isPaid || this.#stopped || frame.t === 'beat') return;
+  /** @param arrived with this frame, too, which passed its checks */
+  frame(frame: AnswerFrame, arrived: ArrivedCounts): void {
+    if (!this.#isPaid || this.#stopped || frame.t === 'beat' || frame.t === 'progress') return;
     if (frame.t === 'tokens') {
       if (this.#begun || arrived.n === 0) return;
       this.#begun = true;

@@ -10,6 +10,7 @@ import { type SigningKey, signBody } from '../../proofs/signing.ts';
 import { verdictOf } from '../../proofs/verdict.ts';
 import { type FaultCode, kinds, payFrom, type Signed } from '../../protocol/messages.ts';
 import { encodeVerdict } from '../../protocol/validate.ts';
+import { ownPart } from '../verification/doubt.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { CheckOptions } from '../verification/verifier.ts';
 import type { Job } from './job.ts';
@@ -33,7 +34,10 @@ export interface JudgeInit {
 
 /** The result of checking a finished job. */
 export interface Conclusion {
+  /** What is found about the job's own provider. */
   readonly assessment: Assessment;
+  /** A fault in the tokens before this job, which other providers wrote (section 4.6); null if there is none. */
+  readonly faultBefore: FaultCode | null;
   /** Its last verdict is this node's, after that of an auditor if one gave a second opinion. */
   readonly receipt: Receipt;
   readonly verdict: Signed;
@@ -73,7 +77,7 @@ async function challengeOnce(
 /** Checks a finished job's receipt, with a second opinion on a numeric fault, and signs the verdict. */
 export async function judge(
   { key, clock }: JudgeComponents,
-  job: Job,
+  job: Pick<Job, 'jobId' | 'received'>,
   init: JudgeInit,
   options: AbortOptions = {},
 ): Promise<Conclusion> {
@@ -84,10 +88,12 @@ export async function judge(
     return opinion?.verdict ?? null;
   };
   const unsigned = job.received.receipt([]);
-  const assessment = withFault(await init.check(unsigned, { ...options, until: init.until, second }), init.fault);
+  const found = await init.check(unsigned, { ...options, until: init.until, second });
+  const assessment = withFault(ownPart(found), init.fault);
   const body = encodeVerdict(verdictOf(assessment, unsigned, key.publicKey, clock.now()));
   const verdict = signBody(key, kinds.verdict, job.jobId, body);
-  return { assessment, receipt: job.received.receipt([...opinions, verdict]), verdict };
+  const faultBefore = found.inContinuation ? (found.faults[0] ?? null) : null;
+  return { assessment, faultBefore, receipt: job.received.receipt([...opinions, verdict]), verdict };
 }
 
 /** A fault seen on the stream counts only if the receipt itself shows none. */

@@ -20,6 +20,11 @@ export function costOf(offer: Offer, counts: DeliveredCounts): bigint {
   return priceJob({ ...counts, graceTokens: graceOf(offer), isScore }, offer.terms);
 }
 
+/** The most that the provider of a broken-off job can be paid, lamports: it may have sent more than arrived. */
+export function mostCostOf(offer: Offer, counts: Omit<DeliveredCounts, 'n'>): bigint {
+  return costOf(offer, { ...counts, n: offer.sampler.maxTokens });
+}
+
 /** Of the `n` tokens delivered, those that count for the price. */
 export function payableTokens(offer: Offer, { n, ackedTokens }: Omit<DeliveredCounts, 'promptCount'>): number {
   if (offer.payment.pay === payFrom.nothing) return n;

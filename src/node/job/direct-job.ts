@@ -14,12 +14,15 @@ import type { FrameStream } from '../streams/streams.ts';
 import { AckSender, type ArrivedCounts } from './ack-sender.ts';
 import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, JobTotals, RawAnswerFrame } from './job.ts';
 import { remoteError } from './remote-error.ts';
+import { watchSilence } from './silence.ts';
 
 export interface DirectJobComponents {
   /** The stream that carried the offer. */
   readonly stream: FrameStream;
   /** Opens another stream to the same provider, for a challenge after the first one broke. */
   readonly reopen: (signal: AbortSignal) => Promise<FrameStream>;
+  /** How long the provider's connections have left a probe unanswered, in ms. */
+  readonly unansweredMs: () => number;
   readonly key: SigningKey;
   readonly logger: Logger;
 }
@@ -56,6 +59,7 @@ export class DirectJob implements Job {
   /** True while the job waits for the provider's next frame. */
   #waiting = false;
   readonly #timers = new Set<NodeJS.Timeout>();
+  #endWatch: () => void = () => undefined;
 
   constructor(components: DirectJobComponents, init: DirectJobInit) {
     this.#components = components;
@@ -107,9 +111,11 @@ export class DirectJob implements Job {
       while (this.received.final === null) {
         // Measures the provider alone: the timer stops while the consumer handles a frame.
         const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} sent nothing for ${seconds(gapMs)}`);
+        this.#watch();
         this.#waiting = true;
-        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'busy', 'error']);
+        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'progress', 'busy', 'error']);
         this.#waiting = false;
+        this.#endWatch();
         this.#clear(gap);
         if (raw === null) throw new QvacError('E_TRUNCATED', `${who} closed the stream without a final head`);
         const { frame, bytes } = raw;
@@ -230,6 +236,8 @@ export class DirectJob implements Job {
       if (frame.t === 'accept') this.received.accept(frame);
       else if (frame.t === 'tokens') this.received.addTokens(frame);
       else if (frame.t === 'head') this.received.addHead({ body: frame.body, sig: frame.sig });
+      else if (frame.t === 'progress' && (!this.#accepted || this.received.n > 0))
+        throw new MalformedError('it told the progress of a prompt that it was not computing');
       this.#accepted ||= frame.t === 'accept';
     } catch (error) {
       if (error instanceof MalformedError)
@@ -238,6 +246,24 @@ export class DirectJob implements Job {
         });
       throw error;
     }
+  }
+
+  /** Ends the job if the accepted answer is silent and the connection is dead, too. */
+  #watch(): void {
+    if (!this.#accepted) return;
+    const { silenceMs } = this.#timeouts;
+    this.#endWatch = watchSilence({
+      silenceMs,
+      unansweredMs: this.#components.unansweredMs,
+      onSilent: () =>
+        this.#stream.abort(
+          new QvacError(
+            'E_TIMEOUT',
+            `${shortPeer(this.provider)} sent nothing for ${seconds(silenceMs)}, and its connection is dead`,
+            { details: { peer: this.provider } },
+          ),
+        ),
+    });
   }
 
   #deadline(ms: number, message: string, hint?: string): NodeJS.Timeout {
@@ -255,6 +281,7 @@ export class DirectJob implements Job {
   }
 
   #disarm(): void {
+    this.#endWatch();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }

@@ -1,6 +1,7 @@
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
 import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import type { Received } from '../../proofs/received.ts';
+import { heartbeatMs } from '../../protocol/constants.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import type {
   CardModel,
@@ -28,6 +29,8 @@ export interface JobTimeouts {
   readonly acceptMs: number;
   /** Between two frames, heartbeats included. A provider that sends heartbeats may take `totalMs`. @default 10_000 */
   readonly gapMs: number;
+  /** The same while the provider's connection answers no probe either. @default 4_000, two heartbeats */
+  readonly silenceMs: number;
   /** From the offer to the final head. @default 600_000 */
   readonly totalMs: number;
   /** The person's limit for the whole question, all attempts included; quoted in a timeout error. @default totalMs */
@@ -95,7 +98,7 @@ export interface ChallengeOptions extends AbortOptions {
   readonly anew?: boolean | undefined;
 }
 
-type AnswerType = 'accept' | 'tokens' | 'head' | 'beat';
+type AnswerType = 'accept' | 'tokens' | 'head' | 'beat' | 'progress';
 
 /** The frames that `Job.frames` yields. */
 export type AnswerFrame = FrameOf<AnswerType>;
@@ -151,5 +154,6 @@ export interface Job {
 export const defaultTimeouts: JobTimeouts = {
   acceptMs: 10_000,
   gapMs: 10_000,
+  silenceMs: 2 * heartbeatMs,
   totalMs: 600_000,
 };

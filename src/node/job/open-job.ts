@@ -82,8 +82,9 @@ export async function openJob(
   }
   const reopen = (signal: AbortSignal): Promise<FrameStream> => peer.open(target, jobProtocol, { signal });
   const timeouts = { ...defaultTimeouts, ...init.timeouts };
+  const unansweredMs = (): number => peer.unansweredMs(card.peer);
   return new DirectJob(
-    { stream, reopen, key: peer.key, logger },
+    { stream, reopen, unansweredMs, key: peer.key, logger },
     { jobId, offer, offerSigned, received, timeouts, totals, encodePrompt: init.encodePrompt ?? null },
   );
 }

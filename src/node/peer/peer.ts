@@ -56,6 +56,8 @@ export interface Peer {
   reachKnown(signal: AbortSignal): Promise<void>;
   /** Round trip to a connected peer in ms, or null. */
   rtt(peer: PeerIdString): number | null;
+  /** How long a connected peer has left every probe of its connections unanswered, in ms; 0 if it answers. */
+  unansweredMs(peer: PeerIdString): number;
   /** @throws QvacError E_PORT_IN_USE, E_CONFIG if it cannot listen */
   start(): Promise<void>;
   /** Closes all connections, in bounded time. */
@@ -259,6 +261,10 @@ class LibP2PPeer implements Peer {
 
   rtt(peer: PeerIdString): number | null {
     return this.#guard.rtt(peer);
+  }
+
+  unansweredMs(peer: PeerIdString): number {
+    return this.#guard.unansweredMs(peer);
   }
 
   start(): Promise<void> {

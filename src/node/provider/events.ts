@@ -20,6 +20,9 @@ export type ProviderEvent =
       readonly ms: number;
       /** Tokens of the prompt that a kept one saved. */
       readonly reused: number;
+      /** Tokens of the answer that were guessed, and how many of them came. */
+      readonly guessed: number;
+      readonly accepted: number;
     }
   /** No final head was sent: the client left, or the job failed. */
   | { readonly event: 'job-failed'; readonly job: JobId; readonly client: PeerIdString; readonly reason: string }

@@ -112,7 +112,7 @@ export class JobHandler {
         tokens: finished.final.n,
         finish: finished.final.finish,
         ms: clock.now() - began,
-        reused: finished.savings.reused,
+        ...finished.savings,
       });
       await this.#conclude(stream, run, finished, listening, end);
     } catch (error) {

@@ -13,6 +13,7 @@ import { kinds } from '../../protocol/messages.ts';
 import { decodeOffer, encodeVerdict } from '../../protocol/validate.ts';
 import { HeartbeatWriter } from '../streams/heartbeat-writer.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
+import { ownPart } from '../verification/doubt.ts';
 import type { Verifier } from '../verification/verifier.ts';
 import { maxAudits, maxAuditsPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
@@ -70,7 +71,8 @@ async function answer(
     return writer.fail('no-model', 'this auditor does not hold the model');
   if (!verifier.takes(receipt)) return writer.fail('no-model', 'the answer is longer than the model’s context here');
   try {
-    const assessment = await verifier.check(receipt, 'full', { signal: anySignal(init.signal, writer.gone) });
+    const options = { signal: anySignal(init.signal, writer.gone) };
+    const assessment = ownPart(await verifier.check(receipt, 'full', options));
     const verdict = verdictOf(assessment, receipt, key.publicKey, clock.now());
     const signed = signBody(key, kinds.verdict, jobIdOf(receipt.offer.body), encodeVerdict(verdict));
     await writer.send({ t: 'verdict', ...signed });

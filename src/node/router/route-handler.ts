@@ -8,6 +8,7 @@ import { ClientStream } from './client-stream.ts';
 import { maxRoutes, maxRoutesPerPeer, requestTimeoutMs } from './constants.ts';
 import type { InFlight } from './in-flight.ts';
 import { Question, type QuestionComponents, type QuestionEnd } from './question/question.ts';
+import type { LostProvider } from './question/routed-answer.ts';
 
 /** How a question ended, for logs and monitoring. Holds ids, counts and codes only. */
 export type Routed =
@@ -23,6 +24,8 @@ export type Routed =
       readonly faults: readonly FaultCode[];
       /** Number of providers that were asked. */
       readonly tries: number;
+      /** Those that broke off, with the tokens of the answer that each wrote, before `provider` continued it. */
+      readonly lost: readonly LostProvider[];
       readonly totalMs: number;
       /** The providers considered in the last selection, best first. */
       readonly considered: readonly Considered[];
@@ -73,7 +76,7 @@ export async function handleRoute(
 
 function summary(client: PeerIdString, end: QuestionEnd): Routed {
   if (end.kind === 'failed') return { event: 'failed', client, code: end.code, message: end.message };
-  const { job, assessment, finish, tries, totalMs, considered, payment } = end;
+  const { job, assessment, finish, tries, lost, totalMs, considered, payment } = end;
   const { result, tier, faults } = assessment;
   return {
     event: 'answered',
@@ -86,6 +89,7 @@ function summary(client: PeerIdString, end: QuestionEnd): Routed {
     tier,
     faults,
     tries,
+    lost,
     totalMs,
     considered,
     payment,

@@ -109,6 +109,7 @@ class VerifyingRouter implements Router {
             ? {
                 ...event,
                 faults: event.faults.join(' '),
+                lost: event.lost.length,
                 considered: event.considered.length,
                 payment: event.payment?.state ?? null,
               }

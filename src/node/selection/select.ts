@@ -1,5 +1,5 @@
 import { escrowRules } from '../../escrow/constants.ts';
-import { toHex } from '../../lib/bytes.ts';
+import { equalBytes, toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { keepsPrompts } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
@@ -33,6 +33,10 @@ export interface SelectionCriteria {
   readonly maxPrice: number;
   /** The models that can be re-executed, if the answer must be; null: any model. */
   readonly only: ReadonlySet<ModelId> | null;
+  /** Providers that are passed over. @default none */
+  readonly except?: ReadonlySet<PeerIdString> | undefined;
+  /** Providers of this execution class come first: only they continue an answer bit for bit. @default none */
+  readonly preferredClass?: Uint8Array | undefined;
   /** How much of the prompt a provider may have kept. @default nothing */
   readonly knownShare?: KnownShare | undefined;
   /** What the model must serve beyond plain text: names in its `can` (section 3). @default nothing */
@@ -103,7 +107,7 @@ function selectWith(
   const eligible: Eligible[] = [];
   const excluded: Selection['excluded'][number][] = [];
   for (const card of cards) {
-    if (card.card.role !== 'provider') continue;
+    if (card.card.role !== 'provider' || criteria.except?.has(card.peer) === true) continue;
     const examined = examine(components, card, criteria);
     if ('why' in examined) excluded.push({ peer: card.peer, ...examined });
     else eligible.push(examined);
@@ -216,8 +220,17 @@ function rank(eligible: readonly Eligible[], components: SelectComponents, crite
         return { ...choice, terms, score };
       })
       // Equal scores are ordered by peer id, so that the result is deterministic.
-      .toSorted((a, b) => b.score - a.score || (a.card.peer < b.card.peer ? -1 : 1))
+      .toSorted(
+        (a, b) =>
+          Number(isPreferred(b, criteria)) - Number(isPreferred(a, criteria)) ||
+          b.score - a.score ||
+          (a.card.peer < b.card.peer ? -1 : 1),
+      )
   );
+}
+
+function isPreferred({ card: { card } }: Choice, { preferredClass }: SelectionCriteria): boolean {
+  return preferredClass !== undefined && card.execClass !== null && equalBytes(card.execClass, preferredClass);
 }
 
 /**

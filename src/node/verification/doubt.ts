@@ -16,8 +16,28 @@ export function doubted(found: Assessment, why: string): Assessment {
     ...found,
     result: 'inconclusive',
     faults: [],
+    inContinuation: false,
     checks: found.checks.map((check) =>
       check.result === 'fail' ? { ...check, result: 'inconclusive', detail } : check,
+    ),
+  };
+}
+
+/**
+ * What is found about a job's own provider: a fault in the tokens before the job, which others wrote, makes the result
+ * inconclusive, not a failure.
+ */
+export function ownPart(found: Assessment): Assessment {
+  if (!found.inContinuation) return found;
+  return {
+    ...found,
+    result: 'inconclusive',
+    faults: [],
+    inContinuation: false,
+    checks: found.checks.map((check) =>
+      check.result === 'fail'
+        ? { ...check, result: 'inconclusive', detail: `before this job: ${check.detail}` }
+        : check,
     ),
   };
 }

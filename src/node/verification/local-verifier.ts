@@ -2,17 +2,20 @@ import { messageOf, QvacError } from '../../errors.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../lib/types.ts';
+import { createAnswerGrammar } from '../../model/answer-grammar.ts';
 import type { Engine, Tokenizer } from '../../model/engine.ts';
 import { gatherEvidence } from '../../model/verify.ts';
 import type { Calibration } from '../../proofs/calibration.ts';
+import { subjectOf } from '../../proofs/checks/subject.ts';
 import { type Assessment, assess } from '../../proofs/checks.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
+import { textOf } from '../../proofs/text/answer-text.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
-import type { Input } from '../../protocol/messages.ts';
+import { finish, type Input } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { cutShort } from './doubt.ts';
-import { type CheckOptions, createVerifier, type Depth } from './verifier.ts';
+import { type CheckOptions, createVerifier, type Depth, type Verifier } from './verifier.ts';
 
 export interface LocalVerifierComponents {
   /** Finds a model of this machine by hex id, `name` or `name/quant`; null if it has none. */
@@ -38,6 +41,16 @@ export interface LocalVerifier {
    */
   encodePrompt(model: ModelId, input: Input): Promise<readonly number[] | null>;
   /**
+   * The text of `tokens` behind a continuation, an incomplete last character left out; null if the model is not here.
+   * @param hasMarkers with the texts of control tokens (section 4.1)
+   */
+  textOf(
+    model: ModelId,
+    continuation: readonly number[],
+    tokens: readonly number[],
+    hasMarkers: boolean,
+  ): Promise<string | null>;
+  /**
    * The text of the prompt as its template renders it, with the texts of control tokens, but not of stops; null if the
    * model is not here.
    * @throws QvacError E_BAD_INPUT for a prompt that no provider may accept
@@ -53,7 +66,9 @@ export interface LocalVerifier {
 }
 
 export interface Replay {
-  /** One per token of the answer. */
+  /** Of the whole answer, whoever began it (section 4.6). */
+  readonly tokens: readonly number[];
+  /** One per token. */
   readonly steps: readonly TopLogits[];
   readonly tokenizer: Tokenizer;
 }
@@ -63,6 +78,7 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
   const holds = async (model: string): Promise<boolean> => (await find(model)) !== null;
   const engines = new Map<ModelId, Promise<Engine>>();
   const tokenizers = new Map<ModelId, Promise<Tokenizer>>();
+  const verifiers = new WeakMap<Engine, Verifier>();
   const end = new AbortController();
 
   function loaded<Part>(
@@ -92,7 +108,9 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
     try {
       // Loading counts against the time limit, too.
       const engine = await raceSignal(engineOf(model), options.until);
-      return await createVerifier({ models: [{ engine, calibration }], logger }).check(receipt, depth, options);
+      const verifier = verifiers.get(engine) ?? createVerifier({ models: [{ engine, calibration }], logger });
+      verifiers.set(engine, verifier);
+      return await verifier.check(receipt, depth, options);
     } catch (error) {
       if (options.until?.aborted !== true) throw error;
       return cutShort(await withoutWeights());
@@ -122,6 +140,13 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
     async encodePrompt(model, input) {
       return (await holds(model)) ? (await tokenizerOf(model)).encodePrompt(input).tokens : null;
     },
+    async textOf(model, continuation, tokens, hasMarkers) {
+      if (!(await holds(model))) return null;
+      const tokenizer = await tokenizerOf(model);
+      const bytesOf = (token: number): Uint8Array =>
+        hasMarkers ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
+      return textOf(bytesOf, continuation, tokens, finish.brokenOff);
+    },
     async renderPrompt(model, input) {
       if (!(await holds(model))) return null;
       const tokenizer = await tokenizerOf(model);
@@ -129,13 +154,22 @@ export function createLocalVerifier(components: LocalVerifierComponents): LocalV
       return Buffer.concat(bytes).toString();
     },
     async replay(receipt, topK, options = {}) {
-      const model = modelIdHex(decodeOffer(receipt.offer.body).modelId);
+      const { modelId, start } = decodeOffer(receipt.offer.body);
+      const model = modelIdHex(modelId);
       if (!(await holds(model))) throw new QvacError('E_NO_MODEL', 'the model is not on this machine');
       const engine = await engineOf(model);
+      const subject = subjectOf(receipt);
+      const grammar = createAnswerGrammar(subject, engine.tokenizer.vocabulary);
       const session = await engine.open(options);
+      const renderingCount = receipt.promptTokens.length - start;
+      const tokens = [...receipt.promptTokens.slice(renderingCount), ...receipt.tokens];
       try {
         return {
-          steps: await session.replay(receipt.promptTokens, receipt.tokens, topK, options),
+          tokens,
+          steps: await session.replay(receipt.promptTokens.slice(0, renderingCount), tokens, topK, {
+            ...options,
+            allowedAt: grammar?.allowedAt,
+          }),
           tokenizer: engine.tokenizer,
         };
       } finally {

@@ -1,5 +1,5 @@
 import { messageOf, QvacError } from '../../errors.ts';
-import { anySignal, raceSignal } from '../../lib/abort.ts';
+import { anySignal } from '../../lib/abort.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, ModelId } from '../../lib/types.ts';
 import type { Engine } from '../../model/engine.ts';
@@ -11,6 +11,10 @@ import { modelIdHex } from '../../protocol/digests.ts';
 import type { Input, Verdict } from '../../protocol/messages.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { cutShort, doubted, isNumericFail } from './doubt.ts';
+import { createTurns, type Turns } from './turns.ts';
+
+/** Prompt and answer together: a few seconds on any machine. */
+const maxShortTokens = 1_024;
 
 /** `sampling`: the checks without re-execution (1 to 5). `full`: every check that the models here allow. */
 export type Depth = 'sampling' | 'full';
@@ -27,7 +31,10 @@ export interface CheckOptions extends AbortOptions {
     | undefined;
 }
 
-/** Checks receipts with this node's models, one re-execution per model at a time. */
+/**
+ * Checks receipts with this node's models. Each re-executes as many at a time as its engine has slots; of several one
+ * is for short answers alone.
+ */
 export interface Verifier {
   /** The models that can be re-executed. */
   readonly models: ReadonlySet<ModelId>;
@@ -66,12 +73,15 @@ export function createVerifier(components: VerifierComponents): Verifier {
 class EngineVerifier implements Verifier {
   readonly models: ReadonlySet<ModelId>;
   readonly #models: ReadonlyMap<ModelId, VerifiableModel>;
-  readonly #turns = new Map<ModelId, Promise<unknown>>();
+  readonly #turns: ReadonlyMap<ModelId, Turns>;
   readonly #logger: Logger;
 
   constructor(components: VerifierComponents) {
     this.#models = new Map(components.models.map((model) => [model.engine.facts.id, model]));
     this.models = new Set(this.#models.keys());
+    this.#turns = new Map(
+      components.models.map(({ engine: { facts, slots } }) => [facts.id, createTurns(slots.total)]),
+    );
     this.#logger = components.logger;
   }
 
@@ -102,12 +112,14 @@ class EngineVerifier implements Verifier {
     options: CheckOptions,
   ): Promise<Assessment> {
     const { signal, until } = options;
-    const before = this.#turns.get(modelId) ?? Promise.resolve();
-    const turn = raceSignal(before, anySignal(signal, until)).then(() => this.#replay(receipt, model, options));
-    // Settled, not resolved: a turn that fails or was given up while waiting must not block the next.
-    this.#turns.set(modelId, Promise.allSettled([before, turn]));
+    const isShort = receipt.promptTokens.length + receipt.tokens.length <= maxShortTokens;
     try {
-      return await turn;
+      const give = await this.#turns.get(modelId)?.take(isShort, { signal: anySignal(signal, until) });
+      try {
+        return await this.#replay(receipt, model, options);
+      } finally {
+        give?.();
+      }
     } catch (error) {
       if (until?.aborted !== true || signal?.aborted === true) throw error;
       return cutShort(

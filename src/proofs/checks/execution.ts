@@ -5,6 +5,7 @@ import type { Evidence, Replay } from './evidence.ts';
 import { checkExact, isByAnotherClass } from './exact.ts';
 import { comparedSteps, type Replayed, replayAnswer } from './replay.ts';
 import {
+  areOwnDrawsFar,
   checkDistribution,
   checkDraws,
   measure,
@@ -21,9 +22,16 @@ export interface Execution {
   /** Whether an opened step was compared. */
   readonly hasCompared: boolean;
   readonly statistics: Statistics;
+  /** The draws that failed are those of the tokens before this job (section 4.6), not the job's own. */
+  readonly inContinuation: boolean;
 }
 
-const notExecuted: Execution = { tier: null, hasCompared: false, statistics: noStatistics };
+const notExecuted: Execution = {
+  tier: null,
+  hasCompared: false,
+  statistics: noStatistics,
+  inContinuation: false,
+};
 
 /** Check 6. */
 export function checkExecution(run: CheckRun, subject: Subject, evidence: Evidence): Execution {
@@ -51,15 +59,16 @@ function checkReplayed(
   run: CheckRun,
   subject: Subject,
   { replay, replayed, evidence }: ReplayedAnswer,
-): Pick<Execution, 'tier' | 'statistics'> {
+): Omit<Execution, 'hasCompared'> {
   const limits = evidence.calibration?.limits ?? defaultLimits;
   if (replay.tier === 'exact') {
     run.check('execution', 'exact', () => checkExact(subject, replayed));
     if (run.failure !== null || !isByAnotherClass(subject, replayed))
-      return { tier: 'exact', statistics: noStatistics };
+      return { tier: 'exact', statistics: noStatistics, inContinuation: false };
     const measured = measureContinuation(subject, replayed);
     run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
-    return { tier: 'statistical', statistics: { ...noStatistics, meanMiss: measured.meanMiss } };
+    const statistics = { ...noStatistics, meanMiss: measured.meanMiss };
+    return { tier: 'statistical', statistics, inContinuation: run.has('draws', 'fail') };
   }
   const measured = measure(subject, replayed);
   const { meanTv, maxTv, rmsDq, meanMiss } = measured;
@@ -68,7 +77,8 @@ function checkReplayed(
     return checkDistribution(subject, measured, limits);
   });
   run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
-  return { tier: 'statistical', statistics: { meanTv, maxTv, rmsDq, meanMiss } };
+  const inContinuation = run.has('draws', 'fail') && !areOwnDrawsFar(subject, replayed, limits);
+  return { tier: 'statistical', statistics: { meanTv, maxTv, rmsDq, meanMiss }, inContinuation };
 }
 
 /** Without an opened step a pass needs every token drawn again equal. */

@@ -37,6 +37,12 @@ export function measureContinuation({ offer }: Subject, replayed: Replayed): Mea
   return measureSteps([], replayed.slice(0, offer.start));
 }
 
+/** Whether the draws of the job's own tokens fail by themselves. */
+export function areOwnDrawsFar({ offer }: Subject, replayed: Replayed, limits: Limits): boolean {
+  const { meanMiss, drawn } = measureSteps([], replayed.slice(offer.start));
+  return judgeDraws(meanMiss, drawn, offer.sampler.temperature, limits) === 'fail';
+}
+
 function measureSteps(compared: readonly ComparedStep[], drawn: Replayed): Measured {
   const pairs = compared.flatMap(({ candidates, replayed: step }) =>
     candidates !== null && step?.counts ? [[candidates, step.candidates] as const] : [],

@@ -26,6 +26,7 @@ export class Article {
   readonly #thinking = h('details', { class: 'thinking', hidden: true }, h('summary', {}, 'Thinking'), this.#thoughts);
   readonly #body = h('div', { class: 'content' });
   readonly #foot = h('footer', {});
+  readonly #waiting = h('p', { class: 'waiting' }, 'Waiting for the first word…');
   #growing: GrowingMarkdown | null = null;
   /** The content that `#finish` drew last. */
   #finished: string | null = null;
@@ -50,7 +51,7 @@ export class Article {
     if (role === 'user') this.#body.textContent = content;
     else if (init.running) {
       this.element.setAttribute('aria-busy', 'true');
-      this.#body.append(h('p', { class: 'waiting' }, 'Waiting for the first word…'));
+      this.#body.append(this.#waiting);
       this.#drawFoot();
     } else this.#finish();
   }
@@ -96,7 +97,9 @@ export class Article {
   }
 
   #grow(): void {
-    const { content } = this.turn;
+    const { content, promptShare } = this.turn;
+    if (promptShare !== undefined)
+      this.#waiting.textContent = `Reading the conversation: ${Math.round(promptShare * 100)} %`;
     this.#drawThoughts();
     if (content !== '') {
       this.#growing ??= new GrowingMarkdown(this.#body);

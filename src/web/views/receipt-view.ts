@@ -89,7 +89,7 @@ function faults({ verdicts }: ReceiptReport): readonly Node[] {
 
 function facts(report: ReceiptReport): HTMLElement {
   const rows: readonly (readonly [string, string])[] = [
-    ['Answered by', report.provider],
+    ...writers(report),
     ...routersOf(report).map((router) => ['Checked by', router] as const),
     ['Asked', when(report.askedAt)],
     ['Model file (SHA-256)', report.model],
@@ -102,6 +102,18 @@ function facts(report: ReceiptReport): HTMLElement {
     ['Receipt', report.id],
   ];
   return h('dl', {}, ...rows.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+}
+
+/** The providers, in the order in which they wrote. */
+function writers({ provider, earlier, start }: ReceiptReport): readonly (readonly [string, string])[] {
+  const unknown = earlier.reduce((left, { tokens }) => left - tokens, start);
+  return [
+    ...(unknown === 0 ? [] : [['Begun by', `a provider that signed none of its ${plural(unknown, 'token')}`] as const]),
+    ...earlier.map(
+      (part) => ['Begun by', `${part.provider}, ${plural(part.tokens, 'token')}, receipt ${part.id}`] as const,
+    ),
+    [start === 0 ? 'Answered by' : 'Continued by', provider],
+  ];
 }
 
 interface CheckRow {

@@ -1,6 +1,6 @@
 import type { Trust, Turn } from '../conversation.ts';
 import { h } from '../dom.ts';
-import { plural, safeName, shortId, shortPeer, sol, statusLabels } from '../labels.ts';
+import { plural, providersWords, safeName, shortId, shortPeer, sol, statusLabels } from '../labels.ts';
 import { openReceipt } from './receipt-view.ts';
 
 /** The line under an answer: provider, cost and verification status. It opens the receipt. */
@@ -14,7 +14,8 @@ export function trustLine(trust: Trust): HTMLElement {
           `${trust.tokensPerSecond < 9.95 ? trust.tokensPerSecond.toFixed(1) : Math.round(trust.tokensPerSecond)} ` +
             'tok/s',
         ]),
-    `${shortPeer(trust.provider)}${trust.router == null ? '' : ` through ${shortPeer(trust.router)}`}`,
+    providersWords(trust.earlier ?? [], trust.provider) +
+      (trust.router == null ? '' : ` through ${shortPeer(trust.router)}`),
   ];
   return h(
     'button',

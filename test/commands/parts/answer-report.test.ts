@@ -13,6 +13,8 @@ const free: Answer = {
   provider: '12D3KooWLbTqVBYXwEdHqCwAvSGyzAmDUKRYVZmUwk3RNEWjbVEk' as PeerIdString,
   router: null,
   model: { name: 'm', quant: 'q8_0', id: 'ab'.repeat(32) as ModelId },
+  earlier: [],
+  atFault: null,
   level: 'full',
   verification: {
     result: 'inconclusive',
@@ -62,7 +64,9 @@ test('a free answer has a fixed JSON shape; a paid one adds the payment, and whe
     'provider',
     'router',
     'model',
+    'earlier',
     'verification',
+    'atFault',
     'receipt',
     'timing',
     'cost',

@@ -39,6 +39,16 @@ describe('the memory for histories', () => {
     assert.deepEqual(plans({ slots: 'auto' }, 0), ['2048 × 1']);
   });
 
+  it('gives up a second slot for checks before any of the context', () => {
+    assert.deepEqual(plans({ slots: { upTo: 2 } }, 1 << 20).slice(0, 4), [
+      '32768 × 2',
+      '32768 × 1',
+      '16384 × 2',
+      '16384 × 1',
+    ]);
+    assert.equal(plans({ slots: { upTo: 2 } }, 4_096)[0], '32768 × 1');
+  });
+
   it('keeps to what is named, and to what the model was trained for', () => {
     assert.deepEqual(plans({ slots: 'auto', context: 50_000 }, 1 << 20), ['50000 × 4', '50000 × 2', '50000 × 1']);
     assert.deepEqual(plans({ slots: 3, context: 512 }, 0), ['512 × 3']);

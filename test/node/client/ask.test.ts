@@ -130,15 +130,12 @@ test('after a provider that is busy, dead or fails before its first token, anoth
   await blocking;
 });
 
-test('after the first token no other provider is asked: a broken answer is an error', async (context) => {
+test('a broken answer is an error if the person named its provider: no other one is asked', async (context) => {
   const gate = createGate(5);
-  const provider = await startProvider(context, {
-    script: { beforeStep: gate.beforeStep },
-    offering: { tokensPerSecond: 9_000 },
-  });
-  const spare = await startProvider(context, { offering: { tokensPerSecond: 1 } });
+  const provider = await startProvider(context, { script: { beforeStep: gate.beforeStep } });
+  const spare = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider, spare] });
-  const asking = asker.ask();
+  const asking = asker.ask({ provider: provider.address });
   await Promise.all([
     assert.rejects(asking, (error) => error instanceof QvacError && error.code === 'E_TRUNCATED'),
     gate.reached.then(() => provider.peer.stop()),

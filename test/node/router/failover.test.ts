@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { fromHex } from '../../../src/lib/bytes.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
-import { decodeHead, encodeHead } from '../../../src/proofs/head.ts';
+import { encodeHead } from '../../../src/proofs/head.ts';
 import { type SigningKey, signBody } from '../../../src/proofs/signing.ts';
 import { MerkleTree } from '../../../src/proofs/tree/tree.ts';
 import { inputDigestOf, jobIdOf, textDigestOf } from '../../../src/protocol/digests.ts';
@@ -217,49 +217,31 @@ describe('a router gives up', () => {
     );
   });
 
-  it('once a token was passed on, with failed', async (context) => {
-    const gate = Promise.withResolvers<void>();
-    const bad = await startProvider(context, {
-      offering: { tokensPerSecond: 1_000_000 },
-      script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : gate.promise) },
-    });
-    const good = await startProvider(context);
-    const router = await startRouter(context, { providers: [bad, good] });
-    const { job } = await askRouter(context, router);
-    let text = '';
-    const frames = job.frames()[Symbol.asyncIterator]();
-    await assert.rejects(async () => {
-      for (;;) {
-        const { value } = await frames.next();
-        if (value?.t !== 'tokens') continue;
-        text += value.text;
-        await bad.peer.stop();
-      }
-    }, code('E_FAILED'));
-    gate.resolve();
-    assert.notEqual(text, '');
-    assert.equal(good.events.all.length, 0);
-    assert.ok(router.reputation.standing(bad.peer.id).aborted > 0.9);
-  });
-
-  it('on an answer that the provider ends with finish 3, which the person gets with a verdict', async (context) => {
+  it('once a token was passed on and no other provider holds the model, with failed', async (context) => {
     const failing = await startProvider(context, {
-      offering: { tokensPerSecond: 1_000_000 },
       script: {
         beforeStep: async (i) => {
           if (i === 4) throw new Error('out of memory');
         },
       },
     });
-    const spare = await startProvider(context);
-    const router = await startRouter(context, { providers: [failing, spare] });
-    const answer = await receiveAnswer(await askRouter(context, router));
-    assert.deepEqual(answer.picked, [failing.peer.id]);
-    const [head = assert.fail('no head')] = answer.receipt.heads;
-    const { n, finish: reason } = decodeHead(head.body);
-    assert.deepEqual([n, reason, answer.verdict?.verdict.result], [4, finish.brokenOff, 'pass']);
+    const other = await startProvider(context, { script: { weights: 'another', name: 'another' } });
+    const router = await startRouter(context, { providers: [failing, other] });
+    const { job } = await askRouter(context, router);
+    await assert.rejects(
+      receiveAnswer({ job }),
+      (error) => code('E_FAILED')(error) && /broke off after 4 tokens/.test((error as Error).message),
+    );
+    assert.deepEqual([job.received.n, job.received.final?.finish], [4, finish.brokenOff]);
+    assert.equal(other.events.all.length, 0);
     const { aborted, served, faults } = router.reputation.standing(failing.peer.id);
     assert.deepEqual([aborted > 0.9, served, faults], [true, 0, 0]);
+    // What it signed is kept.
+    await router.events.until('failed');
+    assert.deepEqual(
+      [...router.receipts.values()].map(({ tokens }) => tokens.length),
+      [4],
+    );
   });
 
   for (const [signal, expected] of [

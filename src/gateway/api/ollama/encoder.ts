@@ -47,6 +47,9 @@ export function ollamaEncoder(content: OllamaContent): ResponseEncoder {
     streamType: ndjson,
     start: () => '',
     part: (start, part) => line({ ...head(start), ...contentOf([part]), done: false }),
+    // An empty piece, as clients take it; the counts have the names of llama.cpp's server.
+    progress: (start, processed, total) =>
+      line({ ...head(start), ...contentOf([]), done: false, prompt_progress: { processed, total } }),
     end: (end) => line(last(end, [])),
     error: (problem) => line(ollamaError(problem)),
     body: (end) => last(end, lastChoice(end).parts),

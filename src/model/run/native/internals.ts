@@ -31,15 +31,17 @@ const plain = { temperature: 1, topP: 1, minP: 0, seed: 1, repeatPenaltyMaxToken
 
 export function openReader(internals: NativeInternals): Reader {
   const sampler = internals.createSampler();
+  let minusInfinity = new Float32Array(0);
+  const banOf = (count: number): Float32Array => {
+    if (minusInfinity.length < count) minusInfinity = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
+    return minusInfinity.subarray(0, count);
+  };
   return {
     async read(batchIndex, count, forbidden) {
       const bias =
         forbidden === null || forbidden.length === 0
           ? {}
-          : {
-              tokenBiasKeys: forbidden,
-              tokenBiasValues: new Float32Array(forbidden.length).fill(Number.NEGATIVE_INFINITY),
-            };
+          : { tokenBiasKeys: forbidden, tokenBiasValues: banOf(forbidden.length) };
       sampler.applyConfig({ ...plain, ...bias, topK: count });
       const pairs = await internals.sample(batchIndex, sampler);
       const logits = new Map<number, number>();

@@ -18,9 +18,9 @@ export function firstCount(topK: number, vocab: number): number {
 }
 
 /**
- * The best `topK` logits of one position among the allowed tokens. First the largest of all are read; if too few of
- * these are allowed, either the allowed tokens are few, and are read alone, or more is read. The result does not depend
- * on how much was read.
+ * The best `topK` logits of one position among the allowed tokens. If these are few, they are read alone; else the
+ * largest of all are read first, and more if too few of them are allowed. The result does not depend on how much was
+ * read.
  */
 export async function readTop(
   read: ReadLogits,
@@ -30,6 +30,8 @@ export async function readTop(
 ): Promise<TopLogits> {
   if (allowed === null)
     return (await readMore((logits) => topOf(logits, topK, vocab), read, firstCount(topK, vocab), vocab)) ?? noLogits;
+  const least = allowed.allowedUpTo(topK);
+  if (least.length < topK) return await readAlone(read, topK, vocab, least);
   const first = Math.min(vocab, Math.max(allowedRead, topK + spareLogits));
   const found = allowedTopOf(await read(first, null), topK, vocab, allowed);
   if (found !== null) return found;
@@ -56,11 +58,24 @@ async function readMore(
 async function readAlone(read: ReadLogits, topK: number, vocab: number, ids: readonly number[]): Promise<TopLogits> {
   if (ids.length === 0) return noLogits;
   const wanted = new Set(ids);
-  const forbidden = Uint32Array.from({ length: vocab - wanted.size });
-  let at = 0;
-  for (let id = 0; id < vocab; id++) if (!wanted.has(id)) forbidden[at++] = id;
+  const forbidden = othersThan(
+    [...wanted].sort((a, b) => a - b),
+    vocab,
+  );
   const logits = logitsOf(await read(wanted.size, forbidden), wanted);
   if (logits.size < wanted.size)
     throw new QvacError('E_ENGINE', `the engine gave ${logits.size} logits of ${wanted.size} tokens`);
   return topOf(logits, topK, logits.size) ?? noLogits;
+}
+
+/** The tokens that are not in an ascending list. Of a large vocabulary, so that plain loops count. */
+function othersThan(ids: readonly number[], vocab: number): Uint32Array {
+  const others = new Uint32Array(vocab - ids.length);
+  let at = 0;
+  let next = 0;
+  for (const id of [...ids, vocab]) {
+    for (; next < id; next++) others[at++] = next;
+    next++;
+  }
+  return others;
 }

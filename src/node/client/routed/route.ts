@@ -2,6 +2,7 @@ import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import type { Received } from '../../../proofs/received.ts';
 import type { Signed } from '../../../protocol/messages.ts';
+import type { AnswerSoFar } from '../../job/answer-so-far.ts';
 import type { AnswerFrame } from '../../job/job.ts';
 import type { Picked, RouteQuestion } from './picked.ts';
 import type { SignedVerdict } from './router-word.ts';
@@ -10,6 +11,8 @@ import type { SignedVerdict } from './router-word.ts';
 export interface RouteTimeouts {
   /** Between two frames, beats included. @default 10_000 */
   readonly gapMs: number;
+  /** The same while the router's connection answers no probe either. @default 4_000, two heartbeats */
+  readonly silenceMs: number;
   /** From the question to the final head; sent to the router. @default 600_000 */
   readonly totalMs: number;
   /** The person's limit for the whole question, all attempts included; quoted in a timeout error. @default totalMs */
@@ -27,8 +30,19 @@ export interface RouteInit extends Omit<RouteQuestion, 'commit'> {
   readonly timeouts?: Partial<RouteTimeouts> | undefined;
 }
 
-/** What arrives before the final head. A later `picked` voids everything since the earlier one. */
-export type RouteNews = { readonly t: 'picked'; readonly picked: Picked } | AnswerFrame;
+/** One provider's job, as it arrives through a router. */
+export interface RoutedPart {
+  readonly picked: Picked;
+  readonly received: Received;
+}
+
+/**
+ * What arrives before the final head. A later `picked` continues the answer behind `broken`, which showed tokens; where
+ * that is null, it voids everything since the earlier one. The text of a frame is what was not shown yet.
+ */
+export type RouteNews =
+  | { readonly t: 'picked'; readonly picked: Picked; readonly broken: RoutedPart | null }
+  | AnswerFrame;
 
 /** What the router adds to a complete answer. */
 export interface RouteConclusion {
@@ -49,6 +63,8 @@ export interface RoutedJob {
   readonly router: PeerIdString;
   /** The provider whose answer this is; null before the first. */
   readonly picked: Picked | null;
+  /** The answer that this provider continues. */
+  readonly soFar: AnswerSoFar;
   /** What this provider has sent so far. @throws Error before the first `picked` */
   readonly received: Received;
   /**

@@ -1,18 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { QvacError, toError } from '../../../errors.ts';
+import type { Logger } from '../../../lib/log.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
+import type { Received } from '../../../proofs/received.ts';
 import { signBody } from '../../../proofs/signing.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
 import { modelIdHex } from '../../../protocol/digests.ts';
-import { finish, type Input, kinds, modes, type SamplerSettings, type Verdict } from '../../../protocol/messages.ts';
+import {
+  type FaultCode,
+  type Input,
+  kinds,
+  modes,
+  type SamplerSettings,
+  type Verdict,
+} from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import { type AnswerExtra, routedExtra } from '../../job/answer-extra.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
+import { ownPart } from '../../verification/doubt.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
   faultyVerification,
@@ -28,16 +38,19 @@ import {
   faultyAnswer,
   reasonFor,
 } from '../answer.ts';
-import { interruptedFinishMs, truncated } from '../finish.ts';
+import { endBroken } from '../broken-part.ts';
+import { type FinishedAnswer, interruptedFinishMs } from '../finish.ts';
+import type { PartedAnswer } from '../parted-answer.ts';
 import type { Stopwatch } from '../stopwatch.ts';
 import type { Picked } from './picked.ts';
-import type { RouteConclusion, RoutedJob } from './route.ts';
+import type { RouteConclusion, RoutedJob, RoutedPart, RouteNews } from './route.ts';
 import { openRoute, type RouteComponents } from './streamed-route.ts';
 
 export interface RoutedComponents extends RouteComponents {
   readonly peer: Peer;
   readonly verifier: LocalVerifier;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
+  readonly logger: Logger;
 }
 
 export interface RoutedInit {
@@ -61,6 +74,8 @@ export interface RoutedInit {
   readonly timeoutMs: number;
   readonly allowedMs: number;
   readonly stopwatch: Stopwatch;
+  /** Takes the parts that broke off: also the last one, if the router itself fails. */
+  readonly parted: PartedAnswer;
   /** Checks a stopped answer like any other. */
   readonly thorough: boolean;
 }
@@ -69,6 +84,8 @@ export interface RoutedInit {
 interface Judged {
   /** This client's assessment; null if the router's verdict is reported instead. */
   readonly own: Assessment | null;
+  /** As of `FinishedAnswer`. */
+  readonly faultBefore: FaultCode | null;
   readonly verification: Verification;
   readonly why: string | null;
 }
@@ -76,6 +93,7 @@ interface Judged {
 /**
  * Asks one question through a router, checks the answer and stores its receipt.
  * @param options `signal` stops it: what was delivered until then is returned
+ * @returns the part of the last provider, which `parted` completes
  * @throws QvacError that the router sent; E_BAD_PEER if it broke a rule, E_INTERRUPTED if nothing was delivered
  */
 export async function askRouter(
@@ -83,7 +101,7 @@ export async function askRouter(
   init: RoutedInit,
   observer: AskObserver,
   options: AbortOptions = {},
-): Promise<Answer> {
+): Promise<Answer | FinishedAnswer> {
   return new RoutedQuestion(components, init, observer, options.signal ?? new AbortController().signal).run();
 }
 
@@ -101,7 +119,7 @@ class RoutedQuestion {
     this.#signal = signal;
   }
 
-  async run(): Promise<Answer> {
+  async run(): Promise<Answer | FinishedAnswer> {
     const { router, level, label } = this.#init;
     this.#observer.sending({ kind: 'router', peer: router, model: label, priceLamports: null, level });
     const job = await this.#open();
@@ -111,11 +129,33 @@ class RoutedQuestion {
       job.abort(toError(error));
       if (this.#signal.aborted) throw new QvacError('E_INTERRUPTED', 'stopped', { cause: error });
       if (error instanceof FaultError && job.picked !== null) return this.#faulty(job, job.picked, error);
+      if (error instanceof QvacError) this.#takeLast(job, error);
       throw error;
     }
-    const answer = await this.#finish(job);
-    if (answer.finish === finish.brokenOff && answer.verification.result !== 'fail') throw truncated(answer);
-    return answer;
+    return this.#finish(job);
+  }
+
+  /** The router leaves the question, with what its last provider had shown. */
+  #takeLast({ picked, received, soFar }: RoutedJob, error: QvacError): void {
+    if (picked === null || received.n <= soFar.redrawn.tokens.length) return;
+    this.#takeBroken({ picked, received }, error);
+  }
+
+  #takeBroken({ picked, received }: RoutedPart, error: QvacError): void {
+    const { parted, level, by, stopwatch, extra } = this.#init;
+    const { verifier, receipts, clock, logger, peer } = this.#components;
+    const components = { verifier, receipts, clock, logger, key: peer.key, reputation: null };
+    const ending = endBroken(components, {
+      job: { jobId: received.jobId, provider: picked.provider, received },
+      modelId: modelIdHex(picked.model.id),
+      continuation: picked.input.continuation,
+      hasMarkers: extra.markers === true,
+      level: level === 'full' && by === 'router' ? 'sampling' : level,
+      abandoned: Promise.resolve(null),
+    });
+    const answer = { ...this.#answerOf({ picked, received }), level, timing: stopwatch.read() };
+    const job = { offer: picked.offer, received, ackedTokens: received.n };
+    parted.add({ job, error, answer, ending });
   }
 
   #open(): Promise<RoutedJob> {
@@ -148,12 +188,12 @@ class RoutedQuestion {
     try {
       if (this.#signal.aborted) stop();
       for await (const news of job.frames()) {
-        if (news.t === 'picked')
-          this.#observer.picked(news.picked.card.peer, modelOf(news.picked), news.picked.offer.payment.amountLamports);
-        if (news.t === 'accept' && job.picked !== null)
+        if (news.t === 'picked') this.#reportPicked(news);
+        if (news.t === 'accept' && job.picked !== null && job.soFar.previous === null)
           this.#observer.accepted?.(job.received.promptTokens.length, modelOf(job.picked), job.received.tail);
+        if (news.t === 'progress') this.#observer.prompted?.(news.done, news.total);
         if (news.t !== 'tokens') continue;
-        this.#init.stopwatch.tokens(job.received.n);
+        this.#init.stopwatch.tokens(job.soFar.start + job.received.n);
         await this.#observer.text(news.text);
       }
     } finally {
@@ -161,7 +201,17 @@ class RoutedQuestion {
     }
   }
 
-  async #finish(job: RoutedJob): Promise<Answer> {
+  #reportPicked({ picked, broken }: Extract<RouteNews, { readonly t: 'picked' }>): void {
+    const { parted } = this.#init;
+    if (broken !== null) {
+      const error = new QvacError('E_TRUNCATED', `${shortPeer(broken.picked.provider)} broke off`);
+      this.#takeBroken(broken, error);
+      this.#observer.brokeOff?.(broken.picked.provider, parted.soFar.shownCount, 'the router left it');
+    }
+    this.#observer.picked(picked.card.peer, modelOf(picked), picked.offer.payment.amountLamports);
+  }
+
+  async #finish(job: RoutedJob): Promise<FinishedAnswer> {
     const { level, stopwatch, thorough } = this.#init;
     const { picked } = job;
     if (picked === null) throw new Error('an answer without a provider');
@@ -170,16 +220,19 @@ class RoutedQuestion {
     this.#reportDelivered(job, picked);
     if (level !== 'none') this.#observer.checking(level);
     const conclusion = await this.#conclude(job, interrupted);
-    const { own, verification, why } = await this.#judge(conclusion, interrupted);
+    const { own, faultBefore, verification, why } = await this.#judge(conclusion, interrupted);
     const receipt = own === null ? conclusion.receipt : this.#signed(own, conclusion.receipt, job);
     const storeError = await this.#components.receipts.save(receipt).then(
       () => null,
       (error: unknown) => toError(error),
     );
     return {
-      ...this.#answerOf(job, picked),
+      ...this.#answerOf({ picked, received: job.received }),
+      earlier: [],
       level,
       verification,
+      faultBefore,
+      atFault: verification.result === 'fail' ? picked.card.peer : null,
       why,
       receipt: job.received.jobId,
       storeError,
@@ -192,14 +245,15 @@ class RoutedQuestion {
 
   #reportDelivered(job: RoutedJob, picked: Picked): void {
     const { final, promptTokens, jobId } = job.received;
-    const { tokens, costLamports } = this.#answerOf(job, picked);
+    const { tokens, costLamports } = this.#answerOf({ picked, received: job.received });
+    const { totals } = this.#init.parted;
     if (final !== null)
       this.#observer.delivered?.({
         finish: final.finish,
-        promptTokens: promptTokens.length,
-        tokens,
-        payableTokens: payableTokens(picked.offer, this.#countsOf(job)),
-        costLamports,
+        promptTokens: promptTokens.length - totals.tokens,
+        tokens: totals.tokens + tokens,
+        payableTokens: totals.payableTokens + payableTokens(picked.offer, this.#countsOf(job.received)),
+        costLamports: totals.costLamports + costLamports,
         receipt: jobId,
       });
   }
@@ -237,21 +291,23 @@ class RoutedQuestion {
     interrupted: boolean,
   ): Promise<Judged> {
     const { level, by, router } = this.#init;
-    const own = await this.#components.verifier.check(
-      receipt,
-      level === 'full' && by === 'here' && !interrupted ? 'full' : 'sampling',
-    );
-    if (own.result === 'fail') return { own, verification: own, why: reasonFor(own, { level, interrupted }) };
+    const depth = level === 'full' && by === 'here' && !interrupted ? 'full' : 'sampling';
+    const found = await this.#components.verifier.check(receipt, depth);
+    const own = ownPart(found);
+    const faultBefore = found.inContinuation ? (found.faults[0] ?? null) : null;
+    if (own.result === 'fail')
+      return { own, faultBefore, verification: own, why: reasonFor(own, { level, interrupted }) };
     if (fault !== null)
       return {
+        faultBefore,
         own: { ...own, ...faultyVerification(fault.fault) },
         verification: faultyVerification(fault.fault),
         why: fault.detail,
       };
     const theirs = verdict?.verdict ?? null;
     if (theirs !== null && addsToOwn(theirs, own) && !isRecomputed(own))
-      return { own: null, verification: theirs, why: `by router ${shortPeer(router)}` };
-    return { own, verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
+      return { own: null, faultBefore, verification: theirs, why: `by router ${shortPeer(router)}` };
+    return { own, faultBefore, verification: own, why: reasonFor(own, { level, interrupted }) ?? refused };
   }
 
   /** Appends this client's verdict to `receipt`: readers of the receipt see what the person saw. */
@@ -271,16 +327,19 @@ class RoutedQuestion {
 
   #faulty(job: RoutedJob, picked: Picked, error: FaultError): Answer {
     const { level, stopwatch } = this.#init;
-    return faultyAnswer({ ...this.#answerOf(job, picked), level, timing: stopwatch.read() }, error);
+    return faultyAnswer(
+      { ...this.#answerOf({ picked, received: job.received }), level, timing: stopwatch.read() },
+      error,
+    );
   }
 
   /** The router acknowledges what it passes on, up to where it was stopped. */
-  #countsOf({ received: { n, promptTokens } }: RoutedJob): DeliveredCounts {
+  #countsOf({ n, promptTokens }: Received): DeliveredCounts {
     return { promptCount: promptTokens.length, n, ackedTokens: this.#stoppedAt ?? n };
   }
 
-  #answerOf(job: RoutedJob, picked: Picked): DeliveredAnswer {
-    const { text, n, final } = job.received;
+  #answerOf({ picked, received }: RoutedPart): DeliveredAnswer {
+    const { text, n, final } = received;
     return {
       text,
       tokens: n,
@@ -288,7 +347,7 @@ class RoutedQuestion {
       provider: picked.card.peer,
       router: this.#init.router,
       model: modelOf(picked),
-      costLamports: costOf(picked.offer, this.#countsOf(job)),
+      costLamports: costOf(picked.offer, this.#countsOf(received)),
     };
   }
 }

@@ -1,22 +1,26 @@
 import { QvacError, toError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { seconds, shortPeer } from '../../../lib/names.ts';
-import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
+import type { AbortOptions, ModelId, PeerIdString } from '../../../lib/types.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import { createReceived, type Received } from '../../../proofs/received.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
-import { routeProtocol } from '../../../protocol/constants.ts';
-import { jobIdHex, sha256 } from '../../../protocol/digests.ts';
+import { heartbeatMs, routeProtocol } from '../../../protocol/constants.ts';
+import { jobIdHex, modelIdHex, sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf, FrameType } from '../../../protocol/frames.ts';
 import { type Ack, ackStop, finish, kinds, modes, type Signed } from '../../../protocol/messages.ts';
 import { decodeAck } from '../../../protocol/validate.ts';
+import { AnswerSoFar } from '../../job/answer-so-far.ts';
+import { costOf } from '../../job/cost.ts';
 import type { AnswerFrame } from '../../job/job.ts';
+import { Redrawn } from '../../job/redrawn.ts';
 import { remoteError } from '../../job/remote-error.ts';
+import { watchSilence } from '../../job/silence.ts';
 import type { Peer } from '../../peer/peer.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { checkPicked, type Picked, type RouteQuestion, routerFault } from './picked.ts';
-import type { RouteConclusion, RoutedJob, RouteInit, RouteNews, RouteTimeouts } from './route.ts';
+import type { RouteConclusion, RoutedJob, RoutedPart, RouteInit, RouteNews, RouteTimeouts } from './route.ts';
 import { isSameReceipt, ownVerdict } from './router-word.ts';
 
 /** How much longer than the router this client waits, in ms, so that the router's own timeout error arrives first. */
@@ -31,6 +35,8 @@ export interface StreamedRouteInit {
   readonly timeouts: RouteTimeouts;
   readonly network: string;
   readonly clock: Clock;
+  /** How long the router's connections have left a probe unanswered, in ms. */
+  readonly unansweredMs: () => number;
 }
 
 /** The client's side of one question through a router. */
@@ -38,10 +44,16 @@ class StreamedRoute implements RoutedJob {
   readonly router: PeerIdString;
   readonly #stream: FrameStream;
   readonly #init: StreamedRouteInit;
+  readonly #soFar: AnswerSoFar;
   #picked: Picked | null = null;
   #received: Received | null = null;
+  #redrawn: Redrawn | null = null;
   #stopped = false;
   #concluded = false;
+  /** The model that the first provider to show a token serves: the others must serve it, too. */
+  #modelId: ModelId | null = null;
+  /** What the providers that broke off cost. */
+  #spentLamports = 0n;
   /** Running timers, all cleared by an abort. */
   readonly #timers = new Set<NodeJS.Timeout>();
 
@@ -49,10 +61,16 @@ class StreamedRoute implements RoutedJob {
     this.#stream = stream;
     this.#init = init;
     this.router = stream.remote.peer;
+    const { input, sampler } = init.asked;
+    this.#soFar = new AnswerSoFar(input.continuation, sampler.extra);
   }
 
   get picked(): Picked | null {
     return this.#picked;
+  }
+
+  get soFar(): AnswerSoFar {
+    return this.#soFar;
   }
 
   get received(): Received {
@@ -64,15 +82,22 @@ class StreamedRoute implements RoutedJob {
     const { totalMs, allowedMs = totalMs } = this.#init.timeouts;
     const total = this.#deadline(totalMs + marginMs, `no complete answer within ${seconds(allowedMs)}`);
     try {
-      while ((this.#received?.final ?? null) === null) {
-        const frame = await this.#read(['picked', 'accept', 'tokens', 'head', 'ack', 'beat', 'busy', 'error']);
+      while (!this.#isComplete) {
+        const frame = await this.#read([
+          'picked',
+          'accept',
+          'tokens',
+          'head',
+          'ack',
+          'beat',
+          'progress',
+          'busy',
+          'error',
+        ]);
         if (frame.t === 'busy' || frame.t === 'error') throw remoteError(frame, this.router);
         if (frame.t === 'ack') this.#takeStop(frame);
-        else if (frame.t === 'picked') yield { t: 'picked', picked: this.#take(frame) };
-        else {
-          this.#add(frame);
-          yield frame;
-        }
+        else if (frame.t === 'picked') yield this.#take(frame);
+        else yield this.#add(frame);
       }
     } catch (error) {
       this.abort(toError(error));
@@ -82,8 +107,14 @@ class StreamedRoute implements RoutedJob {
     }
   }
 
+  /** Whether the final head has arrived. Behind one of a provider that broke off, the answer may go on. */
+  get #isComplete(): boolean {
+    const final = this.#received?.final ?? null;
+    return final !== null && final.finish !== finish.brokenOff;
+  }
+
   async stop(): Promise<void> {
-    if (this.#stopped || this.#received?.final != null) return;
+    if (this.#stopped || this.#isComplete) return;
     this.#stopped = true;
     await this.#stream.write({ t: 'stop' });
   }
@@ -119,22 +150,49 @@ class StreamedRoute implements RoutedJob {
     this.#stream.abort(reason);
   }
 
-  #take(frame: FrameOf<'picked'>): Picked {
-    if (this.#received !== null && this.#received.n > 0)
-      throw routerFault(this.router, 'it switched to another provider in the middle of an answer');
-    const { asked, network, clock } = this.#init;
-    const picked = checkPicked(frame, { asked, router: this.#stream.remote, network, now: clock.now() });
+  #take(frame: FrameOf<'picked'>): RouteNews {
+    const broken = this.#takeBroken();
+    const { network, clock } = this.#init;
+    const router = this.#stream.remote;
+    const picked = checkPicked(frame, { asked: this.#asked, router, network, now: clock.now() });
     const { offer, offerSigned, quote, card, input } = picked;
-    const { sampler } = asked;
     const { continuation } = input;
+    const { extra } = this.#init.asked.sampler;
+    const { exec } = card.card;
+    const { previous, redrawn } = this.#soFar;
     this.#picked = picked;
-    const exec = card.card.exec;
-    this.#received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra: sampler.extra });
-    return picked;
+    this.#redrawn = new Redrawn(picked.provider, redrawn);
+    this.#received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, previous });
+    return { t: 'picked', picked, broken };
   }
 
-  #add(frame: AnswerFrame): void {
-    if (frame.t === 'beat') return;
+  /** What is left of the question for the next provider. */
+  get #asked(): RouteQuestion {
+    const { asked } = this.#init;
+    const maxPrice = Math.max(0, asked.maxPrice - Number(this.#spentLamports));
+    const model = this.#modelId ?? asked.model;
+    return { ...asked, ...this.#soFar.rest(asked.input, asked.sampler), model, maxPrice };
+  }
+
+  /** The provider that the router leaves, if it had shown a new token. */
+  #takeBroken(): RoutedPart | null {
+    const [picked, received] = [this.#picked, this.#received];
+    if (picked === null || received === null) return null;
+    try {
+      if (!this.#soFar.add({ offer: picked.offer, received })) return null;
+    } catch (error) {
+      if (error instanceof MalformedError) throw routerFault(this.router, error.message, error);
+      throw error;
+    }
+    const { n, promptTokens } = received;
+    this.#modelId = modelIdHex(picked.offer.modelId);
+    this.#spentLamports += costOf(picked.offer, { promptCount: promptTokens.length, n, ackedTokens: n });
+    return { picked, received };
+  }
+
+  /** @returns the frame with the text that was not shown yet */
+  #add(frame: AnswerFrame): AnswerFrame {
+    if (frame.t === 'beat' || frame.t === 'progress') return frame;
     if (this.#received === null) throw routerFault(this.router, 'it sent an answer before it picked a provider');
     try {
       if (frame.t === 'accept') this.#received.accept(frame);
@@ -146,6 +204,7 @@ class StreamedRoute implements RoutedJob {
     }
     if (this.#received.final?.finish === finish.cancelled && !this.#stopped)
       throw new QvacError('E_TRUNCATED', `the answer through ${shortPeer(this.router)} was cut short, but not by you`);
+    return frame.t === 'tokens' ? { ...frame, text: this.#redrawn?.take(frame) ?? frame.text } : frame;
   }
 
   /** The router's acknowledgement of what it passed on, with which it stopped the provider as asked. */
@@ -217,8 +276,13 @@ class StreamedRoute implements RoutedJob {
   }
 
   async #read<T extends FrameType>(allowed: readonly T[]): Promise<FrameOf<T>> {
-    const { gapMs } = this.#init.timeouts;
+    const { gapMs, silenceMs } = this.#init.timeouts;
     const gap = this.#deadline(gapMs, `it sent nothing for ${seconds(gapMs)}`);
+    const endWatch = watchSilence({
+      silenceMs,
+      unansweredMs: this.#init.unansweredMs,
+      onSilent: () => this.#giveUp(`it sent nothing for ${seconds(silenceMs)}, and its connection is dead`),
+    });
     try {
       const frame = await this.#stream.read(allowed);
       if (frame === null)
@@ -228,20 +292,18 @@ class StreamedRoute implements RoutedJob {
         );
       return frame;
     } finally {
+      endWatch();
       this.#clear(gap);
     }
   }
 
+  #giveUp(what: string): void {
+    const message = `the router ${shortPeer(this.router)}: ${what}`;
+    this.abort(new QvacError('E_TIMEOUT', message, { details: { router: this.router } }));
+  }
+
   #deadline(ms: number, what: string): NodeJS.Timeout {
-    const timer = setTimeout(
-      () =>
-        this.abort(
-          new QvacError('E_TIMEOUT', `the router ${shortPeer(this.router)}: ${what}`, {
-            details: { router: this.router },
-          }),
-        ),
-      ms,
-    );
+    const timer = setTimeout(() => this.#giveUp(what), ms);
     this.#timers.add(timer);
     return timer;
   }
@@ -257,7 +319,12 @@ export interface RouteComponents {
   readonly clock: Clock;
 }
 
-const defaults: RouteTimeouts = { gapMs: 10_000, totalMs: 600_000, concludeMs: 1_800_000 };
+const defaults: RouteTimeouts = {
+  gapMs: 10_000,
+  silenceMs: 2 * heartbeatMs,
+  totalMs: 600_000,
+  concludeMs: 1_800_000,
+};
 
 /**
  * Sends a question to a router.
@@ -273,7 +340,14 @@ export async function openRoute(
   const timeouts = { ...defaults, ...init.timeouts };
   const asked: RouteQuestion = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
   const stream = await peer.open(init.router, routeProtocol, options);
-  const job = new StreamedRoute(stream, { asked, secret: init.secret, timeouts, network: peer.network, clock });
+  const job = new StreamedRoute(stream, {
+    asked,
+    secret: init.secret,
+    timeouts,
+    network: peer.network,
+    clock,
+    unansweredMs: () => peer.unansweredMs(stream.remote.peer),
+  });
   // Not awaited: a router that refuses may do so before it has read the question.
   stream
     .write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options)

@@ -103,6 +103,14 @@ export class LinkGuard {
     return all.length === 0 ? null : Math.min(...all);
   }
 
+  /** How long `peer` has left a probe unanswered on every connection to it, in ms; 0 without a connection. */
+  unansweredMs(peer: PeerIdString): number {
+    const waits = [...this.#links].flatMap((link) =>
+      link.peer === peer ? [link.waiting ? link.ticks * tickMs : 0] : [],
+    );
+    return waits.length === 0 ? 0 : Math.min(...waits);
+  }
+
   start(): void {
     this.#timer ??= setInterval(() => this.#tick(), tickMs);
     this.#timer.unref();

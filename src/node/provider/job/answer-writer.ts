@@ -1,6 +1,6 @@
 import { QvacError, toError } from '../../../errors.ts';
 import * as protocol from '../../../protocol/constants.ts';
-import type { Frame } from '../../../protocol/frames.ts';
+import type { Frame, ProgressFrame } from '../../../protocol/frames.ts';
 import type { Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 
@@ -33,6 +33,8 @@ export interface AnswerWriter {
   head(signed: Signed): void;
   /** Sends any other frame, after the pending ones. */
   frame(frame: Frame): void;
+  /** `done` of the prompt's `total` tokens are computed: the next heartbeat before the first token tells it. */
+  progress(done: number, total: number): void;
   /** Resolves when the stream has taken everything, so that a slow client slows the generation. Never rejects. */
   drained(): Promise<void>;
   /** Stops the timers. Idempotent. */
@@ -59,6 +61,7 @@ export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit):
   let failed = false;
   let pending = 0;
   let tail: Promise<void> = Promise.resolve();
+  let progress: ProgressFrame | null = null;
   const beatTimer = setTimeout(beat, beatMs);
 
   function fail(reason: Error): void {
@@ -94,14 +97,16 @@ export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit):
   function beat(): void {
     if (failed) return;
     // A pending frame serves as a heartbeat once the client reads it.
-    if (pending === 0) send({ t: 'beat' });
+    if (pending === 0) send(progress ?? { t: 'beat' });
     else beatTimer.refresh();
+    progress = null;
   }
 
   function flush(): void {
     if (flushTimer !== null) clearTimeout(flushTimer);
     flushTimer = null;
     if (batch.length === 0 && batchText === '') return;
+    progress = null;
     const frame: Frame = { t: 'tokens', i: sentTokens, tokens: batch, text: batchText };
     sentTokens += batch.length;
     sentText += batchText;
@@ -140,6 +145,9 @@ export function createAnswerWriter(stream: FrameStream, init: AnswerWriterInit):
       send({ t: 'head', body: signed.body, sig: signed.sig });
     },
     frame: send,
+    progress(done, total) {
+      progress = { t: 'progress', done, total };
+    },
     drained: () => tail,
     stop,
   };

@@ -12,6 +12,8 @@ export interface GenerationParts {
   /** Tokens of the answer before this job. */
   readonly continuation: readonly number[];
   readonly transcript: Transcript;
+  /** The draws always take the likeliest token, so that an answer often repeats its prompt word for word. */
+  readonly isGreedy: boolean;
   /** What the transcript's next token may be; it moves along with the transcript. Null: any token. */
   readonly allowed: AllowedTokens | null;
   readonly writer: AnswerWriter;
@@ -29,9 +31,15 @@ export interface GenerationParts {
  * transcript and handed to `writer`
  */
 export async function generate(parts: GenerationParts, options: AbortOptions = {}): Promise<Finish> {
-  const { session, rendering, continuation, transcript, allowed, writer, pass, sendHead } = parts;
+  const { session, rendering, continuation, transcript, isGreedy, allowed, writer, pass, sendHead } = parts;
   if (transcript.finish !== null) return transcript.finish;
-  let top = await session.prefill(rendering, transcript.candidateCount, { ...options, continuation, allowed });
+  let top = await session.prefill(rendering, transcript.candidateCount, {
+    ...options,
+    continuation,
+    allowed,
+    guesses: isGreedy,
+    onProgress: (done) => writer.progress(done, rendering.length),
+  });
   for (;;) {
     options.signal?.throwIfAborted();
     await pass(transcript.n + 1);

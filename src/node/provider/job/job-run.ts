@@ -67,7 +67,7 @@ export class JobRun {
   #accepted = false;
   #hasLeft = false;
   #final: Head | null = null;
-  #savings: Savings = { reused: 0 };
+  #savings: Savings = { reused: 0, guessed: 0, accepted: 0 };
   /** Steps that are kept for a challenge on the chain. */
   #keptSteps = 0;
 
@@ -204,6 +204,7 @@ export class JobRun {
         rendering: prompt.tokens.slice(0, prompt.renderingCount),
         continuation: input.continuation,
         transcript: this.#transcript,
+        isGreedy: this.#admission.offer.sampler.temperature === 0,
         allowed: this.#matcher,
         writer: this.#writer,
         pass: (n: number) => this.#pass(n),

@@ -1,8 +1,10 @@
 import { QvacError, toError } from '../../../errors.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import { shortPeer } from '../../../lib/names.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import { finish, type Head } from '../../../protocol/messages.ts';
 import type { Job, RawAnswerFrame } from '../../job/job.ts';
+import { Redrawn, type Shown } from '../../job/redrawn.ts';
 import { experienceOf } from '../../selection/learning.ts';
 import type { Experience } from '../../selection/reputation.ts';
 import type { ClientStream } from '../client-stream.ts';
@@ -11,9 +13,9 @@ import { patienceMs } from '../constants.ts';
 /** How one provider's attempt at a question ended. */
 export type AttemptEnd =
   | { readonly kind: 'final'; readonly head: Head; readonly firstTokenMs: number; readonly totalMs: number }
-  /** Before a token was passed on: another provider may be asked. */
-  | { readonly kind: 'left'; readonly experience: Experience; readonly error: Error }
-  /** After a token was passed on. */
+  /** Before a new token was passed on: another provider may be asked. */
+  | { readonly kind: 'left'; readonly experience: Experience | null; readonly error: Error }
+  /** After a new token was passed on: another provider may continue the answer. */
   | { readonly kind: 'broken'; readonly experience: Experience; readonly error: Error }
   | { readonly kind: 'bad-input'; readonly error: Error }
   | { readonly kind: 'stopped' }
@@ -21,6 +23,8 @@ export type AttemptEnd =
 
 export interface AttemptInit {
   readonly job: Job;
+  /** What the client already has of the tokens behind the job's continuation. */
+  readonly shown: Shown;
   readonly clientStream: ClientStream;
   readonly clock: Clock;
   /** Aborts when the time for the final head is over, or the router stops. */
@@ -36,6 +40,8 @@ export class Attempt {
   readonly #clock: Clock;
   readonly #deadline: AbortSignal;
   readonly #firstTokenMs: number;
+  readonly #shown: Shown;
+  readonly #redrawn: Redrawn;
   readonly #startedAt: number;
   #accepted = false;
   #firstTokenAt: number | null = null;
@@ -51,6 +57,8 @@ export class Attempt {
     this.#clock = init.clock;
     this.#deadline = init.deadline;
     this.#firstTokenMs = init.firstTokenMs;
+    this.#shown = init.shown;
+    this.#redrawn = new Redrawn(init.job.provider, init.shown);
     this.#startedAt = init.clock.now();
   }
 
@@ -88,16 +96,19 @@ export class Attempt {
       if (this.#clientStream.stopped.aborted) throw new QvacError('E_INTERRUPTED', 'stopped before the accept');
       this.#accepted = true;
     }
-    if (frame.t === 'tokens' && frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
+    if (frame.t === 'tokens') {
+      this.#redrawn.take(frame);
+      if (frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
+    }
     const final = frame.t === 'head' ? this.#job.received.final : null;
     if (final?.finish === finish.cancelled && this.#cancelling === null) {
       this.#faulty = raw;
       throw new FaultError('bad-length', 'a final head for a cancel that was not sent');
     }
-    if (final?.finish === finish.brokenOff && !this.#begun)
-      throw new QvacError('E_TRUNCATED', 'the provider broke off before its first token');
+    if (final?.finish === finish.brokenOff && !this.#hasShown)
+      throw new QvacError('E_TRUNCATED', 'the provider broke off before a new token');
     this.#deadline.throwIfAborted();
-    if (final !== null) {
+    if (final !== null && final.finish !== finish.brokenOff) {
       // The client must receive the cancel before the final head that answers it.
       if (this.#cancelling !== null) await this.#cancelling;
       this.#clientStream.expectChallenge();
@@ -108,6 +119,8 @@ export class Attempt {
   #finish(): AttemptEnd {
     const head = this.#job.received.final;
     if (head === null) throw new QvacError('E_TRUNCATED', 'the provider sent no final head');
+    if (head.finish === finish.brokenOff)
+      return { kind: 'broken', experience: { kind: 'aborted' }, error: truncated(this.#job) };
     const now = this.#clock.now();
     return {
       kind: 'final',
@@ -128,7 +141,7 @@ export class Attempt {
       return { kind: 'bad-input', error };
     }
     const experience = experienceOf(error);
-    if (this.#begun || this.#cancelling !== null) {
+    if (this.#hasShown || (this.#begun && error instanceof FaultError) || this.#cancelling !== null) {
       // The client receives the evidence of the fault, so that it need not trust the router.
       const faulty = this.#faulty ?? this.#job.faulty;
       if (faulty !== null) await this.#clientStream.forward(faulty.bytes, { signal: this.#deadline });
@@ -136,7 +149,8 @@ export class Attempt {
       return { kind: 'broken', experience, error };
     }
     this.#job.abort(error);
-    return { kind: 'left', experience, error };
+    // Another class may draw otherwise what was shown already.
+    return { kind: 'left', experience: this.#redrawn.isOther ? null : experience, error };
   }
 
   #timedOut(): AttemptEnd {
@@ -147,6 +161,11 @@ export class Attempt {
 
   get #begun(): boolean {
     return this.#firstTokenAt !== null;
+  }
+
+  /** Whether a token was passed on that the client did not have. */
+  get #hasShown(): boolean {
+    return this.#job.received.n > this.#shown.tokens.length && !this.#redrawn.isOther;
   }
 
   #stop(): void {
@@ -176,4 +195,8 @@ export class Attempt {
     else this.#job.abort(error);
     this.#left.resolve({ kind: 'left', experience: { kind: 'busy' }, error });
   }
+}
+
+function truncated({ provider, received }: Job): QvacError {
+  return new QvacError('E_TRUNCATED', `${shortPeer(provider)} broke off after ${received.n} tokens`);
 }

@@ -54,6 +54,11 @@ export class Candidates {
     };
   }
 
+  /** From now on only providers that can go on with an answer, those of `preferredClass` first (section 4.6). */
+  continueWith({ maxPrice, ...change }: Omit<SelectionCriteria, 'mode' | 'only' | 'except'>): void {
+    this.#criteria = { ...this.#criteria, ...change, maxPrice: Math.min(maxPrice, this.#criteria.maxPrice) };
+  }
+
   /** Makes providers that charge eligible, within the rest of the client's limit. */
   payWith(allowance: SpendingAllowance, left: bigint | null): void {
     this.#allowance = allowance;

@@ -1,6 +1,7 @@
 import { messageOf, QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
+import { maxTriedProviders } from '../../../protocol/constants.ts';
 import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
 import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
@@ -23,6 +24,7 @@ import { maxRouteTimeoutMs } from '../constants.ts';
 import { RouteFailure } from '../failure.ts';
 import type { Probes } from '../probes.ts';
 import type { Candidates, CandidatesComponents } from './candidates.ts';
+import type { RoutedAnswer } from './routed-answer.ts';
 
 export interface OfferSenderComponents extends JobComponents, Pick<CandidatesComponents, 'reputation'> {
   readonly probes: Probes;
@@ -44,8 +46,11 @@ export class OfferSender {
   readonly #client: PeerIdString;
   readonly #clientStream: ClientStream;
   readonly #candidates: Candidates;
+  readonly #answer: RoutedAnswer;
   #allowance: SpendingAllowance | null = null;
   #tries = 0;
+  /** At the newest token. */
+  #triesBefore = 0;
 
   /** @param client the peer that asked; payments count against its limit */
   constructor(
@@ -54,7 +59,9 @@ export class OfferSender {
     client: PeerIdString,
     clientStream: ClientStream,
     candidates: Candidates,
+    answer: RoutedAnswer,
   ) {
+    this.#answer = answer;
     this.#client = client;
     this.#components = components;
     this.#route = route;
@@ -65,6 +72,16 @@ export class OfferSender {
   /** Number of providers that have received the input. */
   get tries(): number {
     return this.#tries;
+  }
+
+  /** Providers that may still receive it before a new token arrives. */
+  get triesLeft(): number {
+    return maxTriedProviders - (this.#tries - this.#triesBefore);
+  }
+
+  /** A provider broke off after a new token. */
+  progressed(): void {
+    this.#triesBefore = this.#tries;
   }
 
   /** Allows offers to providers that charge for the answer. */
@@ -79,7 +96,7 @@ export class OfferSender {
    */
   async offer({ card: { peer }, model }: Choice, over: AbortSignal): Promise<OpenedJob | Error> {
     const { probes, reputation } = this.#components;
-    const { input, sampler } = this.#route;
+    const { input, sampler } = this.#answer.rest;
     let card: VerifiedCard | null = null;
     let payment: JobPayment | null = null;
     try {
@@ -119,8 +136,10 @@ export class OfferSender {
     payment: JobPayment | null,
     signal: AbortSignal,
   ): Promise<SignedQuote> {
-    const { sampler, mode, maxPrice } = this.#route;
-    const input = inputFor(model, this.#route.input);
+    const { mode } = this.#route;
+    const { sampler, input: asked } = this.#answer.rest;
+    const { maxPrice } = this.#answer;
+    const input = inputFor(model, asked);
     const { maxTokens } = sampler;
     const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, priceLamports };
     const unpaid = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
@@ -137,7 +156,8 @@ export class OfferSender {
     const allowance = this.#allowance;
     if (card.card.pay === null || priceLamports === 0n || allowance === null) return null;
     const { wallet, limits } = allowance;
-    const { sampler, maxPrice } = this.#route;
+    const { maxPrice } = this.#answer;
+    const { sampler } = this.#answer.rest;
     const limit = { limits, person: this.#client };
     return new JobPayment({ openWallet: async () => wallet, limit }, { maxTokens: sampler.maxTokens, maxPrice });
   }
@@ -149,8 +169,9 @@ export class OfferSender {
     signal: AbortSignal,
   ): Promise<Job> {
     const { seed, commit, count, mode } = this.#route;
-    const input = inputFor(model, this.#route.input);
-    const { extra, ...sampler } = this.#route.sampler;
+    const { rest, soFar } = this.#answer;
+    const input = inputFor(model, rest.input);
+    const { extra, ...sampler } = rest.sampler;
     const { verifier } = this.#components;
     const terms = await payment?.plan(quote?.quote ?? null, { signal });
     this.#components.commits.add(commit, card.peer);
@@ -158,7 +179,8 @@ export class OfferSender {
     const encodePrompt = async (): Promise<readonly number[] | null> => verifier.encodePrompt(modelId, input);
     // The attempt watches the time to the first token, and the deadline the whole.
     const timeouts = { totalMs: maxRouteTimeoutMs, ...(payment === null ? {} : { acceptMs: paidAcceptMs }) };
-    const job = { card, model, input, sampler, extra, seed, commit, count, mode, quote };
+    const { previous } = soFar;
+    const job = { card, model, input, sampler, extra, seed, commit, count, mode, quote, previous };
     const init: JobInit = { ...job, ...terms, encodePrompt, timeouts };
     return openJob(this.#components, init, { signal });
   }

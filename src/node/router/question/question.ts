@@ -3,12 +3,13 @@ import { anySignal, raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
-import { maxRouteProviders } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
+import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import { inputFor } from '../../../protocol/input/system-in-turn.ts';
-import { finish, modes } from '../../../protocol/messages.ts';
+import { modes } from '../../../protocol/messages.ts';
 import { checkInput } from '../../job/bad-input.ts';
+import { keepBrokenOff } from '../../job/broken-off.ts';
 import type { Job } from '../../job/job.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
 import type { JobPayment } from '../../payment/job-payment.ts';
@@ -26,6 +27,7 @@ import { Attempt, type AttemptEnd } from './attempt.ts';
 import { Candidates, type CandidatesComponents, type Reserved } from './candidates.ts';
 import { type ConcludeRoutedComponents, concludeForClient } from './conclude.ts';
 import { OfferSender, type OfferSenderComponents, type OpenedJob } from './offer-sender.ts';
+import { type LostProvider, RoutedAnswer } from './routed-answer.ts';
 
 export interface QuestionComponents extends ConcludeRoutedComponents, CandidatesComponents, OfferSenderComponents {
   /** Null: no provider is paid. */
@@ -42,12 +44,23 @@ export type QuestionEnd =
       readonly assessment: Assessment;
       readonly finish: number;
       readonly tries: number;
+      /** Providers that broke off before that of `job`. */
+      readonly lost: readonly LostProvider[];
       readonly totalMs: number;
       readonly considered: readonly Considered[];
       readonly payment: Settlement | null;
     }
   /** `message` is for a log: without the quoted words that the client received. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
+
+/** A provider broke off after a new token, and another one may continue the answer. */
+class BrokenOff {
+  readonly error: Error;
+
+  constructor(error: Error) {
+    this.error = error;
+  }
+}
 
 /** One question of one client, from its `route` frame to the receipt. */
 export class Question {
@@ -61,6 +74,9 @@ export class Question {
   readonly #deadlineAt: number;
   readonly #client: PeerIdString;
   readonly #offers: OfferSender;
+  readonly #routed: RoutedAnswer;
+  /** The checks of the jobs that broke off. */
+  readonly #keeping: Promise<unknown>[] = [];
 
   /** @param client the peer that asked */
   constructor(
@@ -76,7 +92,8 @@ export class Question {
     this.#clientStream = clientStream;
     this.#client = client;
     this.#candidates = new Candidates(components, route, components.verifier.models);
-    this.#offers = new OfferSender(components, route, client, clientStream, this.#candidates);
+    this.#routed = new RoutedAnswer(route);
+    this.#offers = new OfferSender(components, route, client, clientStream, this.#candidates, this.#routed);
     this.#signal = signal;
     this.#deadline = anySignal(signal, AbortSignal.timeout(timeoutMs));
     this.#deadlineAt = components.clock.now() + timeoutMs;
@@ -91,6 +108,8 @@ export class Question {
       if (code === 'busy') await this.#clientStream.turnAway();
       else await this.#clientStream.fail(code, message);
       return { kind: 'failed', code, message: ownWords };
+    } finally {
+      await Promise.all(this.#keeping);
     }
   }
 
@@ -111,19 +130,32 @@ export class Question {
     const over = anySignal(this.#deadline, this.#clientStream.stopped);
     this.#checkInput();
     await this.#takeAllowance(over);
-    let failure = new RouteFailure('no-provider', `no provider offers ${this.#route.model}`);
-    for (let probes = 0; probes < maxProbes && this.#offers.tries < maxRouteProviders; probes++) {
+    return this.#answerWith(over);
+  }
+
+  #noProvider(): RouteFailure {
+    return new RouteFailure('no-provider', `no provider offers ${this.#route.model}`);
+  }
+
+  /**
+   * Turns to one provider after another, until one answers the rest of the question.
+   * @param left the failure if there is none to turn to
+   */
+  async #answerWith(over: AbortSignal, left = this.#noProvider()): Promise<QuestionEnd> {
+    let failure = left;
+    for (let probes = 0; probes < maxProbes && this.#offers.triesLeft > 0; probes++) {
       const next = await this.#candidates.next(over);
       if (next === null) break;
       try {
         const end = await this.#tryProvider(next, over);
+        if (end instanceof BrokenOff) return await this.#answerWith(over, lastFailure(end.error));
         if (!(end instanceof Error)) return end;
         failure = lastFailure(end);
       } finally {
         next.release();
       }
     }
-    throw failure;
+    throw this.#routed.isBegun ? new RouteFailure('failed', failure.message, failure.ownWords) : failure;
   }
 
   async #takeAllowance(signal: AbortSignal): Promise<void> {
@@ -135,14 +167,15 @@ export class Question {
     this.#offers.payWith(allowance);
   }
 
-  /** @returns the answer, or why another provider may be asked */
-  async #tryProvider({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error> {
+  /** @returns the answer, why another provider may be asked, or that one is to go on with the answer */
+  async #tryProvider({ choice, release }: Reserved, over: AbortSignal): Promise<QuestionEnd | Error | BrokenOff> {
     const offered = await this.#offers.offer(choice, over);
     if (offered instanceof Error) return offered;
     const { job } = offered;
     const { clock } = this.#components;
     const end = await new Attempt({
       job,
+      shown: this.#routed.soFar.redrawn,
       clientStream: this.#clientStream,
       clock,
       deadline: this.#deadline,
@@ -156,10 +189,10 @@ export class Question {
   /** While other providers are left, each may use half of the remaining time for its first token. */
   #firstTokenMs(): number {
     const leftMs = Math.max(1, this.#deadlineAt - this.#components.clock.now());
-    return this.#offers.tries < maxRouteProviders && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
+    return this.#offers.triesLeft > 0 && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
   }
 
-  async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error> {
+  async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error | BrokenOff> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
     if (end.kind !== 'final')
@@ -168,11 +201,12 @@ export class Question {
       case 'final':
         return this.#finish(end, { job, choice, payment });
       case 'left':
-        if (!mayBeTooLong(end.error, choice.model, this.#route.input, this.#route.sampler.maxTokens))
-          reputation.record(peer, end.experience);
+        if (end.experience !== null && !this.#mayBeTooLong(end.error, choice)) reputation.record(peer, end.experience);
         return end.error;
       case 'broken':
         reputation.record(peer, end.experience);
+        this.#keeping.push(this.#keep(job, peer));
+        if (!(end.error instanceof FaultError) && this.#continueBehind(job, choice)) return new BrokenOff(end.error);
         throw new RouteFailure('failed', end.error.message, ownWordsOf(end.error));
       case 'bad-input':
         // The provider's refusal alone does not show that the input is bad.
@@ -187,6 +221,32 @@ export class Question {
     }
   }
 
+  #mayBeTooLong(error: Error, { model }: Choice): boolean {
+    const { input, sampler } = this.#routed.rest;
+    return mayBeTooLong(error, model, input, sampler.maxTokens);
+  }
+
+  /** Checks and stores what arrived of a job that broke off. Never rejects. */
+  async #keep(job: Job, peer: PeerIdString): Promise<void> {
+    const kept = await keepBrokenOff(this.#components, job, { depth: this.#route.verify }, { signal: this.#signal });
+    if (kept !== null) learnFrom(this.#components.reputation, peer, kept.assessment);
+  }
+
+  /** Has another provider of the same model go on (section 4.6). @returns false if none can */
+  #continueBehind(job: Job, { modelId }: Choice): boolean {
+    if (!this.#routed.add(job)) return false;
+    const { input, sampler } = this.#routed.rest;
+    this.#candidates.continueWith({
+      model: modelId,
+      promptTokens: promptTokenBound(input),
+      maxTokens: sampler.maxTokens,
+      maxPrice: this.#routed.maxPrice,
+      preferredClass: job.offer.execClass,
+    });
+    this.#offers.progressed();
+    return true;
+  }
+
   /** @throws RouteFailure for an input that every provider must refuse */
   #checkInput(): void {
     try {
@@ -199,7 +259,7 @@ export class Question {
   /** Whether this router's own tokenizer refuses the input; false if it does not hold the model. */
   #isBadInput({ model, modelId }: Choice): boolean {
     try {
-      this.#components.verifier.encodePrompt(modelId, inputFor(model, this.#route.input));
+      this.#components.verifier.encodePrompt(modelId, inputFor(model, this.#routed.rest.input));
       return false;
     } catch (error) {
       if (error instanceof QvacError && error.code === 'E_BAD_INPUT') return true;
@@ -214,9 +274,7 @@ export class Question {
     const { reputation, second } = this.#components;
     const { peer } = choice.card;
     const { commit, mode, verify } = this.#route;
-    // A provider that broke off did not serve, however well it ended what it had sent.
-    if (head.finish === finish.brokenOff) reputation.record(peer, { kind: 'aborted' });
-    else reputation.record(peer, { kind: 'served', model: choice.modelId, n: head.n, firstTokenMs, totalMs });
+    reputation.record(peer, { kind: 'served', model: choice.modelId, n: head.n, firstTokenMs, totalMs });
     reputation.answered(peer, choice.modelId, this.#route.input);
     // Only a re-execution takes long enough to miss the window.
     const window = verify === 'full' ? (payment?.openWindow() ?? null) : null;
@@ -238,8 +296,9 @@ export class Question {
       const settlement = payment === null ? null : await this.#settle(payment, { ...conclusion, verdictDigest });
       const { assessment } = conclusion;
       const { tries } = this.#offers;
+      const { lost } = this.#routed;
       const { considered } = this.#candidates;
-      const end = { kind: 'answered', job, assessment, tries, totalMs, considered, payment: settlement } as const;
+      const end = { kind: 'answered', job, assessment, tries, lost, totalMs, considered, payment: settlement } as const;
       return { ...end, finish: head.finish };
     } finally {
       window?.close();

@@ -1,12 +1,12 @@
 import { rateBounds } from '../../../proofs/statistics/bounds.ts';
-import { fitMargin, pooledSteps } from '../constants.ts';
+import { pooledSteps } from '../constants.ts';
 import type { Sample } from './samples.ts';
 
 /** A provider's running mean: what one answer cannot show, its last thousand steps can. */
 export interface Pooled {
   /** Steps of each pool. */
   readonly steps: number;
-  /** Highest honest mean miss of the fitted half with its margin, millionths. */
+  /** Mean miss that no honest provider reaches, millionths. */
   readonly limit: number;
   readonly pools: number;
   readonly flagged: number;
@@ -25,26 +25,20 @@ export function poolSamples(samples: readonly Sample[], limit: number): Pooled {
   return { steps: pooledSteps, limit, pools: means.length, flagged, ...bounds };
 }
 
-/** The limit of pools: the worst of these honest ones, and a margin; infinite without one. */
-export function pooledLimit(honest: readonly Sample[]): number {
-  const means = pooledMeans(honest);
-  return means.length === 0 ? Infinity : Math.ceil(fitMargin * Math.max(...means));
-}
-
-function pooledMeans(samples: readonly Sample[]): readonly number[] {
-  const byPair = new Map<string, { steps: number; sum: number }>();
+/** Mean misses over at least `pooledSteps` steps of one provider's answers in a row, millionths. */
+export function pooledMeans(samples: readonly Sample[]): readonly number[] {
+  const byProvider = new Map<number, { steps: number; sum: number }>();
   const means: number[] = [];
   for (const { provider, record, temperature } of samples) {
     // At temperature 0 a miss is in nats.
     if (temperature === 0) continue;
-    const key = `${provider} ${record.verifier}`;
-    const pool = byPair.get(key) ?? { steps: 0, sum: 0 };
+    const pool = byProvider.get(provider) ?? { steps: 0, sum: 0 };
     pool.steps += record.miss.length;
     pool.sum += record.miss.reduce((sum, miss) => sum + miss, 0);
-    byPair.set(key, pool);
+    byProvider.set(provider, pool);
     if (pool.steps < pooledSteps) continue;
     means.push(pool.sum / pool.steps);
-    byPair.delete(key);
+    byProvider.delete(provider);
   }
   return means;
 }

@@ -72,6 +72,21 @@ test('heartbeats fill a silence, but not for a client that does not read', async
   writer.stop();
 });
 
+test('the progress of the prompt takes the place of one heartbeat, and ends with the first token', async () => {
+  const stream = createMemoryStream();
+  const writer = createAnswerWriter(stream, { ...quiet, beatMs: 1 });
+  writer.progress(128, 500);
+  writer.progress(256, 500);
+  while (stream.written.length < 2) await new Promise((resume) => setImmediate(resume));
+  assert.deepEqual(stream.written.slice(0, 2), [{ t: 'progress', done: 256, total: 500 }, { t: 'beat' }]);
+  writer.progress(384, 500);
+  writer.token(1, 'a');
+  const before = stream.written.length;
+  while (stream.written.length < before + 3) await new Promise((resume) => setImmediate(resume));
+  writer.stop();
+  assert.equal(stream.written.filter(({ t }) => t === 'progress').length, 1);
+});
+
 test('a client that does not read within the time allowed is dropped, once', async () => {
   const stream = createMemoryStream();
   const failures: Error[] = [];

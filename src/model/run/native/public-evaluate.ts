@@ -1,0 +1,28 @@
+import type { LaneCall } from '../weights.ts';
+import type { Logits } from './top-logits.ts';
+
+/** What is used of the library's context sequence. */
+export interface NativeSequence {
+  readonly nextTokenIndex: number;
+  readonly contextSize: number;
+  controlledEvaluate(
+    input: readonly (number | readonly [number, object])[],
+  ): Promise<readonly ({ readonly next: { readonly logits?: ReadonlyMap<number, number> } } | undefined)[]>;
+  clearHistory(): Promise<void>;
+  eraseContextTokenRanges(ranges: readonly { readonly start: number; readonly end: number }[]): Promise<void>;
+}
+
+/** One engine call through the public interface: the largest `count` raw logits after each wanted token. */
+export async function controlledEvaluate(
+  sequence: NativeSequence,
+  { tokens, logitsFrom }: LaneCall,
+  count: number,
+): Promise<readonly Logits[]> {
+  const options = {
+    generateNext: { logits: true, options: { temperature: 1, topK: count, topP: 1, minP: 0, seed: 1 } },
+  } as const;
+  const output = await sequence.controlledEvaluate(
+    tokens.map((token, at) => (at >= logitsFrom ? ([token, options] as const) : token)),
+  );
+  return output.slice(logitsFrom).map((item) => item?.next.logits ?? new Map<number, number>());
+}

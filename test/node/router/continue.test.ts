@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
+import type { PeerIdString } from '../../../src/lib/types.ts';
+import type { Answer } from '../../../src/node/client/answer.ts';
+import { signBody } from '../../../src/proofs/signing.ts';
+import { jobIdOf, seedOfNumber } from '../../../src/protocol/digests.ts';
+import type { Frame } from '../../../src/protocol/frames.ts';
+import { kinds, type Offer } from '../../../src/protocol/messages.ts';
+import { decodeOffer, encodeOffer } from '../../../src/protocol/validate.ts';
+import { startAsker, type TestAsker } from '../../support/asking.ts';
+import { BreakPlan, breakingPeer, forgivingReputation } from '../../support/breaking.ts';
+import { startProvider, type TestProvider, testSampler } from '../../support/market.ts';
+import { startRouter, type TestRouter, type TestRouterInit } from '../../support/router.ts';
+import { createScriptedEngine } from '../../support/scripted-engine.ts';
+
+const sampler = { ...testSampler, maxTokens: 64 };
+const seed = seedOfNumber(1n);
+
+interface RoutedMarket {
+  readonly plan: BreakPlan;
+  readonly ids: readonly PeerIdString[];
+  readonly providers: readonly TestProvider[];
+  readonly router: TestRouter;
+  readonly asker: TestAsker;
+  ask(change?: {
+    readonly seed?: Uint8Array;
+    readonly isOptional?: boolean;
+    onText?(): Promise<void>;
+  }): Promise<Answer>;
+}
+
+/** Providers of one class, the first asked first, behind a router that re-executes their answers. */
+async function startMarket(
+  context: TestContext,
+  count: number,
+  init: Partial<TestRouterInit> = {},
+): Promise<RoutedMarket> {
+  const plan = new BreakPlan();
+  const providers: TestProvider[] = [];
+  for (let at = 0; at < count; at++) {
+    const engine = createScriptedEngine({ slots: 4 });
+    providers.push(
+      await startProvider(context, {
+        engine,
+        offering: { tokensPerSecond: 10_000 - 3_000 * at },
+        wrapPeer: (peer) => breakingPeer(peer, plan, engine.tokenizer),
+      }),
+    );
+  }
+  const reputation = forgivingReputation();
+  const router = await startRouter(context, { providers, engines: [createScriptedEngine()], reputation, ...init });
+  const asker = await startAsker(context, { providers, reputation: forgivingReputation() });
+  return {
+    plan,
+    providers,
+    router,
+    asker,
+    ids: providers.map(({ peer }) => peer.id),
+    ask: ({ seed: wanted = seed, isOptional = false, onText } = {}) =>
+      asker.ask(
+        { model: 'scripted', sampler, seed: wanted, router: { target: router.address, optional: isOptional } },
+        onText === undefined ? {} : { onText },
+      ),
+  };
+}
+
+function shown({ told }: TestAsker): string {
+  return told.flatMap((line) => (line.startsWith('text ') ? [line.slice(5)] : [])).join('');
+}
+
+describe('a router whose provider is lost', () => {
+  it('has another one go on from the last token that it passed on, wherever that is', async (context) => {
+    const { plan, ids, asker, ask, router } = await startMarket(context, 2);
+    const [first, second] = ids;
+    for (let at = 0; at <= sampler.maxTokens; at++) {
+      const wanted = seedOfNumber(BigInt(at));
+      const { text } = await asker.ask({ sampler, seed: wanted, verify: 'none' });
+      plan.set(wanted, [at]);
+      asker.told.length = 0;
+      const answer = await ask({ seed: wanted });
+      assert.equal(plan.left, 0, `${at}`);
+      const { result, tier } = answer.verification;
+      assert.deepEqual(
+        [shown(asker), answer.text, answer.tokens, answer.provider, answer.router, result, tier],
+        [text, text, 64, second, router.peer.id, 'pass', 'exact'],
+      );
+      assert.deepEqual(
+        answer.earlier.map(({ provider, tokens }) => ({ provider, tokens })),
+        at === 0 ? [] : [{ provider: first, tokens: Math.min(at, 63) }],
+      );
+      const receipt = asker.receipts.get(answer.receipt ?? assert.fail('no receipt'));
+      assert.equal(receipt?.previous !== null, at > 0);
+      if (at > 32) assert.equal(answer.earlier[0]?.receipt, receipt?.previous);
+    }
+    assert.ok(router.events.all.every(({ event }) => event === 'answered'));
+  });
+
+  it('twice, and tells how the answer was written', async (context) => {
+    const { plan, ids, asker, ask, router } = await startMarket(context, 3);
+    const { text } = await asker.ask({ sampler, seed, verify: 'none' });
+    plan.set(seed, [20, 41]);
+    asker.told.length = 0;
+    const answer = await ask();
+    assert.deepEqual([shown(asker), answer.text, answer.verification.tier], [text, text, 'exact']);
+    assert.deepEqual([...answer.earlier.map(({ provider }) => provider), answer.provider], ids);
+    const { lost, tries } = await router.events.until('answered');
+    assert.deepEqual(
+      [lost, tries],
+      [
+        [
+          { provider: ids[0], n: 20 },
+          { provider: ids[1], n: 21 },
+        ],
+        3,
+      ],
+    );
+  });
+
+  it('which ended the answer itself, with a head over all that it had sent', async (context) => {
+    const failing = await startProvider(context, {
+      offering: { tokensPerSecond: 1_000_000 },
+      script: {
+        beforeStep: async (i) => {
+          if (i === 21) throw new Error('out of memory');
+        },
+      },
+    });
+    const spare = await startProvider(context);
+    const { ask } = await startMarket(context, 0, { providers: [failing, spare] });
+    const answer = await ask();
+    assert.deepEqual(
+      [answer.provider, answer.tokens, answer.verification.tier, answer.earlier[0]?.tokens],
+      [spare.peer.id, 64, 'exact', 21],
+    );
+    assert.notEqual(answer.earlier[0]?.receipt, null);
+  });
+
+  it('and that is lost itself leaves the answer to its client, which goes on without it', async (context) => {
+    for (const places of [[], [20], [40]]) {
+      const { plan, ids, asker, ask, router } = await startMarket(context, 3);
+      const { text } = await asker.ask({ sampler, seed, verify: 'none' });
+      plan.set(seed, places);
+      asker.told.length = 0;
+      let pieces = 0;
+      const onText = async (): Promise<void> => {
+        if (++pieces === 40) await router.peer.stop();
+      };
+      const answer = await ask({ isOptional: true, onText });
+      assert.deepEqual([shown(asker), answer.text, answer.router], [text, text, null]);
+      assert.equal(answer.tokens, 64);
+      assert.ok(ids.includes(answer.provider));
+      assert.ok(answer.earlier.length >= 1 && answer.earlier.length <= 2);
+      assert.notEqual(answer.verification.result, 'fail');
+    }
+  });
+
+  it('and that is lost itself is an error if the person asked for this router', async (context) => {
+    const { asker, ask, router } = await startMarket(context, 1);
+    let pieces = 0;
+    const onText = async (): Promise<void> => {
+      if (++pieces === 40) await router.peer.stop();
+    };
+    await assert.rejects(
+      ask({ onText }),
+      (error) => error instanceof QvacError && error.code === 'E_TRUNCATED' && /receipts show/.test(error.hint ?? ''),
+    );
+    assert.ok(!asker.told.some((line) => line.startsWith('sending provider')));
+  });
+});
+
+describe('a router that continues an answer otherwise than it may', () => {
+  const lies: readonly (readonly [what: string, change: (offer: Offer) => Offer, why: RegExp])[] = [
+    ['from another token', (offer) => ({ ...offer, start: offer.start - 1 }), /changes the start/],
+    [
+      'for longer than was asked',
+      (offer) => ({ ...offer, sampler: { ...offer.sampler, maxTokens: 64 } }),
+      /changes the length limit/,
+    ],
+    ['with another seed', (offer) => ({ ...offer, seed: new Uint8Array(32) }), /changes the seed/],
+    ['with another continuation', (offer) => ({ ...offer, requestDigest: new Uint8Array(32) }), /changes the prompt/],
+  ];
+  for (const [what, change, why] of lies)
+    it(`${what} is found out`, async (context) => {
+      const { plan, ask } = await startMarket(context, 2, {
+        tamper: (frame, { key }): readonly Frame[] => {
+          if (frame.t !== 'picked') return [frame];
+          const offer = decodeOffer(frame.offer);
+          if (offer.start === 0) return [frame];
+          const body = encodeOffer(change(offer));
+          return [{ ...frame, offer: body, offerSig: signBody(key, kinds.offer, jobIdOf(body), body).sig }];
+        },
+      });
+      plan.set(seed, [20]);
+      await assert.rejects(
+        ask(),
+        (error) => error instanceof QvacError && error.code === 'E_BAD_PEER' && why.test(error.message),
+      );
+    });
+});
