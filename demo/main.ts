@@ -1,10 +1,9 @@
 /**
  * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A chain, a provider, a router and a
  * client run as separate processes; the nodes find each other by Kademlia from one address on 127.0.0.1. The client
- * asks, the router pays and checks every token. Then the client chats with the provider, paid from a channel, and a
- * provider that secretly runs a worse model takes the first one's
- * place and gets the same question: it is caught and earns nothing. Only the download of the model uses the network,
- * once.
+ * asks, the router pays and checks every token. Then a client chats with the provider, paid from a channel. At last
+ * a provider that secretly runs a worse model takes its place and gets the first question: it is caught and earns
+ * nothing. Only the download of the model uses the network, once.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
