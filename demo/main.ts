@@ -1,9 +1,9 @@
 /**
  * `npm run demo [-- [--model FILE] "question"]`: a whole market on this machine. A chain, a provider, a router and a
  * client run as separate processes; the nodes find each other by Kademlia from one address on 127.0.0.1. The client
- * asks, the router pays and checks every token. Then a provider that secretly runs a worse model takes the first one's
- * place and gets the same question: it is caught and earns nothing. In the third act (referees.ts) a client without the
- * model asks. Only the download of the model uses the network, once.
+ * asks, the router pays and checks every token. Then a client chats with the provider, paid from a channel. A provider
+ * that secretly runs a worse model takes its place and gets the first question: it is caught and earns nothing. In the
+ * third act (referees.ts) a client without the model asks. Only the download of the model uses the network, once.
  */
 import { randomBytes } from 'node:crypto';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
@@ -15,7 +15,8 @@ import { messageOf } from '../src/errors.ts';
 import { loadIdentity } from '../src/node/home/identity.ts';
 import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { decodeVerdict } from '../src/protocol/validate.ts';
-import { type RecordSource, readRecord, recordLine, settledRecord } from './chain-record.ts';
+import { plural } from '../src/terminal/format.ts';
+import { type ChainRecord, type RecordSource, readRecord, recordLine, settledRecord } from './chain-record.ts';
 import {
   type ChainReady,
   createProcesses,
@@ -25,6 +26,7 @@ import {
   type Started,
 } from './processes.ts';
 import { type RefereeAct, refereeRound } from './referees.ts';
+import { billLine, chat, chatHome, chatTurns, openPurse } from './session.ts';
 import { worseModel } from './worse-model.ts';
 
 const defaultQuestion = 'Tell a short story about a lighthouse keeper.';
@@ -186,14 +188,35 @@ async function honestRound(stage: Stage, router: NodeReady, question: string): P
   say(`provider  ${provider.peer}`);
   const chain = recordOf(stage, home);
   const before = await readRecord(chain);
+  const purse = await openPurse(stageTools(stage), stage.rpcUrl, [join(stage.home, 'demo', 'route'), home]);
+  const held = await purse();
   const answered = await ask(stage, router, question);
   const record = await settledRecord(chain, before);
   say(recordLine(record));
+  say(billLine('job', '1 answer', record.earned - before.earned, held - (await purse())));
+  await session(stage, provider, chain, record);
   await provider.stop();
   if (answered.exitCode !== 0 || answered.result !== 'pass')
     throw new Error(`the honest answer was not verified: ${answered.result} ${answered.faults.join(', ')}`);
   if (record.paid !== before.paid + 1) throw new Error('the honest provider was not paid');
   return answered.receipt;
+}
+
+/** A short chat with the same provider, paid from a channel. */
+async function session(stage: Stage, provider: NodeReady, source: RecordSource, before: ChainRecord): Promise<void> {
+  heading('a chat, paid from a channel');
+  const home = chatHome(stage.home);
+  await openAccount(stage, home, false);
+  const purse = await openPurse(stageTools(stage), stage.rpcUrl, [home, source.home]);
+  const held = await purse();
+  const { model, rpcUrl } = stage;
+  const record = await chat({ source, provider, model: model.name, maxPrice, rpcUrl, home, say });
+  const earned = record.earned - before.earned;
+  say(billLine('channel', plural(chatTurns, 'answer'), earned, held - (await purse())));
+}
+
+function stageTools({ processes, signal }: Stage) {
+  return { processes, qvac, signal };
 }
 
 /** The cheating provider: the same card, another model. @throws Error if it was not caught */
@@ -303,7 +326,8 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   heading('what happened');
   say('The router acknowledged both answers as they arrived: that is what a provider can be paid for.');
   say('It recomputed the first answer token by token, found the same, and paid the provider.');
-  say('The second answer failed: the router named its provider and burnt the price instead of paying it.');
+  say('The chat was paid from one deposit: two transactions for the whole of it, none for an answer.');
+  say('The cheat’s answer failed: the router named its provider and burnt the price instead of paying it.');
   say('It will not choose that provider again.');
   say('The last client held no model: a referee recomputed its first answer, and three agreed on who cheated it.');
   say('Anyone with the model file can check both receipts offline:');

@@ -31,7 +31,7 @@ export function createProcesses() {
     script: string,
     args: readonly string[],
     { home, signal }: RunInit,
-    stdio: ['ignore', 'pipe' | 'inherit', 'pipe' | 'inherit'],
+    stdio: ['ignore' | 'pipe', 'pipe' | 'inherit', 'pipe' | 'inherit'],
   ): ChildProcess {
     const child = spawn(process.execPath, [script, ...args], {
       stdio,
@@ -62,9 +62,11 @@ export function createProcesses() {
   }
 
   return {
-    /** Runs `script` on the person's terminal. @returns its exit code */
-    async show(script: string, args: readonly string[], init: RunInit): Promise<number> {
-      return ended(launch(script, args, init, ['ignore', 'inherit', 'inherit']));
+    /** Runs `script` on the person's terminal. @param input its standard input, if any @returns its exit code */
+    async show(script: string, args: readonly string[], init: RunInit, input: string | null = null): Promise<number> {
+      const child = launch(script, args, init, [input === null ? 'ignore' : 'pipe', 'inherit', 'inherit']);
+      child.stdin?.end(input);
+      return ended(child);
     },
 
     /** Runs `script` with stderr on the terminal. @returns exit code and stdout */

@@ -11,6 +11,7 @@ import type { Answer } from '../../src/node/client/answer.ts';
 import { ask } from '../../src/node/client/ask.ts';
 import { createDiscovery } from '../../src/node/discovery/discovery.ts';
 import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
+import type { PayPolicy } from '../../src/node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../../src/node/payment/escrow-payments.ts';
 import { createReputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
@@ -46,10 +47,12 @@ const lamports = 1_000_000_000_000n;
 export interface PaidMarketInit {
   /** How long the client's endpoint takes to confirm a transaction, as one of a cluster does, ms. @default at once */
   readonly confirmMs?: number | undefined;
+  /** @default job */
+  readonly pay?: PayPolicy | undefined;
 }
 
 export async function withPaidMarket<Value>(
-  { confirmMs = 0 }: PaidMarketInit,
+  { confirmMs = 0, pay = 'job' }: PaidMarketInit,
   work: (market: PaidMarket) => Promise<Value>,
 ): Promise<Value> {
   const home = await mkdtemp(join(tmpdir(), 'qvac-bench-paid-'));
@@ -62,7 +65,7 @@ export async function withPaidMarket<Value>(
   const line = confirmMs === 0 ? null : await slowLine(rpcUrl, confirmMs);
   try {
     const addresses = { paid: paid.told.address, free: free.told.address };
-    return await withClient(home, line?.url ?? rpcUrl, addresses, (client) =>
+    return await withClient(home, { rpcUrl: line?.url ?? rpcUrl, pay }, addresses, (client) =>
       work({ rpcUrl, wallets: [client.wallet, paid.told.wallet], ask: client.ask, addresses, home }),
     );
   } finally {
@@ -123,7 +126,7 @@ type Client = { readonly wallet: string; readonly ask: PaidMarket['ask'] };
 /** What `qvac ask` is made of, with a wallet. */
 async function withClient<Value>(
   home: string,
-  rpcUrl: string,
+  { rpcUrl, pay }: { readonly rpcUrl: string; readonly pay: PayPolicy },
   addresses: Readonly<Record<'paid' | 'free', string>>,
   work: (client: Client) => Promise<Value>,
 ): Promise<Value> {
@@ -134,7 +137,17 @@ async function withClient<Value>(
   const escrow = await openEscrow({ rpcUrl, wallet: signingKeyFromSeed(randomBytes(32)), pollMs: 50 });
   await escrow.airdrop(lamports);
   const payments = createEscrowPayments(
-    { openEscrow: async () => escrow, logger: silentLogger },
+    {
+      openEscrow: async () => escrow,
+      channels: {
+        peer,
+        reach: async () => undefined,
+        clock: systemClock,
+        dir: join(home, 'channels'),
+        policy: { pay, maxDepositLamports: lamports / 100n },
+      },
+      logger: silentLogger,
+    },
     { dir: join(home, 'locked') },
   );
   const none = (): Promise<never> => Promise.reject(new Error('no model is here'));

@@ -149,7 +149,8 @@ async function withClient(
     import('./parts/consent.ts'),
   ]);
   // The command itself is the consent.
-  const consent = { mainnet: mainnetConsent(output, { yes: true }), price: async () => false };
+  const refused = async (): Promise<boolean> => false;
+  const consent = { mainnet: mainnetConsent(output, { yes: true }), price: refused, challenge: refused };
   const client = await openClient({ config, logger }, { consent, onChannel: (news) => sayChannel(output, news) });
   try {
     const { channels } = (await client.components.payments?.open({ signal })) ?? {};

@@ -13,6 +13,7 @@ import { identityFromSeed, loadIdentity } from '../node/home/identity.ts';
 import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-store.ts';
 import { createRunFiles } from '../node/home/run-files.ts';
 import { type JoinInit, join } from '../node/join.ts';
+import type { ChallengeConsent } from '../node/payment/chain-challenge.ts';
 import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
 import { JobPayment } from '../node/payment/job-payment.ts';
@@ -25,6 +26,7 @@ import { seedOfNumber } from '../protocol/digests.ts';
 import type { ChatMessage, GrammarRules } from '../protocol/messages.ts';
 import { openSelectionStore } from './home.ts';
 import { openLocalModels } from './models.ts';
+import { challengeConsentOf } from './payment/challenge.ts';
 import { type MainnetConsent, openPayingEscrow } from './payment/escrow.ts';
 import { policyOf } from './payment/policy.ts';
 
@@ -38,9 +40,12 @@ export interface ClientConsent {
   readonly mainnet: MainnetConsent;
   /** Asks whether one answer may cost up to `lamports`, which is more than the configured maximum. */
   price(lamports: bigint, options: AbortOptions): Promise<boolean>;
+  /** Asks whether a provider that does not open an answer is challenged on the chain; once for this home. */
+  challenge: ChallengeConsent;
 }
 
-const noConsent: ClientConsent = { mainnet: async () => false, price: async () => false };
+const refused = async (): Promise<boolean> => false;
+const noConsent: ClientConsent = { mainnet: refused, price: refused, challenge: refused };
 
 export interface ClientInit extends Pick<JoinInit, 'sweepMs' | 'incognito'> {
   /** @default refuse: pay only within the configured maximum, and never on mainnet without an earlier consent */
@@ -117,6 +122,7 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     {
       openEscrow: (options) => openPayingEscrow(config, consent.mainnet, options),
       receipts,
+      mayChallenge: challengeConsentOf(config, consent.challenge),
       // A channel belongs to one peer id, and would tie this question to others.
       channels: incognito
         ? null

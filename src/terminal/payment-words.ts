@@ -12,6 +12,7 @@ export interface PaymentFacts {
     | 'open'
     | 'submitted'
     | 'gone'
+    | 'challenged'
     | 'released'
     | 'withheld';
   readonly locked: bigint;
@@ -47,6 +48,11 @@ export function moneySentence(
   switch (state) {
     case 'rejected':
       return `the provider is not paid: ${sol(burnt)} burnt, ${sol(refunded)} refunded to you`;
+    case 'challenged':
+      return [
+        'the provider did not open its answer, and is challenged on the chain:',
+        'it is paid if it opens there, else you get the money back and as much of its stake (qvac jobs settle)',
+      ].join(' ');
     case 'withheld':
       return `the provider is not paid: ${sol(burnt)} stay in the channel and are burnt when it closes`;
     case 'slashed':
@@ -94,6 +100,8 @@ export function paymentWords({
       return `${sol(locked)} locked, refundable${when === '' ? ' later' : when}`;
     case 'gone':
       return `${sol(locked)} settled`;
+    case 'challenged':
+      return `challenged on the chain, due${when === '' ? ' later' : when.replace(' from', '')}`;
     case 'released':
       return `paid ${sol(paid)} by channel${inChannel}`;
     case 'withheld':

@@ -34,6 +34,10 @@ describe('the demo', () => {
     assert.match(stderr, /✓ .* · [^·]*0\.\d+ SOL[^·]* · verified/);
     assert.match(stderr, /chain record of this provider: 1 job paid, 0\.\d+ SOL earned; 0 rejected, 0 SOL burnt/);
     assert.match(stderr, /chain record of this provider: 0 jobs paid, 0 SOL earned; 1 rejected, 0\.\d+ SOL burnt/);
+    assert.match(stderr, /bill by job: 1 answer, 0\.\d+ SOL paid, 0\.00002 SOL of fees/);
+    assert.match(stderr, /· deposit 0\.\d+ SOL with 12D3Koo…\S+, back within 10 minutes of closing/);
+    assert.equal([...stderr.matchAll(/ · paid 0\.\d+ SOL by channel \(0\.\d+ SOL left\)/g)].length, 3);
+    assert.match(stderr, /bill by channel: 3 answers, 0\.\d+ SOL paid, 0\.0000[12]5? SOL of fees/);
     assert.match(
       stderr,
       /check failed: (exact-mismatch|sampler-mismatch|draws-far|distribution-far) · provider 12D3KooW/,

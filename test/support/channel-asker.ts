@@ -2,6 +2,7 @@ import { cp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
+import type { ChallengeConsent } from '../../src/node/payment/chain-challenge.ts';
 import type { ChannelNews, ChannelPolicy, WalletChannels } from '../../src/node/payment/channel/channels.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
 import { startAsker, type TestAsker, type TestAskerInit } from './asking.ts';
@@ -23,8 +24,8 @@ export interface ChannelAskerInit extends Omit<TestAskerInit, 'payments'> {
   readonly channelDir?: string;
   /** What the wallet sees in the place of its node. */
   readonly wrapPeer?: (peer: Peer) => Peer;
-  /** @default the receipts that this asker stored */
-  readonly receiptOf?: (id: string) => unknown;
+  /** @default never */
+  readonly mayChallenge?: ChallengeConsent;
 }
 
 export interface ChannelAsker extends TestAsker {
@@ -54,6 +55,7 @@ export async function startChannelAsker(
       },
       settle: async () => undefined as never,
     },
+    mayChallenge: init.mayChallenge,
     channels: {
       peer: wrapPeer(peer),
       reach: async () => undefined,

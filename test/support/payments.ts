@@ -129,14 +129,20 @@ export async function clientPayments(
   context: TestContext,
   chain: TestChain,
   init: Partial<ClientPaymentsInit> &
-    Pick<ClientPaymentsComponents, 'receipts' | 'channels'> & {
+    Pick<ClientPaymentsComponents, 'receipts' | 'channels' | 'mayChallenge'> & {
       readonly escrow?: Escrow & { readonly wallet: Uint8Array };
     } = {},
 ): Promise<PaidClient> {
   const escrow = init.escrow ?? (await chain.wallet());
   const dir = init.dir ?? join(await temporaryHome(context), 'locked');
   const payments = createClientPayments(
-    { openEscrow: async () => escrow, receipts: init.receipts, channels: init.channels, logger: silentLogger },
+    {
+      openEscrow: async () => escrow,
+      receipts: init.receipts,
+      channels: init.channels,
+      mayChallenge: init.mayChallenge,
+      logger: silentLogger,
+    },
     { ...init, dir },
   );
   context.after(() => payments.stop());

@@ -27,6 +27,13 @@ export function clientConsent(output: Output, init: ConsentInit): ClientConsent 
     mainnet: mainnetConsent(output, init),
     price: async (lamports, options) =>
       yes || (ask && (await agreed(`This answer may cost up to ${sol(lamports)}. Pay?`, options))),
+    challenge: async ({ bond, fee, rent }, options) => {
+      const held = rent === 0n ? '' : `, and ${sol(rent)} on hold meanwhile`;
+      const cost = `a bond of ${sol(bond)}, back unless it opens, and ${sol(fee)} of fees${held}`;
+      const offer = `Challenge such providers on the chain from now on, for ${cost}?`;
+      if (yes) output.say(`· challenging the provider on the chain: ${cost}`);
+      return yes || (ask && (await agreed(`The provider did not open its answer. ${offer}`, options)));
+    },
   };
 }
 

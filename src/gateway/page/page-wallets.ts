@@ -160,7 +160,7 @@ class Wallets implements PageWallets {
     const objection = await this.#objection(toHex(job.jobId));
     if (objection === null) throw new QvacError('E_ESCROW', 'the receipt of that answer shows no fault');
     const { receipt, digest } = objection;
-    if ((await slash(escrow, job, { head: receipt.heads[0] ?? null, receipt }, options)) === null)
+    if ((await slash(escrow, { job }, { head: receipt.heads[0] ?? null, receipt }, options)) === null)
       await escrow.rejectJob(job, digest, options);
   }
 

@@ -65,7 +65,13 @@ export function createSession({
     run.signal?.throwIfAborted();
     shutdown.throwIfAborted();
     if (lease === null) throw new QvacError('E_BUG', 'the session has no prompt yet');
-    const evaluated = rounds.run({ call: { lane: lease.lane, ...call }, topK: run.topK, shared, companion, background });
+    const evaluated = rounds.run({
+      call: { lane: lease.lane, ...call },
+      topK: run.topK,
+      shared,
+      companion,
+      background,
+    });
     const logits = await evaluated.catch((error: unknown) => {
       // What a failed call left in the history is not known.
       keepable = [];

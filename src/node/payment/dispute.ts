@@ -1,6 +1,6 @@
 import { QvacError } from '../../errors.ts';
 import type { JobAccount, SubmittedAnswer } from '../../escrow/accounts.ts';
-import type { Escrow, Executed } from '../../escrow/escrow.ts';
+import type { Escrow, Executed, Subject } from '../../escrow/escrow.ts';
 import { isSubmitted } from '../../escrow/payout.ts';
 import { RefusedError } from '../../escrow/refusal.ts';
 import { equalBytes } from '../../lib/bytes.ts';
@@ -54,7 +54,7 @@ export async function dispute(
   }
   const slashed = await slash(
     escrow,
-    job,
+    { job },
     { head: receipt?.heads[0] ?? pending?.head ?? null, conflict: pending?.conflict, receipt },
     options,
   );
@@ -88,18 +88,18 @@ export interface FraudEvidence {
 /**
  * Slashes the provider's stake with evidence that the program itself can verify: a submitted head that differs from the
  * one sent, two heads that contradict each other, a token that the seed does not draw.
+ * @param subject a submitted job, or the evidence of an answer in a channel
  * @returns null if there is no such evidence, or the program does not accept it
  */
 export async function slash(
   escrow: Escrow,
-  job: JobAccount,
+  subject: Subject,
   { head, conflict = null, receipt }: FraudEvidence,
   options: AbortOptions = {},
 ): Promise<Executed | null> {
   const heads = conflict ?? conflictOf(receipt);
   const step = receipt === null ? null : fraudulentStep(receipt);
-  const subject = { job };
-  const { submitted } = job;
+  const submitted = 'job' in subject ? subject.job.submitted : null;
   const proofs: readonly (() => Promise<Executed>)[] = [
     ...(head !== null && submitted !== null && contradicts(decodeHead(head.body), submitted)
       ? [() => escrow.slashEquivocation(subject, [head], options)]
@@ -111,7 +111,7 @@ export async function slash(
     try {
       return await prove();
     } catch (error) {
-      // A job that was settled meanwhile is not a question of evidence.
+      // A job or channel that has ended meanwhile is not a question of evidence.
       if (!(error instanceof RefusedError) || error.refusal === 'NoAccount') throw error;
     }
   }

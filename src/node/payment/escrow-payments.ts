@@ -8,6 +8,7 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
 import type { Peer } from '../peer/peer.ts';
+import type { ChallengeConsent } from './chain-challenge.ts';
 import type { ChannelNews, ChannelPolicy, WalletChannels } from './channel/channels.ts';
 import { createClientChannels } from './channel/client-channels.ts';
 import { isLeft, type KeptChannel, keptChannelForm } from './channel/kept-channel.ts';
@@ -24,6 +25,8 @@ export interface EscrowPaymentsComponents {
    * @default none
    */
   readonly receipts?: Pick<ReceiptStore, 'get' | 'settle'> | undefined;
+  /** Whether a provider that opens nothing is challenged on the chain, for a bond. @default never */
+  readonly mayChallenge?: ChallengeConsent | undefined;
   /** What channels need beside the escrow. @default null: there are none */
   readonly channels?: ChannelParts | null | undefined;
   readonly logger: Logger;
@@ -67,7 +70,7 @@ const defaultMarginMs = 20_000;
 const lastWritesMs = 2_000;
 
 export function createEscrowPayments(components: EscrowPaymentsComponents, init: EscrowPaymentsInit): ClientPayments {
-  const { openEscrow, receipts = null, logger } = components;
+  const { openEscrow, receipts = null, mayChallenge = async () => false, logger } = components;
   const receiptOf = async (jobId: JobId): Promise<Receipt | null> =>
     (await receipts?.get(jobId).catch(() => null))?.receipt ?? null;
   const keep = async (jobId: JobId, settlement: Settlement): Promise<void> => {
@@ -98,7 +101,17 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     opening ??= openEscrow(options).then(
       (escrow) =>
         new ProgramWallet(
-          { escrow, journal, receiptOf, keep, channels: channelsOf(escrow), logger, run, end: end.signal },
+          {
+            escrow,
+            journal,
+            receiptOf,
+            keep,
+            mayChallenge,
+            channels: channelsOf(escrow),
+            logger,
+            run,
+            end: end.signal,
+          },
           {
             submitMs: init.submitMs ?? 30_000,
             marginMs: init.marginMs ?? defaultMarginMs,

@@ -111,6 +111,7 @@ const states: ReadonlySet<string> = new Set<Settlement['state']>([
   'open',
   'submitted',
   'gone',
+  'challenged',
   'released',
   'withheld',
 ]);

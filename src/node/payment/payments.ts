@@ -136,8 +136,8 @@ export interface CheckedAnswer {
 export interface Settlement {
   /**
    * `open`: not submitted yet. `submitted`: the provider can claim its payment once the window closes. `gone`: closed,
-   * and the chain has no record of how. In a channel: `released` is the provider's, `withheld` failed its checks and is
-   * nobody's.
+   * and the chain has no record of how. `challenged`: the provider is to open its answer on the chain. In a channel:
+   * `released` is the provider's, `withheld` failed its checks and is nobody's.
    */
   readonly state:
     | 'confirmed'
@@ -149,6 +149,7 @@ export interface Settlement {
     | 'open'
     | 'submitted'
     | 'gone'
+    | 'challenged'
     | 'released'
     | 'withheld';
   readonly chain: string;
@@ -184,7 +185,7 @@ export interface ChannelStanding {
 
 /** Whether the payment has reached its final state. */
 export function isSettled({ state }: Pick<Settlement, 'state'>): boolean {
-  return state !== 'open' && state !== 'submitted';
+  return state !== 'open' && state !== 'submitted' && state !== 'challenged';
 }
 
 /** A payment that an earlier process left unsettled. */

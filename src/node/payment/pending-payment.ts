@@ -19,9 +19,9 @@ export interface PendingPayment {
   readonly at: number;
   /**
    * `wait`: nothing is decided. `confirm`: the answer passed its checks, or broke off and is paid as far as it was
-   * acknowledged. `reject`: it failed.
+   * acknowledged. `reject`: it failed. `challenge`: the provider did not open it, and is asked to on the chain.
    */
-  readonly intent: 'wait' | 'confirm' | 'reject';
+  readonly intent: 'wait' | 'confirm' | 'reject' | 'challenge';
   /** The final head that was received, of a broken-off answer the newest. */
   readonly head: Signed | null;
   /** Two heads of the provider that contradict each other: evidence to slash it once it submits. */
@@ -55,7 +55,7 @@ const form = v.object({
   amount: lamports,
   fees: lamports,
   at: natural,
-  intent: v.picklist(['wait', 'confirm', 'reject']),
+  intent: v.picklist(['wait', 'confirm', 'reject', 'challenge']),
   head: v.nullable(head),
   conflict: v.nullable(v.tuple([head, head])),
   promptCount: v.nullable(natural),

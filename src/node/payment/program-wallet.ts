@@ -129,11 +129,14 @@ export class ProgramWallet implements EscrowWallet {
     { jobId, offer, offerSigned, quote, place = null }: LockOrder,
     options: AbortOptions = {},
   ): Promise<EscrowHold> {
-    const { channels, logger } = this.#components;
+    const { channels, mayChallenge, logger } = this.#components;
     if (place !== null && channels !== null) {
       place.begin(jobId);
       const address = this.#escrow.channelAddress(offer.payment.account);
-      return new ChannelHold({ channels, logger }, place, this.#escrow.chain, address);
+      const evidenceRent = (asking: AbortOptions): Promise<bigint> =>
+        this.#escrow.rent(escrowRules.evidenceAccountBytes, asking);
+      const parts = { channels, mayChallenge, evidenceRent, logger };
+      return new ChannelHold(parts, place, this.#escrow.chain, address);
     }
     if (quote.pay === null) throw new RangeError('"quote" expected terms of payment, got none');
     const { journal } = this.#components;

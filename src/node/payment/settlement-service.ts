@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.ts';
+import { messageOf, QvacError } from '../../errors.ts';
 import type { JobAccount } from '../../escrow/accounts.ts';
 import { escrowRules } from '../../escrow/constants.ts';
 import type { Escrow, Executed } from '../../escrow/escrow.ts';
@@ -10,6 +10,7 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import type { Journal } from '../home/journal.ts';
+import { type ChallengeConsent, challengeCost, isSilent, pursueChallenge } from './chain-challenge.ts';
 import { conflictOf, slash } from './dispute.ts';
 import { settlementOf } from './outcome.ts';
 import type { BrokenOff, CheckedAnswer, Settlement, WindowLeft } from './payments.ts';
@@ -22,6 +23,8 @@ export interface SettlementServiceComponents {
   readonly receiptOf: (jobId: JobId) => Promise<Receipt | null>;
   /** Adds the settlement to the receipt of an answer. Never rejects. */
   readonly keep: (jobId: JobId, settlement: Settlement) => Promise<void>;
+  /** Whether a provider that opens nothing is challenged on the chain, for a bond. */
+  readonly mayChallenge: ChallengeConsent;
   readonly logger: Logger;
 }
 
@@ -51,14 +54,17 @@ export class SettlementService {
   readonly #journal: Journal<PendingPayment>;
   readonly #receiptOf: SettlementServiceComponents['receiptOf'];
   readonly #keep: SettlementServiceComponents['keep'];
+  readonly #mayChallenge: ChallengeConsent;
   readonly #logger: Logger;
   readonly #init: SettlementServiceInit;
 
-  constructor({ escrow, journal, receiptOf, keep, logger }: SettlementServiceComponents, init: SettlementServiceInit) {
+  constructor(components: SettlementServiceComponents, init: SettlementServiceInit) {
+    const { escrow, journal, receiptOf, keep, mayChallenge, logger } = components;
     this.#escrow = escrow;
     this.#journal = journal;
     this.#receiptOf = receiptOf;
     this.#keep = keep;
+    this.#mayChallenge = mayChallenge;
     this.#logger = logger;
     this.#init = init;
   }
@@ -94,7 +100,7 @@ export class SettlementService {
   ): Promise<Settlement> {
     const pending: PendingPayment = {
       ...waiting,
-      intent: assessment.result === 'fail' ? 'reject' : 'confirm',
+      intent: assessment.result === 'fail' ? await this.#objectionTo(receipt, assessment, options) : 'confirm',
       head: receipt.heads[0] ?? null,
       conflict: conflictOf(receipt),
       verdictDigest,
@@ -119,6 +125,16 @@ export class SettlementService {
       });
       return this.unsettled(pending, null);
     }
+  }
+
+  /** An answer that was not opened is challenged on the chain, if the person who pays agrees to the bond. */
+  async #objectionTo(
+    receipt: Receipt,
+    assessment: CheckedAnswer['assessment'],
+    options: AbortOptions,
+  ): Promise<'reject' | 'challenge'> {
+    if (!isSilent(receipt, assessment)) return 'reject';
+    return (await this.#mayChallenge(challengeCost(receipt.tokens.length), options)) ? 'challenge' : 'reject';
   }
 
   /**
@@ -167,12 +183,13 @@ export class SettlementService {
   /** The state of a payment whose job is open or submitted. */
   unsettled(pending: PendingPayment, job: JobAccount | null): Settlement {
     const submitted = job?.submitted ?? null;
+    const isChallenged = (submitted?.challenge?.open.length ?? 0) > 0;
     return {
       ...base(pending),
       ...nothing,
-      state: submitted === null ? 'open' : 'submitted',
+      state: submitted === null ? 'open' : isChallenged ? 'challenged' : 'submitted',
       signature: null,
-      dueAt: submitted?.releaseAt ?? job?.refundAt ?? null,
+      dueAt: (isChallenged ? submitted?.challenge?.dueAt : submitted?.releaseAt) ?? job?.refundAt ?? null,
     };
   }
 
@@ -188,7 +205,7 @@ export class SettlementService {
     if (submitted === null) return this.unsettled(pending, job);
     const { head, conflict, intent } = pending;
     const evidence = { head, conflict, receipt: intent === 'reject' ? receipt : null };
-    const slashed = await slash(this.#escrow, job, evidence, options);
+    const slashed = await slash(this.#escrow, { job }, evidence, options);
     if (slashed !== null) {
       const split: Split = { state: 'slashed', refunded: job.amount, compensation: submitted.payout };
       return this.#act(jobId, pending, split, async () => slashed);
@@ -201,6 +218,7 @@ export class SettlementService {
       const { payout } = submitted;
       return { ...this.unsettled(pending, job), paid: payout, refunded: job.amount - payout };
     }
+    if (intent === 'challenge') return this.#pursue(jobId, pending, job, options);
     const { payout } = submitted;
     const split: Split = { state: 'rejected', burnt: payout, refunded: job.amount - payout };
     try {
@@ -209,6 +227,29 @@ export class SettlementService {
       // Too late: the provider will be paid, and the change comes back with its payment.
       if (error instanceof RefusedError && error.refusal === 'CheckWindowClosed') return this.unsettled(pending, job);
       throw error;
+    }
+  }
+
+  /** Challenges the provider on the chain, and goes on with what comes of it: slashed if silent, else paid. */
+  async #pursue(jobId: JobId, pending: PendingPayment, job: JobAccount, options: AbortOptions): Promise<Settlement> {
+    const { submitted } = job;
+    if (submitted === null) return this.unsettled(pending, job);
+    try {
+      const pursuit = await pursueChallenge(this.#escrow, { job }, submitted, options);
+      if (pursuit.kind === 'open') return this.unsettled(pending, job);
+      if (pursuit.kind === 'answered') return this.#confirm(jobId, pending, job, 'confirmed', options);
+      if (pursuit.kind === 'slashed') {
+        const split: Split = { state: 'slashed', refunded: job.amount, compensation: submitted.payout };
+        return await this.#act(jobId, pending, split, async () => pursuit.executed);
+      }
+      const challenged = { ...pending, fees: pending.fees + pursuit.executed.fee };
+      await this.#journal.write(jobId, challenged);
+      return this.unsettled(challenged, await this.#escrow.job(pending.address, options));
+    } catch (error) {
+      const isImpossible = error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS');
+      if (!isImpossible || submitted.challenge !== null) throw error;
+      this.#logger.warn('an answer could not be challenged on the chain', { job: jobId, reason: error.message });
+      return this.#close(jobId, { ...pending, intent: 'reject' }, job, null, options);
     }
   }
 

@@ -11,6 +11,7 @@ import type { ClientPayments, LeftPayment } from '../../node/payment/payments.ts
 import { openSpendingLimits } from '../../node/payment/spending-limits.ts';
 import type { Peer } from '../../node/peer/peer.ts';
 import { createSpendingAllowances, type SpendingAllowances } from '../../node/router/allowances.ts';
+import { challengeConsentOf } from './challenge.ts';
 import { type MainnetConsent, openPayingEscrow } from './escrow.ts';
 import { policyOf } from './policy.ts';
 
@@ -49,6 +50,8 @@ export async function openRouterPayments(
     {
       openEscrow: (options) => openPayingEscrow(config, consent, options),
       receipts,
+      // Nobody can be asked here: only if this home agreed before.
+      mayChallenge: challengeConsentOf(config, async () => false),
       channels: {
         peer,
         reach: (provider, options) => discovery.get(provider, options),

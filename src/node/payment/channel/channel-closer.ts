@@ -1,16 +1,19 @@
 import { messageOf } from '../../../errors.ts';
-import type { ChannelAccount, ChannelOutcome } from '../../../escrow/accounts.ts';
+import type { ChannelAccount, ChannelOutcome, EvidenceAccount } from '../../../escrow/accounts.ts';
 import type { Escrow, Executed } from '../../../escrow/escrow.ts';
 import { RefusedError } from '../../../escrow/refusal.ts';
-import { fromHex } from '../../../lib/bytes.ts';
+import { equalBytes, fromHex } from '../../../lib/bytes.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../../lib/types.ts';
+import { fraudulentStep } from '../../../proofs/checks/fraud.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { signBody } from '../../../proofs/signing.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import { ackStop, kinds, type Signed } from '../../../protocol/messages.ts';
 import { decodeVerdict, encodeAck } from '../../../protocol/validate.ts';
 import type { Peer } from '../../peer/peer.ts';
+import { pursueChallenge } from '../chain-challenge.ts';
+import { conflictOf, slash } from '../dispute.ts';
 import { forgetTermsMs, togetherMs } from './constants.ts';
 import { sendTotals } from './frames.ts';
 import type { OpenChannel } from './open-channel.ts';
@@ -25,6 +28,9 @@ export interface ChannelCloserComponents {
   readonly receiptOf: (jobId: JobId) => Promise<Receipt | null>;
   readonly logger: Logger;
 }
+
+/** The chain compares whole seconds, and closes a channel only after the last one of its terms. */
+const closingSkewMs = 1_000;
 
 /** Where a channel is on its way to its end. */
 export type ClosingStep =
@@ -54,12 +60,15 @@ export class ChannelCloser {
     if (account === null) return this.#concluded(channel, address, now, options);
     if (channel.kept.phase !== 'closing') await channel.change({ phase: 'closing', closingAt: now });
     await this.decide(channel);
+    const objection =
+      (await this.#prove(channel, account, now, options)) ?? (await this.#challenge(channel, account, options));
+    if (objection !== null) return objection;
     if (account.closing !== null) return this.#finish(channel, account, now, options);
     const isTogether = !channel.hasFailed && now < channel.kept.closingAt + togetherMs;
     if (isTogether) return this.#together(channel, account, options);
     // The terms must not be opened a second time.
-    const mayAskAt = account.validUntil + 1_000;
-    if (now < mayAskAt) return { kind: 'waiting', isRequested: false, at: mayAskAt };
+    const mayCloseAt = account.validUntil + closingSkewMs;
+    if (now < mayCloseAt) return { kind: 'waiting', isRequested: false, at: mayCloseAt };
     await this.#send(channel, () => escrow.requestCloseChannel(account, options));
     const closing = await escrow.channel(address, options);
     return closing?.closing == null
@@ -69,16 +78,17 @@ export class ChannelCloser {
 
   /**
    * Concludes the answers whose process ended before it released them: their verdict decides, if they have one.
+   * @param opened an answer that passes whatever its verdict, since the provider opened it on the chain
    * @returns the last of those that are released now, or null
    * @throws QvacError E_HOME
    */
-  async decide(channel: OpenChannel): Promise<JobId | null> {
+  async decide(channel: OpenChannel, opened: JobId | null = null): Promise<JobId | null> {
     let released: JobId | null = null;
     for (const { jobId, committedLamports } of channel.kept.jobs.filter(({ failed }) => failed === null)) {
       const receipt = await this.#components.receiptOf(jobId);
       // The client's own verdict comes last, after those of auditors.
       const verdict = receipt?.verdicts.at(-1) ?? null;
-      const hasFailed = verdict !== null && decodeVerdict(verdict.body).result === 'fail';
+      const hasFailed = verdict !== null && jobId !== opened && decodeVerdict(verdict.body).result === 'fail';
       const place = channel.reserve(committedLamports);
       place.begin(jobId);
       await place.commit(committedLamports).kept;
@@ -105,6 +115,92 @@ export class ChannelCloser {
     }
   }
 
+  /** Slashes the provider with a failed answer whose fraud the program can see; null if there is none. */
+  async #prove(
+    channel: OpenChannel,
+    account: ChannelAccount,
+    now: number,
+    options: AbortOptions,
+  ): Promise<ClosingStep | null> {
+    const { escrow, receiptOf } = this.#components;
+    for (const { jobId, failed } of channel.kept.jobs) {
+      const receipt = failed === null ? null : await receiptOf(jobId);
+      if (receipt === null || (conflictOf(receipt) === null && fraudulentStep(receipt) === null)) continue;
+      // Slashing closes the channel, too, and the terms must not be opened a second time.
+      const mayCloseAt = account.validUntil + closingSkewMs;
+      if (now < mayCloseAt) return { kind: 'waiting', isRequested: false, at: mayCloseAt };
+      const evidence = await this.#evidenceOf(channel, account, jobId, options);
+      if (evidence === null) continue;
+      const subject = { evidence, channel: account };
+      const executed = await slash(escrow, subject, { head: null, receipt }, options);
+      if (executed === null) continue;
+      await channel.change({ fees: channel.kept.fees + executed.fee });
+      return this.#ended(account.address, options);
+    }
+    return null;
+  }
+
+  /** Challenges an answer that was not opened; null if there is none, or its challenge is over. */
+  async #challenge(channel: OpenChannel, account: ChannelAccount, options: AbortOptions): Promise<ClosingStep | null> {
+    const job = channel.kept.jobs.find(({ isChallenged }) => isChallenged);
+    if (job === undefined) return null;
+    const { escrow, logger } = this.#components;
+    try {
+      const evidence = await this.#evidenceOf(channel, account, job.jobId, options);
+      if (evidence === null) return null;
+      const pursuit = await pursueChallenge(escrow, { evidence, channel: account }, evidence.delivery, options);
+      if (pursuit.kind === 'answered') {
+        // It was opened after all: what was acknowledged is the provider's.
+        await channel.challenged(job.jobId, { isChallenged: false, failed: null });
+        await this.decide(channel, job.jobId);
+        return null;
+      }
+      if ('executed' in pursuit) await channel.change({ fees: channel.kept.fees + pursuit.executed.fee });
+      if (pursuit.kind === 'slashed') return this.#ended(account.address, options);
+      const dueAt = evidence.delivery.challenge?.dueAt ?? null;
+      return { kind: 'waiting', isRequested: false, at: dueAt };
+    } catch (error) {
+      if (!(error instanceof RefusedError) || error.refusal === 'NoAccount') throw error;
+      logger.warn('an answer could not be challenged on the chain', { job: job.jobId, reason: error.message });
+      await channel.challenged(job.jobId, { isChallenged: false });
+      return null;
+    }
+  }
+
+  /** The account that keeps the answer for proofs, made if there is none; null without a receipt. */
+  async #evidenceOf(
+    channel: OpenChannel,
+    account: ChannelAccount,
+    jobId: JobId,
+    options: AbortOptions,
+  ): Promise<EvidenceAccount | null> {
+    const { escrow, receiptOf } = this.#components;
+    const address = escrow.evidenceAddress(account.address, fromHex(jobId));
+    const kept = await escrow.evidence(address, options);
+    if (kept !== null) return kept;
+    const receipt = await receiptOf(jobId);
+    const head = receipt?.heads[0];
+    if (receipt === null || head === undefined) return null;
+    // Before it holds rent: a later process gets that back.
+    await channel.change({ hasEvidence: true });
+    await this.#send(channel, () => escrow.createEvidence(account, { offer: receipt.offer.body, head }, options));
+    return escrow.evidence(address, options);
+  }
+
+  /** Gets the rent of the channel's evidence back, once it has ended. @throws QvacError E_CHAIN, E_FUNDS */
+  async clear(channel: OpenChannel, options: AbortOptions): Promise<void> {
+    const { escrow } = this.#components;
+    const address = escrow.channelAddress(fromHex(channel.id));
+    for (const evidence of await escrow.evidences({ channel: address }, options))
+      if (equalBytes(evidence.rentPayer, escrow.wallet ?? new Uint8Array()))
+        await this.#send(channel, () => escrow.closeEvidence(evidence, options));
+  }
+
+  async #ended(address: Uint8Array, options: AbortOptions): Promise<ClosingStep> {
+    const outcome = await this.#components.escrow.channelOutcome(address, options);
+    return { kind: 'ended', outcome, wasOpen: true };
+  }
+
   async #together(channel: OpenChannel, account: ChannelAccount, options: AbortOptions): Promise<ClosingStep> {
     const { peer, reach, escrow, logger } = this.#components;
     try {
@@ -116,8 +212,7 @@ export class ChannelCloser {
       return { kind: 'waiting', isRequested: false, at: channel.kept.closingAt + togetherMs };
     }
     const seen = await escrow.channel(account.address, options);
-    if (seen === null)
-      return { kind: 'ended', outcome: await escrow.channelOutcome(account.address, options), wasOpen: true };
+    if (seen === null) return this.#ended(account.address, options);
     return { kind: 'waiting', isRequested: false, at: Math.max(account.validUntil, channel.kept.closingAt) };
   }
 
@@ -143,7 +238,7 @@ export class ChannelCloser {
     if (now < closing.finishAt || challengesOpen > 0)
       return { kind: 'waiting', isRequested: true, at: closing.finishAt };
     await this.#send(channel, () => escrow.finishChannel(account, options));
-    return { kind: 'ended', outcome: await escrow.channelOutcome(account.address, options), wasOpen: true };
+    return this.#ended(account.address, options);
   }
 
   /** Not on the chain: it has ended, or was never opened. */

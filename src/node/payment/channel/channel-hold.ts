@@ -1,14 +1,20 @@
 import { messageOf } from '../../../errors.ts';
 import { fromHex } from '../../../lib/bytes.ts';
 import type { Logger } from '../../../lib/log.ts';
+import type { AbortOptions } from '../../../lib/types.ts';
 import type { ChannelTotals } from '../../../proofs/payment/channel-state.ts';
+import type { Receipt } from '../../../proofs/receipt.ts';
 import { sha256 } from '../../../protocol/digests.ts';
+import { type ChallengeConsent, challengeCost, isSilent } from '../chain-challenge.ts';
 import type { BrokenOff, CheckedAnswer, EscrowHold, Settlement, WindowLeft } from '../payments.ts';
 import type { WalletChannels } from './channels.ts';
 import type { ChannelPlace } from './open-channel.ts';
 
 export interface ChannelHoldComponents {
   readonly channels: WalletChannels;
+  readonly mayChallenge: ChallengeConsent;
+  /** Lamports that the account of the evidence holds until it is closed. */
+  readonly evidenceRent: (options: AbortOptions) => Promise<bigint>;
   readonly logger: Logger;
 }
 
@@ -23,6 +29,7 @@ export class ChannelHold implements EscrowHold {
   readonly #address: Uint8Array;
   #conclusion: Promise<ChannelTotals | null> | null = null;
   #hasFailed = false;
+  #isChallenged = false;
 
   /** @param address of the channel's account */
   constructor(components: ChannelHoldComponents, place: ChannelPlace, chain: string, address: Uint8Array) {
@@ -33,7 +40,9 @@ export class ChannelHold implements EscrowHold {
   }
 
   get standing(): Settlement {
-    return this.#settlement(this.#conclusion === null ? 'open' : this.#hasFailed ? 'withheld' : 'released');
+    if (this.#conclusion === null) return this.#settlement('open');
+    if (this.#isChallenged) return this.#settlement('challenged');
+    return this.#settlement(this.#hasFailed ? 'withheld' : 'released');
   }
 
   async window(): Promise<WindowLeft> {
@@ -44,9 +53,23 @@ export class ChannelHold implements EscrowHold {
     return this.#conclude(assessment.result === 'fail' ? verdictDigest : null);
   }
 
-  async settle(result: CheckedAnswer): Promise<Settlement> {
+  async settle(result: CheckedAnswer, options: AbortOptions = {}): Promise<Settlement> {
     await this.release(result);
+    if (this.#hasFailed && isSilent(result.receipt, result.assessment)) await this.#challenge(result.receipt, options);
     return this.standing;
+  }
+
+  /** Never throws: what is committed is not released in any case. */
+  async #challenge({ tokens }: Receipt, options: AbortOptions): Promise<void> {
+    const { channels, mayChallenge, evidenceRent, logger } = this.#components;
+    try {
+      const cost = challengeCost(tokens.length, await evidenceRent(options));
+      if (!(await mayChallenge(cost, options))) return;
+      this.#isChallenged = true;
+      await channels.challenge(this.totals, options);
+    } catch (error) {
+      logger.warn('an answer could not be challenged on the chain yet', { reason: messageOf(error) });
+    }
   }
 
   async abandon({ head, fault }: BrokenOff): Promise<Settlement> {
@@ -70,7 +93,7 @@ export class ChannelHold implements EscrowHold {
     return this.#conclusion;
   }
 
-  #settlement(state: 'open' | 'released' | 'withheld'): Settlement {
+  #settlement(state: 'open' | 'released' | 'withheld' | 'challenged'): Settlement {
     const { channel, committedLamports, amountLamports } = this.totals;
     const { depositLamports, underWayLamports, leftLamports } = channel;
     return {

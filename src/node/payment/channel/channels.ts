@@ -37,6 +37,11 @@ export interface WalletChannels {
   place(wanted: WantedPlace, options?: AbortOptions): Promise<ChannelPlace | null>;
   /** An answer of this provider was paid from an account of its own. */
   paidByJob(key: Uint8Array): void;
+  /**
+   * Challenges the provider of an answer that it did not open, on the chain, and closes the channel.
+   * @throws QvacError E_CHAIN, E_FUNDS, E_HOME
+   */
+  challenge(place: ChannelPlace, options?: AbortOptions): Promise<void>;
   /** Tells the provider the totals after an answer whose stream is gone, in the background. */
   tellTotals(place: ChannelPlace): void;
   /** The provider does not take offers from its channel now. */

@@ -242,7 +242,11 @@ class ClientChannels implements WalletChannels {
     const wasClosing = channel.kept.phase === 'closing';
     const step = await this.#closer.step(channel, await this.#now(options, true), options);
     const news = { ...newsOf(channel), ...endOf(step) };
-    if (step.kind === 'ended') await this.#held.remove(channel);
+    if (step.kind === 'ended') {
+      // The note is removed last: after a crash in between, a later process repeats this.
+      if (channel.kept.hasEvidence) await this.#closer.clear(channel, options);
+      await this.#held.remove(channel);
+    }
     if (step.kind === 'ended' || !wasClosing) this.#init.onNews?.(news);
     return news;
   }
@@ -269,6 +273,12 @@ class ClientChannels implements WalletChannels {
     const account = await escrow.channel(address, options);
     await channel.toppedUp(account?.deposit ?? channel.depositLamports + lamports, fee);
     this.#tell(channel, { state: 'topped-up', at: Number(channel.terms.expiresAt) * 1_000 });
+  }
+
+  async challenge({ channel, jobId }: ChannelPlace, options: AbortOptions = {}): Promise<void> {
+    if (jobId === null) return;
+    await channel.challenged(jobId, { isChallenged: true });
+    if (!channel.isBusy) await this.#close(channel, options);
   }
 
   tellTotals({ channel, jobId }: ChannelPlace): void {

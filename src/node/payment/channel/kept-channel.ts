@@ -12,6 +12,8 @@ export interface KeptJob {
   readonly committedLamports: bigint;
   /** Digest of the verdict with which it failed, 32 bytes: it is never released. Null: its checks have not ended. */
   readonly failed: Uint8Array | null;
+  /** The provider did not open it, and is challenged on the chain. */
+  readonly isChallenged: boolean;
 }
 
 /** What a client keeps of a channel beside its account on the chain. */
@@ -30,6 +32,8 @@ export interface KeptChannel {
   /** Answers that were paid from it and passed. */
   readonly answers: number;
   readonly jobs: readonly KeptJob[];
+  /** The chain keeps evidence of an answer, which holds rent until the channel has ended. */
+  readonly hasEvidence: boolean;
   /** What the network took of this wallet so far, lamports. */
   readonly fees: bigint;
 }
@@ -61,8 +65,10 @@ const form = v.object({
       jobId: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
       committedLamports: lamports,
       failed: v.nullable(hex(32)),
+      isChallenged: v.boolean(),
     }),
   ),
+  hasEvidence: v.boolean(),
   fees: lamports,
 });
 
@@ -73,8 +79,9 @@ export const keptChannelForm: JsonForm<KeptChannel> = {
       ...kept,
       terms: { body: toHex(terms.body), sig: toHex(terms.sig) },
       releasedLamports: releasedLamports.toString(),
-      jobs: jobs.map(({ jobId, committedLamports, failed }) => ({
+      jobs: jobs.map(({ jobId, committedLamports, failed, isChallenged }) => ({
         jobId,
+        isChallenged,
         committedLamports: committedLamports.toString(),
         failed: failed && toHex(failed),
       })),

@@ -88,6 +88,11 @@ export class OpenChannel {
     return this.change({ fees: this.#kept.fees + fee });
   }
 
+  /** An answer that failed: it is challenged on the chain, or the challenge is over. @throws QvacError E_HOME */
+  challenged(jobId: JobId, change: Pick<KeptJob, 'isChallenged'> & Partial<KeptJob>): Promise<void> {
+    return this.change({ jobs: this.#kept.jobs.map((job) => (job.jobId === jobId ? { ...job, ...change } : job)) });
+  }
+
   /** On disk when it resolves. @throws QvacError E_HOME */
   change(change: Partial<KeptChannel>): Promise<void> {
     this.#kept = { ...this.#kept, ...change };
@@ -142,7 +147,12 @@ export class ChannelPlace implements JobTotals {
     if (lamports > this.amountLamports)
       throw new QvacError('E_BAD_PEER', `the answer costs ${lamports} lamports, more than ${this.amountLamports}`);
     this.#committedLamports = lamports;
-    const kept = this.#hooks.set(this.#jobId, { jobId: this.#jobId, committedLamports: lamports, failed: null });
+    const kept = this.#hooks.set(this.#jobId, {
+      jobId: this.#jobId,
+      committedLamports: lamports,
+      failed: null,
+      isChallenged: false,
+    });
     return { totals: this.channel.totals, kept };
   }
 
@@ -155,7 +165,7 @@ export class ChannelPlace implements JobTotals {
   async conclude(failed: Uint8Array | null): Promise<ChannelTotals | null> {
     this.leave();
     if (this.#jobId === null || this.#committedLamports === 0n) return null;
-    const job = { jobId: this.#jobId, committedLamports: this.#committedLamports, failed };
+    const job = { jobId: this.#jobId, committedLamports: this.#committedLamports, failed, isChallenged: false };
     await this.#hooks.set(this.#jobId, failed === null ? null : job);
     return failed === null ? this.channel.totals : null;
   }

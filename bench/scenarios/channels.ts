@@ -1,0 +1,74 @@
+import { type Figure, median, rounded, type Scenario, spread } from '../report.ts';
+import { chargedTo } from '../support/chain-history.ts';
+import { type PaidMarket, withPaidMarket } from '../support/paid-market.ts';
+
+const warmUp = 5;
+const rounds = 40;
+/** A conversation. */
+const answers = 50;
+/** Questions of a burst. */
+const burst = 100;
+
+/** What the network took of both sides for a conversation, and in how many transactions. */
+async function conversation(market: PaidMarket): Promise<{ readonly fees: number; readonly transactions: number }> {
+  const before = new Set((await chargedTo(market.rpcUrl, market.wallets)).map(({ signature }) => signature));
+  for (let i = 0; i < answers; i++) await market.ask('paid');
+  const charged = (await chargedTo(market.rpcUrl, market.wallets)).filter(({ signature }) => !before.has(signature));
+  return { fees: charged.reduce((sum, { fee }) => sum + fee, 0), transactions: charged.length };
+}
+
+/** Time that payment adds to the first token, in turns with free answers. */
+async function addedToFirstToken(market: PaidMarket): Promise<Figure> {
+  for (let i = 0; i < warmUp; i++) for (const who of ['free', 'paid'] as const) await market.ask(who);
+  const added: number[] = [];
+  const [free, paid]: [number[], number[]] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    const own = await market.ask('free');
+    const theirs = await market.ask('paid');
+    if (theirs.answer.payment?.channel == null) throw new Error('an answer was not paid from the channel');
+    free.push(own.firstTokenMs);
+    paid.push(theirs.firstTokenMs);
+    added.push(theirs.firstTokenMs - own.firstTokenMs);
+  }
+  return {
+    name: 'channel: added to the first token of an answer',
+    value: rounded(median(added)),
+    unit: 'ms',
+    goal: { atMost: 5 },
+    details: { rounds, ...spread('added', added), free: rounded(median(free)), paid: rounded(median(paid)) },
+  };
+}
+
+/** Whole answers, checked and released, through one channel, one after another. */
+async function answersPerSecond(market: PaidMarket): Promise<Figure> {
+  const start = performance.now();
+  for (let i = 0; i < burst; i++) await market.ask('paid');
+  const seconds = (performance.now() - start) / 1_000;
+  return {
+    name: 'channel: answers through one channel, one at a time',
+    value: rounded(burst / seconds),
+    unit: '1/s',
+    goal: null,
+    details: { burst, seconds: rounded(seconds) },
+  };
+}
+
+export const scenario: Scenario = async () => {
+  const byChannel = await withPaidMarket({ pay: 'channel' }, async (market) => {
+    const firstToken = await addedToFirstToken(market);
+    const speed = await answersPerSecond(market);
+    return { firstToken, speed, ...(await conversation(market)) };
+  });
+  const byJob = await withPaidMarket({}, conversation);
+  return [
+    byChannel.firstToken,
+    byChannel.speed,
+    {
+      name: `channel: fees of a conversation of ${answers} answers`,
+      value: byChannel.fees,
+      unit: 'lamports',
+      goal: null,
+      details: { byJobs: byJob.fees, transactions: byChannel.transactions, transactionsByJobs: byJob.transactions },
+    },
+  ];
+};
