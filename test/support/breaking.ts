@@ -17,6 +17,7 @@ export type BreakKind = 'kill' | 'freeze';
 export class BreakPlan {
   readonly #places = new Map<string, { readonly after: number; readonly kind: BreakKind }[]>();
   readonly #onBreak: () => void;
+  #held: { readonly after: number; readonly until: Promise<void> } | null = null;
 
   constructor(onBreak: () => void = () => undefined) {
     this.#onBreak = onBreak;
@@ -35,6 +36,18 @@ export class BreakPlan {
     if (places?.[0]?.after !== shown) return null;
     this.#onBreak();
     return places.shift()?.kind ?? null;
+  }
+
+  /** Holds every answer back behind its token number `after`, until the result is called. */
+  hold(after: number): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held = { after, until: promise };
+    return resolve;
+  }
+
+  /** Resolves when the token behind `sent` tokens of a whole answer may be sent. */
+  async pass(sent: number): Promise<void> {
+    if (this.#held !== null && sent >= this.#held.after) await this.#held.until;
   }
 
   /** Places that no job has reached. */
@@ -59,12 +72,18 @@ export function breakingPeer(peer: Peer, plan: BreakPlan, tokenizer: Pick<Tokeni
   });
 }
 
+interface BrokenJob {
+  readonly seed: Uint8Array;
+  readonly start: number;
+  readonly text: AnswerText;
+}
+
 class BreakingStream implements FrameStream {
   readonly remote: FrameStream['remote'];
   readonly #stream: FrameStream;
   readonly #plan: BreakPlan;
   readonly #tokenizer: Pick<Tokenizer, 'bytesOf'>;
-  #job: { readonly seed: Uint8Array; readonly start: number; readonly text: AnswerText } | null = null;
+  #job: BrokenJob | null = null;
   #isFrozen = false;
 
   constructor(stream: FrameStream, plan: BreakPlan, tokenizer: Pick<Tokenizer, 'bytesOf'>) {
@@ -115,10 +134,10 @@ class BreakingStream implements FrameStream {
       await send();
       this.#breakAfter(0);
     } else if (frame.t !== 'tokens' || frame.tokens.length === 0 || this.#job === null) await send();
-    else await this.#sendOneByOne(frame, this.#job.text);
+    else await this.#sendOneByOne(frame, this.#job);
   }
 
-  async #sendOneByOne({ i, tokens, text }: FrameOf<'tokens'>, whole: AnswerText): Promise<void> {
+  async #sendOneByOne({ i, tokens, text }: FrameOf<'tokens'>, { start, text: whole }: BrokenJob): Promise<void> {
     let left = text;
     for (const [at, token] of tokens.entries()) {
       const own = whole.push(token);
@@ -127,6 +146,7 @@ class BreakingStream implements FrameStream {
       left = left.slice(own.length);
       await this.#stream.write({ t: 'tokens', i: i + at, tokens: [token], text: piece });
       if (this.#breakAfter(i + at + 1)) return;
+      await this.#plan.pass(start + i + at + 1);
     }
   }
 

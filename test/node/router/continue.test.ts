@@ -69,6 +69,17 @@ function shown({ told }: TestAsker): string {
   return told.flatMap((line) => (line.startsWith('text ') ? [line.slice(5)] : [])).join('');
 }
 
+/** Stops the router once 40 tokens were shown, before the rest of the answer is sent. */
+function stopAt40(plan: BreakPlan, router: TestRouter): () => Promise<void> {
+  const release = plan.hold(44);
+  let pieces = 0;
+  return async () => {
+    if (++pieces !== 40) return;
+    await router.peer.stop();
+    release();
+  };
+}
+
 describe('a router whose provider is lost', () => {
   it('has another one go on from the last token that it passed on, wherever that is', async (context) => {
     const { plan, ids, asker, ask, router } = await startMarket(context, 2);
@@ -142,10 +153,7 @@ describe('a router whose provider is lost', () => {
       const { text } = await asker.ask({ sampler, seed, verify: 'none' });
       plan.set(seed, places);
       asker.told.length = 0;
-      let pieces = 0;
-      const onText = async (): Promise<void> => {
-        if (++pieces === 40) await router.peer.stop();
-      };
+      const onText = stopAt40(plan, router);
       const answer = await ask({ isOptional: true, onText });
       assert.deepEqual([shown(asker), answer.text, answer.router], [text, text, null]);
       assert.equal(answer.tokens, 64);
@@ -156,11 +164,8 @@ describe('a router whose provider is lost', () => {
   });
 
   it('and that is lost itself is an error if the person asked for this router', async (context) => {
-    const { asker, ask, router } = await startMarket(context, 1);
-    let pieces = 0;
-    const onText = async (): Promise<void> => {
-      if (++pieces === 40) await router.peer.stop();
-    };
+    const { plan, asker, ask, router } = await startMarket(context, 1);
+    const onText = stopAt40(plan, router);
     await assert.rejects(
       ask({ onText }),
       (error) => error instanceof QvacError && error.code === 'E_TRUNCATED' && /receipts show/.test(error.hint ?? ''),
