@@ -18,7 +18,9 @@ for (const every of [1, 5, 20])
     const isCheap = (at: number): boolean => at % every === every - 1;
     const honest = createScriptedEngine();
     const cheat = disguised(createScriptedEngine({ damage: 2 }), createScriptedEngine());
-    const provider = await startProvider(context, { engine: sometimesCheap(honest, cheat, isCheap) });
+    const engine = sometimesCheap(honest, cheat, isCheap);
+    // It limits nobody: an idle machine asks faster than it allows one client.
+    const provider = await startProvider(context, { engine, provider: { burst: 10_000 } });
     const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });
     let caught: { readonly at: number; readonly answer: Answer } | null = null;
     let [taken, audited] = [0, 0];
