@@ -162,7 +162,7 @@ test('numbers of a schema keep their values, whatever their names', async (conte
   const asked = { type: 'object', properties: { seed: { const: 12 } }, required: ['seed'], default: { seed: 3 } };
   const response = await fetch(`${url}/api/chat`, {
     method: 'POST',
-    body: JSON.stringify({ messages, stream: false, format: asked }),
+    body: JSON.stringify({ messages, stream: false, format: asked, options: { seed: 1, num_predict: 400 } }),
   });
   const { message } = (await response.json()) as { message: { content: string } };
   assert.deepEqual(JSON.parse(message.content), { seed: 12 });

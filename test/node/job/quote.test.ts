@@ -97,7 +97,7 @@ test('a provider quotes the grace and the time that its own speed needs', async 
 });
 
 test('a provider quotes nothing that it does not serve', async (context) => {
-  const provider = await startProvider(context, { offering: prices });
+  const provider = await startProvider(context, { offering: prices, script: { scoreSlots: 0 } });
   const client = await startPeer(context, { role: 'client' });
   const refused: Readonly<Record<string, Partial<QuoteRequest>>> = {
     'mode zk': { mode: modes.zk },
