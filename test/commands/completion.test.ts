@@ -76,7 +76,7 @@ suite('completion, in real shells', () => {
       assert.deepEqual(await offered('qvac mo'), ['models']);
       assert.deepEqual(await offered('qvac models pu'), ['pull']);
       assert.deepEqual(await offered('qvac ask --ver'), ['--verbose', '--verify']);
-      assert.deepEqual(await offered('qvac ask --verify '), ['full', 'none', 'sampling']);
+      assert.deepEqual(await offered('qvac ask --verify '), ['full', 'none', 'optimistic', 'sampling']);
       assert.deepEqual(await offered('qvac ask --private test --model scr'), [
         'scripted',
         `scripted/${provider.model().quant}`,
