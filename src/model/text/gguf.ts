@@ -22,7 +22,8 @@ class Corrupt extends Error {}
 
 /**
  * Reads the header and checks its sizes, counts and the extent of every tensor against the file, so that the native
- * loader never sees a malformed file.
+ * loader never sees a malformed file. @huggingface/gguf would drop a leading U+FEFF of a token's text, and with it the
+ * identity of the vocabulary.
  * @throws QvacError E_MODEL if the file is missing, unreadable, not GGUF, cut short or corrupt
  */
 export async function readGguf(path: string): Promise<GgufHeader> {
