@@ -1,39 +1,8 @@
+import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import { dateTime, plural, shortPeer, sol } from './format.ts';
 
-/** A change of a channel. Amounts are lamports. */
-export interface ChannelFacts {
-  readonly channel: string;
-  readonly provider: string;
-  readonly state:
-    | 'opening'
-    | 'opened'
-    | 'topped-up'
-    | 'closing'
-    | 'requested'
-    | 'closed'
-    | 'finished'
-    | 'slashed'
-    | 'unopened'
-    | 'gone';
-  readonly depositLamports: bigint;
-  readonly releasedLamports: bigint;
-  /** Committed for answers that are not released. */
-  readonly heldLamports: bigint;
-  readonly answers: number;
-  /** What the network took. */
-  readonly fees: bigint;
-  /** When the next step is due, unix ms. */
-  readonly at: number | null;
-  readonly outcome: {
-    readonly paid: bigint;
-    readonly refunded: bigint;
-    readonly burnt: bigint;
-    readonly compensation: bigint;
-  } | null;
-}
-
 /** One line about a change of a channel; null if it needs none. */
-export function channelLine(facts: ChannelFacts): string | null {
+export function channelLine(facts: ChannelNews): string | null {
   const { channel, provider, state, depositLamports, releasedLamports, heldLamports, answers, at } = facts;
   const who = shortPeer(provider);
   const left = sol(depositLamports - releasedLamports - heldLamports);
@@ -61,11 +30,11 @@ export function channelLine(facts: ChannelFacts): string | null {
   }
 }
 
-function bill({ answers, releasedLamports, fees }: ChannelFacts): string {
+function bill({ answers, releasedLamports, fees }: ChannelNews): string {
   return `${plural(answers, 'answer')}, ${sol(releasedLamports)} paid, ${sol(fees)} fees`;
 }
 
-function settled({ outcome, fees }: ChannelFacts): string {
+function settled({ outcome, fees }: ChannelNews): string {
   const { paid = 0n, refunded = 0n, burnt = 0n, compensation = 0n } = outcome ?? {};
   return [
     `${sol(paid)} paid`,

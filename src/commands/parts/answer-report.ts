@@ -1,9 +1,10 @@
 import { exitCodes, QvacError } from '../../errors.ts';
 import type { Answer, AskObserver } from '../../node/client/answer.ts';
+import type { ChannelNews } from '../../node/payment/channel/channels.ts';
 import type { Settlement } from '../../node/payment/payments.ts';
 import type { RefereeCount, RefereeEstimate } from '../../node/referees/reports.ts';
 import { maxReferees } from '../../protocol/constants.ts';
-import { type ChannelFacts, channelLine } from '../../terminal/channel-words.ts';
+import { channelLine } from '../../terminal/channel-words.ts';
 import { plural, shortPeer, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
 import { printable } from '../../terminal/printable.ts';
@@ -74,8 +75,8 @@ function refereeLine(count: RefereeCount, { candidates, priceLamports }: Referee
 }
 
 /** Tells the person about a change of a channel, in one line. */
-export function sayChannel(output: Output, facts: ChannelFacts): void {
-  const line = channelLine(facts);
+export function sayChannel(output: Output, news: ChannelNews): void {
+  const line = channelLine(news);
   if (line !== null) output.say(`· ${line}`);
 }
 

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { fromHex, toHex } from '../../lib/bytes.ts';
+import { toHex } from '../../lib/bytes.ts';
 import type { JsonForm } from '../../lib/json-file.ts';
 import type { Signed } from '../../protocol/messages.ts';
+import { hex, lamports, natural } from '../home/kept-values.ts';
 
 /** A locked payment, and what this client intends to do with it. */
 export interface PendingPayment {
@@ -32,18 +33,6 @@ export interface PendingPayment {
   readonly verdictDigest: Uint8Array;
 }
 
-const hex = (bytes: number) =>
-  v.pipe(
-    v.string(),
-    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
-    v.transform((text) => fromHex(text)),
-  );
-const lamports = v.pipe(
-  v.string(),
-  v.regex(/^\d{1,20}$/),
-  v.transform((text) => BigInt(text)),
-);
-const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const head = v.object({ body: hex(202), sig: hex(64) });
 
 const form = v.object({

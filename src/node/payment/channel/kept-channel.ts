@@ -1,9 +1,10 @@
 import * as v from 'valibot';
-import { fromHex, toHex } from '../../../lib/bytes.ts';
+import { toHex } from '../../../lib/bytes.ts';
 import type { JsonForm } from '../../../lib/json-file.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Signed } from '../../../protocol/messages.ts';
 import { decodeChannelTerms } from '../../../protocol/validate.ts';
+import { hex, lamports, natural } from '../../home/kept-values.ts';
 import { expiryMarginMs } from './constants.ts';
 
 /** An answer that is committed in a channel and not released. */
@@ -37,19 +38,6 @@ export interface KeptChannel {
   /** What the network took of this wallet so far, lamports. */
   readonly fees: bigint;
 }
-
-const hex = (bytes: number) =>
-  v.pipe(
-    v.string(),
-    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
-    v.transform((text) => fromHex(text)),
-  );
-const lamports = v.pipe(
-  v.string(),
-  v.regex(/^\d{1,20}$/),
-  v.transform((text) => BigInt(text)),
-);
-const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const form = v.object({
   version: v.literal(1),

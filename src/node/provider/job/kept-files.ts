@@ -2,13 +2,14 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { messageOf } from '../../../errors.ts';
-import { concat, fromHex, toHex } from '../../../lib/bytes.ts';
+import { concat, toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { createJsonFile, type JsonFile, type JsonForm } from '../../../lib/json-file.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { StepRecord } from '../../../proofs/record/step-record.ts';
 import { sha256 } from '../../../protocol/digests.ts';
+import { hex, natural } from '../../home/kept-values.ts';
 import { createStepFiles } from '../payment/step-files.ts';
 
 /** What a later process needs beside the steps to open a finished job (protocol section 4.3). */
@@ -122,14 +123,7 @@ function pathOf(dir: string, { client, commit }: Pick<KeptOpening, 'client' | 'c
   return join(dir, `${toHex(sha256(concat(client, commit)))}${suffix}`);
 }
 
-const hex = (bytes: number) =>
-  v.pipe(
-    v.string(),
-    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
-    v.transform((text) => fromHex(text)),
-  );
 const id = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
-const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const form = v.object({
   version: v.literal(1),

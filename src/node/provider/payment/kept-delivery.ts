@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { fromHex, toHex } from '../../../lib/bytes.ts';
+import { toHex } from '../../../lib/bytes.ts';
 import type { JsonForm } from '../../../lib/json-file.ts';
 import type { Signed } from '../../../protocol/messages.ts';
+import { hex } from '../../home/kept-values.ts';
 
 /** What is kept of a paid answer: enough to submit it, whichever process does. */
 export interface KeptDelivery {
@@ -12,13 +13,6 @@ export interface KeptDelivery {
   /** The client's last acknowledgement; null before the first. */
   readonly ack: Signed | null;
 }
-
-const hex = (bytes: number) =>
-  v.pipe(
-    v.string(),
-    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
-    v.transform((text) => fromHex(text)),
-  );
 
 const form = v.object({
   version: v.literal(1),

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { fromHex, toHex } from '../../../../lib/bytes.ts';
+import { toHex } from '../../../../lib/bytes.ts';
 import type { JsonForm } from '../../../../lib/json-file.ts';
 import type { Signed } from '../../../../protocol/messages.ts';
+import { hex } from '../../../home/kept-values.ts';
 
 /** What a provider keeps of a channel beside its account on the chain. */
 export interface KeptChannel {
@@ -17,12 +18,6 @@ export interface KeptChannel {
   readonly closing: Signed | null;
 }
 
-const hex = (bytes: number) =>
-  v.pipe(
-    v.string(),
-    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`)),
-    v.transform((text) => fromHex(text)),
-  );
 const signed = (bytes: number) => v.nullable(v.object({ body: hex(bytes), sig: hex(64) }));
 
 const form = v.object({
