@@ -15,7 +15,7 @@ import type { FrameStream } from '../streams/streams.ts';
 import { AddressBook } from './address-book.ts';
 import { parseAddress } from './addresses.ts';
 import { dialAddress } from './dial/dial-address.ts';
-import { Dialler } from './dial/dialler.ts';
+import { Dialler, type OpenOptions } from './dial/dialler.ts';
 import { hiddenAddresses } from './dial/incognito.ts';
 import { introduce } from './dial/introduce.ts';
 import { type BanLimits, Bans } from './guard/bans.ts';
@@ -67,9 +67,11 @@ export interface Peer {
   handle(protocol: string, handler: (stream: FrameStream) => Promise<void>, options?: HandleOptions): Promise<void>;
   /**
    * Opens a stream; dials if needed. `target` is a peer id or a multiaddr with `/p2p/<id>`.
+   * @param options `eager` saves a round trip: it does not wait until the other side agrees to the protocol. If that
+   * does not, the first read or write throws what this call would have thrown.
    * @throws QvacError E_NETWORK with the reason in one line
    */
-  open(target: PeerIdString | string, protocol: string, options?: AbortOptions): Promise<FrameStream>;
+  open(target: PeerIdString | string, protocol: string, options?: OpenOptions): Promise<FrameStream>;
   /** Ensures an open connection. Targets and errors as for `open`. */
   connect(target: PeerIdString | string, options?: AbortOptions): Promise<PeerIdString>;
   /** Closes all connections to a peer. Never throws. */
@@ -365,7 +367,7 @@ class LibP2PPeer implements Peer {
     void this.disconnect(peer);
   }
 
-  open(target: PeerIdString | string, protocol: string, options: AbortOptions = {}): Promise<FrameStream> {
+  open(target: PeerIdString | string, protocol: string, options: OpenOptions = {}): Promise<FrameStream> {
     return this.#dialler.open(target, protocol, options);
   }
 
