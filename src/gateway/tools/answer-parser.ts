@@ -207,9 +207,10 @@ export class AnswerParser {
       cursor,
       tools: this.#tools,
       call: (name, args) => {
-        const object = argumentsOf(args);
-        if (typeof name !== 'string' || !this.#tools.has(name) || object === null) return false;
-        pass({ id: '', name, arguments: JSON.stringify(object) });
+        const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
+        const passed = tool === undefined ? null : tool.text === undefined ? objectOf(args) : textOf(args);
+        if (tool === undefined || passed === null) return false;
+        pass({ id: '', name: tool.name, ...passed });
         cursor.forget();
         return true;
       },
@@ -259,6 +260,20 @@ export class AnswerParser {
   #emit(kind: 'text' | 'reasoning', text: string): void {
     if (text !== '') this.#parts.push({ kind, text });
   }
+}
+
+type Passed = Pick<ToolCall, 'arguments' | 'input'>;
+
+/** What a call passes to a tool that takes an object; null if it is not one. */
+function objectOf(args: unknown): Passed | null {
+  const object = argumentsOf(args);
+  return object === null ? null : { arguments: JSON.stringify(object) };
+}
+
+/** What a call passes to a tool that takes a text: `{"input": …}`, or the text itself. Null if it is neither. */
+function textOf(args: unknown): Passed | null {
+  const { input = typeof args === 'string' ? args : null } = argumentsOf(args) ?? {};
+  return typeof input === 'string' ? { arguments: JSON.stringify({ input }), input } : null;
 }
 
 /** The arguments of a call; null if they are not an object, nor the JSON text of one. */

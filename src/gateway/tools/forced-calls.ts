@@ -37,7 +37,7 @@ const forms = {
 export function forcedAnswer({ tools, isParallel }: ForcedCalls, family: ToolFamily): ForcedAnswer {
   const written = family === 'llama3' ? family : 'hermes';
   const { between, ...parts } = forms[written];
-  const functions = tools.map(({ name, parameters }) => (parameters === null ? { name } : { name, parameters }));
+  const functions = tools.map(({ name, parameters, text }) => ({ name, parameters: parameters ?? undefined, text }));
   try {
     return { rules: grammarOfCalls(functions, { ...parts, between: isParallel ? between : null }), family: written };
   } catch (error) {
