@@ -2,7 +2,6 @@ import { utf8 } from '../../lib/bytes.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { maxToolsBytes } from '../../protocol/constants.ts';
 import { parseJsonText } from '../../protocol/encoding/strict-json.ts';
-import type { GrammarRules } from '../../protocol/grammar/rules.ts';
 import { badField } from '../problem.ts';
 import { maxToolNameLength } from '../tools/constants.ts';
 import { isObject } from '../tools/exact-json.ts';
@@ -90,15 +89,6 @@ function forcedCalls(tools: readonly OfferedTool[], name: string | undefined, is
   return name === undefined
     ? { tools, isParallel }
     : { tools: tools.filter((tool) => tool.name === name), isParallel: false };
-}
-
-/**
- * Refuses tools beside a form of the answer, which leaves no room for a call.
- * @throws Problem
- */
-export function refuseBoth(fields: RequestFields, { offered }: RequestTools, rules: GrammarRules | null): void {
-  if (rules !== null && offered.length > 0)
-    fields.refuse('tools', 'with a format of the answer', 'send one of them, or tool_choice none');
 }
 
 /** Leaves a tool out that no model here can be offered; the response's headers say so. */

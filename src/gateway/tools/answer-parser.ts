@@ -18,6 +18,8 @@ export interface AnswerParserInit {
   readonly family: ToolFamily;
   /** Calls that are passed on; later ones are dropped. */
   readonly maxCalls: number;
+  /** Whether the answer is either calls, from its first character on, or text alone. @default false */
+  readonly isEither?: boolean | undefined;
 }
 
 /** What surrounds the reasoning of models that show it. */
@@ -83,8 +85,9 @@ export class AnswerParser {
   }
 
   *#readAnswer(): Reading<void> {
-    const { family, tail } = this.#init;
+    const { family, tail, isEither = false } = this.#init;
     const cursor = this.#cursor;
+    if (isEither && !(yield* this.#callComes())) return yield* this.#readPlain();
     const end = tail.trimEnd();
     const open = reasoningMarks.find(([opener]) => end.endsWith(opener));
     if (family === 'gpt-oss' || isHarmony(end) || (yield* comes(cursor, '<|channel|>'))) {
@@ -103,6 +106,22 @@ export class AnswerParser {
       yield* this.#readOpenedReasoning();
       if (this.#reading.bareJson && !this.#hasText && this.#calls === 0) yield* this.#readBareJson();
       if (yield* this.#readText()) return;
+    }
+  }
+
+  *#callComes(): Reading<boolean> {
+    for (const opener of this.#openers) if (yield* comes(this.#cursor, opener)) return true;
+    return false;
+  }
+
+  /** Passes the whole answer on as text. */
+  *#readPlain(): Reading<void> {
+    const cursor = this.#cursor;
+    for (;;) {
+      this.#emit('text', cursor.take(cursor.rest.length));
+      cursor.forget();
+      if (cursor.isEnded) return;
+      yield;
     }
   }
 

@@ -153,7 +153,7 @@ test('what is no text for a custom tool stays text of the answer; an unfit gramm
 
 test('allowed_tools: the model hears of these alone; the response repeats what was asked', async (context) => {
   const { client, inputs } = await start(context, ['No.']);
-  const parameters = { type: 'object', properties: { deep: { type: 'number', maximum: 2 ** 60 } } };
+  const parameters = { type: 'object', properties: { deep: { type: 'number', default: 2 ** 60 } } };
   const define = (name: string): OpenAI.Responses.FunctionTool => ({
     type: 'function',
     name,

@@ -41,7 +41,10 @@ const cases: readonly (readonly [grammar: string, yes: readonly string[], no: re
   ['start: "yes"i | NO\nNO: "no"', ['yes', 'YeS', 'no'], ['', 'No', 'yesno']],
   ['?start: "a".."c" ~ 2..3 ["!"]', ['ab', 'cba', 'ab!'], ['a', 'abca', 'ad', 'ab!!']],
   [
-    'start: value ("," value)*\nvalue: NUMBER | CNAME\n%import common (NUMBER, CNAME)\n%import common.WS -> SPACE\n%ignore SPACE',
+    [
+      'start: value ("," value)*\nvalue: NUMBER | CNAME',
+      '%import common (NUMBER, CNAME)\n%import common.WS -> SPACE\n%ignore SPACE',
+    ].join('\n'),
     ['1', '1,x', ' 1 ,\n x2 ', '1.5e3,.5'],
     ['', ',', '1,', '1 2 '],
   ],

@@ -14,7 +14,7 @@ import { inputOf, readMessages, readTemplateOptions, type TemplateOptions, think
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
-import { type RequestTools, readCalls, readFunctions, refuseBoth, requestTools } from '../tools.ts';
+import { type RequestTools, readCalls, readFunctions, requestTools } from '../tools.ts';
 import { chatEncoder } from './chat-encoder.ts';
 import { readCustomCall, readCustomTool } from './custom-tools.ts';
 import { readToolChoice } from './tool-choice.ts';
@@ -34,7 +34,6 @@ export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
   const includeUsage = readIncludeUsage(fields);
   const tools = readTools(fields);
   const rules = readResponseFormat(fields);
-  refuseBoth(fields, tools, rules);
   const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true, rules }, defaults);
   if ((fields.raw('repetition_penalty') ?? 1) !== 1) fields.adjust('repetition_penalty', ' ignored');
   const request = {

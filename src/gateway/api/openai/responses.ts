@@ -13,15 +13,7 @@ import { inputOf, type TemplateOptions, thinkingOptions } from '../conversation.
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
-import {
-  leaveOut,
-  readArguments,
-  readDefinition,
-  readToolName,
-  refuseBoth,
-  requestTools,
-  type ToolDefinition,
-} from '../tools.ts';
+import { leaveOut, readArguments, readDefinition, readToolName, requestTools, type ToolDefinition } from '../tools.ts';
 import { readCustomCall, readCustomTool } from './custom-tools.ts';
 import { repeatedSettings } from './repeated-settings.ts';
 import { responsesEncoder } from './responses-encoder.ts';
@@ -40,7 +32,6 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
   const choice = readToolChoice(fields, (holder) => holder);
   const tools = requestTools(fields, defined, choice);
   const rules = readTextFormat(fields);
-  refuseBoth(fields, tools, rules);
   const sampling = readSampling({ fields, maxTokens, stop: null, rules }, defaults);
   readInclude(fields);
   fields.object('stream_options')?.done();

@@ -46,9 +46,14 @@ export interface CallForm {
  *   between: ['\n'],
  * });
  * ```
+ * @param other answers that may be given instead of calls
  * @throws BadInputError as `grammarOfJsonSchema`
  */
-export function grammarOfCalls(functions: readonly CallableFunction[], form: CallForm): GrammarRules {
+export function grammarOfCalls(
+  functions: readonly CallableFunction[],
+  form: CallForm,
+  other: GrammarRules | null = null,
+): GrammarRules {
   const rules = new RuleBuilder();
   const called = functions.map((each) => [
     ...literal(JSON.stringify(each.name).slice(1, -1)),
@@ -57,7 +62,8 @@ export function grammarOfCalls(functions: readonly CallableFunction[], form: Cal
   ]);
   const call = [...partsOf(form.beforeName), ...rules.choice(called), ...partsOf(form.afterArguments)];
   const more = form.between === null ? [] : rules.repeat([...partsOf(form.between), ...call], 0, null);
-  return rules.finish([...call, ...more]);
+  const calls: Items = [...call, ...more];
+  return rules.finish(other === null ? calls : rules.choice([calls, rules.embed(other)]));
 }
 
 function argumentItems(rules: RuleBuilder, { parameters, text }: CallableFunction): Items {

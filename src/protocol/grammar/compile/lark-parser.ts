@@ -84,12 +84,12 @@ class LarkParser {
     if (this.#take('ignore')) {
       this.#skip(false);
       this.#ignored.push(this.#choice(false));
-    } else if (this.#take('import')) this.#import();
+    } else if (this.#take('import')) this.#takeImport();
     else throw this.#bad('a rule, %ignore or %import');
   }
 
   /** `%import common.NAME`, `%import common.NAME -> OTHER` or `%import common (NAME, …)`. */
-  #import(): void {
+  #takeImport(): void {
     const line = this.#match(/[^\r\n]*/y) ?? '';
     const form = /^\s+common(?:\.(\w+)(?:\s*->\s*(\w+))?|\s*\(([\w\s,]+)\))\s*(?:\/\/.*)?$/;
     const [whole, name = '', alias = name, list = alias] = form.exec(line) ?? [];
