@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../src/lib/clock.ts';
+import { systemClock, type Timer } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
@@ -56,13 +56,15 @@ export interface TestAskerInit {
   /** Changes of its node, and of how it finds others. */
   readonly peer?: Partial<PeerInit> | undefined;
   readonly discovery?: DiscoveryInit | undefined;
+  /** Measures the deadlines of its score jobs. @default the system's */
+  readonly timer?: Timer | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
 /** A client on a real node, as `qvac ask` builds it. */
 export async function startAsker(
   context: TestContext,
-  { providers = [], engines = [], payments, auditors = [], ownPeers = [], save, ...init }: TestAskerInit = {},
+  { providers = [], engines = [], payments, auditors = [], ownPeers = [], save, timer, ...init }: TestAskerInit = {},
 ): Promise<TestAsker> {
   const peer = init.node ?? (await startPeer(context, { ...init.peer, role: 'client' }));
   const discovery = await startDiscovery(context, peer, init.discovery);
@@ -99,6 +101,7 @@ export async function startAsker(
       calibration: async () => null,
       key: peer.key,
       clock: systemClock,
+      timer,
       logger: silentLogger,
     },
     { searchMs: 50 },
