@@ -7,7 +7,6 @@ import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
 import { ask } from '../../src/node/client/ask.ts';
 import type { AskInit } from '../../src/node/client/ask-init.ts';
 import type { Discovery, DiscoveryInit } from '../../src/node/discovery/discovery.ts';
-import { JobPayment } from '../../src/node/payment/job-payment.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
 import { createReferees } from '../../src/node/referees/referees.ts';
@@ -97,16 +96,6 @@ export async function startAsker(
       reputation,
       payments: payments ?? null,
       own: async () => ({ peers: ownPeers, payees: [] }),
-      createPayment: (paymentInit) =>
-        new JobPayment(
-          {
-            openWallet: async (options) => {
-              if (payments === undefined) throw new Error('this client does not pay');
-              return payments.open(options);
-            },
-          },
-          paymentInit,
-        ),
       receipts: store,
       calibration: async () => null,
       key: peer.key,

@@ -15,8 +15,8 @@ import { Redrawn } from '../../job/redrawn.ts';
 import { isBadInput, isBadOffer, RemoteError } from '../../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../../job/too-long.ts';
 import type { PayPolicy } from '../../payment/channel/channels.ts';
-import { JobPayment, paidAcceptMs } from '../../payment/job-payment.ts';
-import type { ClientPayments, EscrowWallet, Settlement } from '../../payment/payments.ts';
+import { JobPayment, paidAcceptMs, walletOf } from '../../payment/job-payment.ts';
+import type { ClientPayments, Settlement } from '../../payment/payments.ts';
 import type { RefereeCount } from '../../referees/reports.ts';
 import { experienceOf } from '../../selection/learning.ts';
 import type { Choice } from '../../selection/select.ts';
@@ -114,14 +114,9 @@ class DirectQuestion {
     this.#redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
     const { sampler, maxPrice, pay } = init;
     const { payments = null } = components;
-    const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
-      if (payments === null)
-        throw new QvacError('E_LIMIT', 'this provider charges for answers, and this client does not pay');
-      return payments.open(options);
-    };
     const { maxTokens } = sampler;
     const onHold = (lamports: bigint): void => observer.locking?.(lamports);
-    this.#payment = new JobPayment({ openWallet }, { pay, maxTokens, maxPrice, onHold });
+    this.#payment = new JobPayment({ openWallet: walletOf(payments) }, { pay, maxTokens, maxPrice, onHold });
   }
 
   async run(): Promise<DirectOutcome> {
