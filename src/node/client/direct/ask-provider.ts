@@ -1,29 +1,28 @@
 import { randomBytes } from 'node:crypto';
-import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
-import type { AbortOptions } from '../../lib/types.ts';
-import { FaultError } from '../../proofs/fault.ts';
-import { sha256 } from '../../protocol/digests.ts';
-import type { RouteMode } from '../../protocol/frames.ts';
-import { inputFor } from '../../protocol/input/system-in-turn.ts';
-import { finish, type Input, type Mode, modes, type SamplerSettings } from '../../protocol/messages.ts';
-import { type AnswerExtra, extraFor } from '../job/answer-extra.ts';
-import type { AnswerSoFar } from '../job/answer-so-far.ts';
-import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
-import type { Job, JobInit, JobTimeouts, SignedQuote } from '../job/job.ts';
-import { type JobComponents, openJob } from '../job/open-job.ts';
-import { quoteAnswer } from '../job/quote.ts';
-import { Redrawn } from '../job/redrawn.ts';
-import { isBadInput, isBadOffer, RemoteError } from '../job/remote-error.ts';
-import { mayBeTooLong, PerhapsTooLongError } from '../job/too-long.ts';
-import type { PayPolicy } from '../payment/channel/channels.ts';
-import { JobPayment, paidAcceptMs } from '../payment/job-payment.ts';
-import type { ClientPayments, EscrowWallet, Settlement } from '../payment/payments.ts';
-import type { RefereeCount } from '../referees/reports.ts';
-import { experienceOf } from '../selection/learning.ts';
-import type { Choice } from '../selection/select.ts';
-import type { VerifyLevel } from '../verification/verification.ts';
-import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer, silentObserver } from './answer.ts';
-import { type BrokenPart, endBroken } from './broken-part.ts';
+import { type ErrorCode, messageOf, QvacError, toError } from '../../../errors.ts';
+import type { AbortOptions } from '../../../lib/types.ts';
+import { FaultError } from '../../../proofs/fault.ts';
+import { sha256 } from '../../../protocol/digests.ts';
+import { inputFor } from '../../../protocol/input/system-in-turn.ts';
+import { finish, type Input, type Mode, type SamplerSettings } from '../../../protocol/messages.ts';
+import { type AnswerExtra, extraFor } from '../../job/answer-extra.ts';
+import type { AnswerSoFar } from '../../job/answer-so-far.ts';
+import { costOf, countsOf, payableTokens } from '../../job/cost.ts';
+import type { Job, JobInit, JobTimeouts, SignedQuote } from '../../job/job.ts';
+import { type JobComponents, openJob } from '../../job/open-job.ts';
+import { quoteAnswer } from '../../job/quote.ts';
+import { Redrawn } from '../../job/redrawn.ts';
+import { isBadInput, isBadOffer, RemoteError } from '../../job/remote-error.ts';
+import { mayBeTooLong, PerhapsTooLongError } from '../../job/too-long.ts';
+import type { PayPolicy } from '../../payment/channel/channels.ts';
+import { JobPayment, paidAcceptMs, walletOf } from '../../payment/job-payment.ts';
+import type { ClientPayments, Settlement } from '../../payment/payments.ts';
+import type { RefereeCount } from '../../referees/reports.ts';
+import { experienceOf } from '../../selection/learning.ts';
+import type { Choice } from '../../selection/select.ts';
+import { modeOf, type VerifyLevel } from '../../verification/verification.ts';
+import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer, silentObserver } from '../answer.ts';
+import { type BrokenPart, endBroken } from '../broken-part.ts';
 import {
   type EarlierTotals,
   type FinishComponents,
@@ -31,8 +30,8 @@ import {
   type FinishInit,
   finishAnswer,
   truncated,
-} from './finish.ts';
-import { type Stopwatch, startStopwatch } from './stopwatch.ts';
+} from '../finish.ts';
+import { type Stopwatch, startStopwatch } from '../stopwatch.ts';
 
 export interface DirectComponents extends JobComponents, FinishComponents {
   /** @default null: no provider is paid */
@@ -115,14 +114,9 @@ class DirectQuestion {
     this.#redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
     const { sampler, maxPrice, pay } = init;
     const { payments = null } = components;
-    const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
-      if (payments === null)
-        throw new QvacError('E_LIMIT', 'this provider charges for answers, and this client does not pay');
-      return payments.open(options);
-    };
     const { maxTokens } = sampler;
     const onHold = (lamports: bigint): void => observer.locking?.(lamports);
-    this.#payment = new JobPayment({ openWallet }, { pay, maxTokens, maxPrice, onHold });
+    this.#payment = new JobPayment({ openWallet: walletOf(payments) }, { pay, maxTokens, maxPrice, onHold });
   }
 
   async run(): Promise<DirectOutcome> {
@@ -362,15 +356,6 @@ class DirectQuestion {
       costLamports: costOf(job.offer, countsOf(job)),
     };
   }
-}
-
-/** The mode of a job whose answer is checked so far; null: `sampling` or `full`. */
-export function modeOf(level: VerifyLevel | null): RouteMode {
-  return level === 'none' ? modes.none : level === 'optimistic' ? modes.fraud : modes.merkle;
-}
-
-function countsOf({ received, ackedTokens }: Job): DeliveredCounts {
-  return { promptCount: received.promptTokens.length, n: received.n, ackedTokens };
 }
 
 function interrupted(): QvacError {

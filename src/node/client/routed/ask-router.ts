@@ -23,6 +23,7 @@ import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
   faultyVerification,
   isRecomputed,
+  modeOf,
   type Verification,
   type VerifyLevel,
   verificationOf,
@@ -37,7 +38,6 @@ import {
   reasonFor,
 } from '../answer.ts';
 import { endBroken } from '../broken-part.ts';
-import { modeOf } from '../direct.ts';
 import { type FinishedAnswer, interruptedFinishMs } from '../finish.ts';
 import type { PartedAnswer } from '../parted-answer.ts';
 import { askPanel, type RecomputeComponents } from '../recompute.ts';
