@@ -50,7 +50,8 @@ async function measured<Result>(run: (context: TestContext) => Promise<Result>):
 const tokens = 500;
 /** Cold clients that ask each provider. */
 const runs = 3;
-const openCircuits = 500;
+/** Of each of ten pairs of nodes. */
+const circuitsPerPair = 50;
 const routers = {
   near: { kind: 'sym', hosts: ['provider', 'paced'] },
   far: { kind: 'port', hosts: ['client'] },
@@ -138,43 +139,50 @@ async function forwarding(context: TestContext, roundTripMs: number): Promise<re
 
 /** What an open circuit takes of a relay's memory, once bytes have passed both ways. */
 async function circuits(context: TestContext): Promise<readonly Figure[]> {
-  const unlimited = { maxCircuitsPerTarget: 10_000, maxCircuitsPerSource: 10_000, maxCircuitsPerIp: 10_000 };
+  const most = 10_000;
+  const limits = { maxReservationsPerIp: most, maxCircuitsPerSource: most, maxCircuitsPerIp: most };
   const keyPath = join(await temporaryHome(context), 'relay');
-  const relay = await startRelayProcess(context, { keyPath, limits: { ...unlimited, bytesPerSecond: 0 } });
-  const target = await startStranger(context);
-  await acceptCircuits(target, (stream) => {
+  const relay = await startRelayProcess(context, { keyPath, limits });
+  const targets: string[] = [];
+  const sources: Libp2p[] = [];
+  for (let pair = 0; pair < 10; pair++) {
+    targets.push(await startEcho(context, relay.address));
+    sources.push(await startStranger(context));
+  }
+  const openEach = async (): Promise<void> => {
+    for (const [at, source] of sources.entries()) await openCircuit(source, relay.address, targets[at] ?? '');
+  };
+  // The first circuits load code and warm caches.
+  await openEach();
+  const before = await relay.look();
+  for (let each = 0; each < circuitsPerPair; each++) await openEach();
+  const after = await relay.look();
+  const opened = after.stats.circuits - before.stats.circuits;
+  const kibPerCircuit = (bytes: 'memoryBytes' | 'residentBytes'): number =>
+    (after[bytes] - before[bytes]) / opened / 1_024;
+  const details = { circuits: opened, residentKiB: rounded(kibPerCircuit('residentBytes')) };
+  return [figure('relay, memory per circuit', kibPerCircuit('memoryBytes'), 'KiB', 64, details)];
+}
+
+/** A node that takes circuits and returns every byte. @returns its peer id */
+async function startEcho(context: TestContext, relay: string): Promise<string> {
+  const node = await startStranger(context);
+  await acceptCircuits(node, (stream) => {
     stream.addEventListener('message', ({ data }) => void stream.send(data));
     stream.resume();
   });
-  await requestHop(target, relay.address, { type: 'reserve' });
-  const sources = await Promise.all(Array.from({ length: 10 }, () => startStranger(context)));
-  const message = new Uint8Array(1_024);
-  const openOne = async (source: Libp2p): Promise<void> => {
-    const { stream } = await requestHop(source, relay.address, connectTo(target.peerId.toString()));
-    const echoed = once(stream as unknown as EventTarget, 'message', { signal: AbortSignal.timeout(30_000) });
-    stream.send(message);
-    stream.resume();
-    await echoed;
-  };
-  // The first circuits load code and warm caches.
-  for (const source of sources) await openOne(source);
-  const before = await relay.look();
-  for (let at = 0; at < openCircuits; at += sources.length) for (const source of sources) await openOne(source);
-  const after = await relay.look();
-  const opened = after.stats.circuits - before.stats.circuits;
-  const perCircuit = (pick: (look: typeof before) => number): number => (pick(after) - pick(before)) / opened / 1_024;
-  return [
-    figure(
-      'relay, memory per circuit',
-      perCircuit(({ memoryBytes }) => memoryBytes),
-      'KiB',
-      64,
-      {
-        circuits: opened,
-        residentKiB: rounded(perCircuit(({ residentBytes }) => residentBytes)),
-      },
-    ),
-  ];
+  await requestHop(node, relay, { type: 'reserve' });
+  return node.peerId.toString();
+}
+
+/** Opens a circuit and waits until something has passed both ways. */
+async function openCircuit(source: Libp2p, relay: string, target: string): Promise<void> {
+  const { answer, stream } = await requestHop(source, relay, connectTo(target));
+  if (answer.type !== 'status' || answer.status !== 100) throw new Error('the relay refuses');
+  const echoed = once(stream as unknown as EventTarget, 'message', { signal: AbortSignal.timeout(30_000) });
+  stream.send(new Uint8Array(1_024));
+  stream.resume();
+  await echoed;
 }
 
 async function recovery(context: TestContext): Promise<readonly Figure[]> {
