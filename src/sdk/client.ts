@@ -17,7 +17,6 @@ import { type JoinInit, join } from '../node/join.ts';
 import type { ChallengeConsent } from '../node/payment/chain-challenge.ts';
 import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
-import { JobPayment } from '../node/payment/job-payment.ts';
 import type { LeftPayment } from '../node/payment/payments.ts';
 import { createReferees } from '../node/referees/referees.ts';
 import { createReputation } from '../node/selection/reputation.ts';
@@ -151,7 +150,6 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     reputation,
     payments,
     own: async () => ({ peers: joined.own.map((entry) => entry.peer), payees: await ownPayees(config) }),
-    createPayment: (payment) => new JobPayment({ openWallet: (options) => payments.open(options) }, payment),
     receipts,
     calibration: models.calibration,
     key: peer.key,

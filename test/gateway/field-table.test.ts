@@ -60,6 +60,7 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   keep_alive: '5m',
   provider: null,
   verify: 'none',
+  referees: 1,
   max_price: 0,
   wallet: null,
   consent: 'page-1',

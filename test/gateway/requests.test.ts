@@ -70,7 +70,7 @@ async function startListening(
       );
       await hooks.text('some');
       hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 7n, receipt: 'ab'.repeat(32) as never });
-      return { verified, faults: [], steps: null };
+      return { verified, faults: [], referees: null, steps: null };
     },
   };
   return { url: (await startGateway(context, { inference, providers: [], gateway: { waitVerdict } })).url, asked };

@@ -27,7 +27,7 @@ export interface CompletionHandlerInit {
   readonly family?: ToolFamily | undefined;
   /** Silence on a stream after which a comment is sent, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
-  /** Called once with the total cost in lamports: the answers', and that of failed attempts. */
+  /** Called once with the total cost in lamports: the answers', their referees', and that of failed attempts. */
   readonly onCost?: ((lamports: bigint) => void) | undefined;
   /** Whether a complete answer waits for its verdict. @default false: it ends with its last token */
   readonly waitVerdict?: boolean | undefined;
@@ -177,6 +177,7 @@ export class CompletionHandler {
       source: run.source,
       delivered,
       verified: answer?.verified ?? 'pending',
+      referees: answer?.referees ?? null,
       stop: run.stopText,
       parts: this.#parts[index] ?? [],
       steps: answer?.steps ?? null,
@@ -231,7 +232,7 @@ export class CompletionHandler {
 
   #sendHead(): void {
     const known = this.#runs.flatMap(({ source }) =>
-      source === null ? [] : [{ source, delivered: null, verified: 'pending' as const }],
+      source === null ? [] : [{ source, delivered: null, verified: 'pending' as const, referees: null }],
     );
     this.#writer.head(200, {
       'content-type': this.#encoder.streamType,

@@ -35,7 +35,8 @@ const logprobs = 'recomputed if the gateway holds the model, else from up to 256
 const extension: readonly FieldRule[] = [
   honoured('qvac.provider', 'peer id or address'),
   honoured('qvac.verify', '`none`, `optimistic`, `sampling` or `full`'),
-  capped('qvac.max_price', 'lamports; at most the operator’s limit, unless a browser wallet pays'),
+  honoured('qvac.referees', '0, 1 or 3; at most the operator’s, unless the request has the run’s token'),
+  capped('qvac.max_price', 'lamports; with its referees at most the operator’s limit, unless a browser wallet pays'),
   honoured('qvac.wallet', 'from the gateway’s own page only'),
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];

@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { QvacError } from '../../../errors.ts';
-import type { AbortOptions } from '../../../lib/types.ts';
 import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import type { Input } from '../../../protocol/messages.ts';
 import { costOf, countsOf, payableTokens } from '../../job/cost.ts';
 import type { Job, SignedQuote } from '../../job/job.ts';
 import { Redrawn } from '../../job/redrawn.ts';
-import { JobPayment } from '../../payment/job-payment.ts';
-import type { EscrowWallet } from '../../payment/payments.ts';
+import { JobPayment, walletOf } from '../../payment/job-payment.ts';
 import type { Answer, AnswerModel, AskObserver, DeliveredAnswer } from '../answer.ts';
 import { type FinishedAnswer, finishAnswer } from '../finish.ts';
 import { startStopwatch } from '../stopwatch.ts';
@@ -38,12 +35,7 @@ export class Attempt {
     this.input = inputFor(init.choice.model, init.input);
     this.redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
     const { sampler, maxPrice, pay } = init;
-    const { payments = null } = components;
-    const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
-      if (payments === null)
-        throw new QvacError('E_LIMIT', 'this provider charges for answers, and this client does not pay');
-      return payments.open(options);
-    };
+    const openWallet = walletOf(components.payments ?? null);
     const onHold = (lamports: bigint): void => observer.locking?.(lamports);
     this.payment = new JobPayment({ openWallet }, { pay, maxTokens: sampler.maxTokens, maxPrice, onHold });
   }
