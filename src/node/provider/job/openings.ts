@@ -4,21 +4,19 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { JobId, PeerIdString } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
-import { type SigningKey, signBody, verifyBody } from '../../../proofs/signing.ts';
-import { MalformedError } from '../../../protocol/codec.ts';
+import { type SigningKey, signBody } from '../../../proofs/signing.ts';
+import { verdictBy } from '../../../proofs/verdict.ts';
 import { channelReleaseS } from '../../../protocol/constants.ts';
-import { jobIdHex, sha256 } from '../../../protocol/digests.ts';
+import { sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf } from '../../../protocol/frames.ts';
-import { kinds, modes, payFrom, type Signed, type Verdict } from '../../../protocol/messages.ts';
-import { decodeVerdict } from '../../../protocol/validate.ts';
+import { modes, payFrom, type Signed, type Verdict } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { ProviderEvent } from '../events.ts';
 import { OfferRefusal } from '../refusal.ts';
 import type { FinishedJob, JobRun } from './job-run.ts';
 import type { KeptFiles, KeptOpening } from './kept-files.ts';
-import type { KeptJob, KeptJobs } from './kept-jobs.ts';
+import { type KeptJob, type KeptJobs, keptJobOf } from './kept-jobs.ts';
 import { openableAgain } from './openable.ts';
-import { receiptOf } from './receipt-of.ts';
 
 /** The frames that a client may send after the final head; a `cancel` may have crossed it. */
 export type AfterFrame = FrameOf<'challenge'> | FrameOf<'verdict'>;
@@ -186,7 +184,8 @@ export class Openings {
 
   /** @throws QvacError E_BAD_PEER if the verdict is not the client's own on this job */
   #takeVerdict(job: KeptJob, signed: Signed): Verdict {
-    const verdict = decodeVerdictOf(job, signed);
+    const verdict = verdictBy(job.client, job, signed);
+    if (verdict === null) throw new QvacError('E_BAD_PEER', 'the verdict is not the client’s own on this job');
     job.receipt = { ...job.receipt, verdicts: [signed] };
     job.paid?.verdict(verdict.result);
     return verdict;
@@ -222,24 +221,6 @@ async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
   }
 }
 
-function keptJobOf(finished: FinishedJob, keepUntil: number): KeptJob {
-  const { admission, final, transcript, paid } = finished;
-  const { mode, client, challenge } = admission.offer;
-  return {
-    jobId: admission.jobId,
-    client,
-    commit: challenge.commit,
-    root: final.root,
-    isScore: mode === modes.score,
-    keepUntil,
-    transcript: mode === modes.none ? null : transcript,
-    opening: null,
-    receipt: receiptOf(finished),
-    paid,
-    saved: Promise.resolve(),
-  };
-}
-
 function keptOpeningOf(
   { jobId, client, commit, root, isScore, keepUntil }: KeptJob,
   { admission, final }: FinishedJob,
@@ -251,18 +232,4 @@ function keptOpeningOf(
     ...{ jobId, client, commit, root, isScore, keepUntil },
     ...{ n: final.n, count: challenge.count, payment: paidBy },
   };
-}
-
-function decodeVerdictOf(job: KeptJob, signed: Signed): Verdict {
-  try {
-    const verdict = decodeVerdict(signed.body);
-    const own =
-      equalBytes(verdict.verifier, job.client) &&
-      equalBytes(verdict.root, job.root) &&
-      jobIdHex(verdict.jobId) === job.jobId;
-    if (own && verifyBody(job.client, kinds.verdict, job.jobId, signed)) return verdict;
-  } catch (error) {
-    if (!(error instanceof MalformedError)) throw error;
-  }
-  throw new QvacError('E_BAD_PEER', 'the verdict is not the client’s own on this job');
 }
