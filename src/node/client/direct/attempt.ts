@@ -35,9 +35,12 @@ export class Attempt {
     this.input = inputFor(init.choice.model, init.input);
     this.redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
     const { sampler, maxPrice, pay } = init;
-    const openWallet = walletOf(components.payments ?? null);
+    const { payments = null } = components;
     const onHold = (lamports: bigint): void => observer.locking?.(lamports);
-    this.payment = new JobPayment({ openWallet }, { pay, maxTokens: sampler.maxTokens, maxPrice, onHold });
+    this.payment = new JobPayment(
+      { openWallet: walletOf(payments) },
+      { pay, maxTokens: sampler.maxTokens, maxPrice, onHold },
+    );
   }
 
   get model(): AnswerModel {
