@@ -133,6 +133,8 @@ async function ask({ inference }: Market, maxTokens: number): Promise<Timed> {
     verify: 'none',
     maxPrice: 0,
     wallet: null,
+          pay: null,
+          maxDeposit: null,
     consent: null,
     timeoutMs: 600_000,
     logits: false,

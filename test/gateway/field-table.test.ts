@@ -61,6 +61,8 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   provider: null,
   verify: 'none',
   max_price: 0,
+  pay: 'job',
+  max_deposit: 0,
   wallet: null,
   consent: 'page-1',
   response_format: { type: 'json_object' },

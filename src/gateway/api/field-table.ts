@@ -36,6 +36,8 @@ const extension: readonly FieldRule[] = [
   honoured('qvac.provider', 'peer id or address'),
   honoured('qvac.verify', '`none`, `optimistic`, `sampling` or `full`'),
   capped('qvac.max_price', 'lamports; at most the operator’s limit, unless a browser wallet pays'),
+  honoured('qvac.pay', '`auto`, `job` or `channel`'),
+  capped('qvac.max_deposit', 'lamports in one channel; at most the operator’s limit, unless a browser wallet pays'),
   honoured('qvac.wallet', 'from the gateway’s own page only'),
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];

@@ -36,6 +36,7 @@ export function summaryOf(receipt: Receipt) {
       offer.payment.pay === payFrom.nothing
         ? null
         : {
+            by: offer.payment.pay === payFrom.channel ? ('channel' as const) : ('job' as const),
             locked: offer.payment.amountLamports.toString(),
             settlement: settlement === null ? null : settlementOf(settlement),
           },

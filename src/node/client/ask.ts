@@ -75,6 +75,8 @@ export interface AskInit {
   readonly maxPrice: number;
   /** Whether a channel may pay. @default as the wallet's policy says */
   readonly pay?: PayPolicy | undefined;
+  /** The most that may be deposited in that channel. @default as the wallet's policy says */
+  readonly maxDepositLamports?: bigint | undefined;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
   /** Checks a stopped answer like any other, since no person waits for the checks to end. @default false */
@@ -342,12 +344,14 @@ class Asking {
   /** What is the same for every provider that is asked, but the seed. */
   #question(): Omit<TogetherInit['question'], 'seed' | 'soFar' | 'earlier'> {
     const { input, sampler, pay, thorough = false, auditRate = defaultAuditRate, timeoutMs } = this.#init;
+    const { maxDepositLamports } = this.#init;
     return {
       input,
       sampler,
       extra: this.#extra,
       count: this.#count,
       pay,
+      maxDepositLamports,
       auditRate,
       timeouts: { totalMs: this.#timeLeftMs, allowedMs: timeoutMs },
       stopwatch: this.#stopwatch,

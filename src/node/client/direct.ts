@@ -54,6 +54,8 @@ export interface DirectInit {
   readonly maxPrice: number;
   /** Whether a channel may pay. @default as the wallet's policy says */
   readonly pay?: PayPolicy | undefined;
+  /** The most that may be deposited in that channel. @default as the wallet's policy says */
+  readonly maxDepositLamports?: bigint | undefined;
   /** 32 bytes. */
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;
@@ -113,7 +115,7 @@ class DirectQuestion {
     this.#signal = signal;
     this.#input = inputFor(init.choice.model, init.input);
     this.#redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
-    const { sampler, maxPrice, pay } = init;
+    const { sampler, maxPrice, pay, maxDepositLamports } = init;
     const { payments = null } = components;
     const openWallet = async (options: AbortOptions): Promise<EscrowWallet> => {
       if (payments === null)
@@ -122,7 +124,7 @@ class DirectQuestion {
     };
     const { maxTokens } = sampler;
     const onHold = (lamports: bigint): void => observer.locking?.(lamports);
-    this.#payment = new JobPayment({ openWallet }, { pay, maxTokens, maxPrice, onHold });
+    this.#payment = new JobPayment({ openWallet }, { pay, maxDepositLamports, maxTokens, maxPrice, onHold });
   }
 
   async run(): Promise<DirectOutcome> {
