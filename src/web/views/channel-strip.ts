@@ -13,7 +13,7 @@ export function channelStrip(openMoney: () => void): HTMLElement {
     const shown = (wallets.overview?.channels ?? []).filter(({ state }) => state === 'open').slice(0, maxShown);
     element.hidden = shown.length === 0;
     const lines = shown.map((channel) => h('span', {}, totalOf(channel)));
-    const money = h('button', { type: 'button', class: 'link', id: 'strip-money', click: openMoney }, 'Money');
+    const money = h('button', { type: 'button', class: 'link', id: 'strip-money', click: openMoney }, 'Details');
     replace(element, ...lines, money);
   };
   wallets.onChange(fill);
