@@ -17,6 +17,7 @@ import type { Discovery } from '../../src/node/discovery/discovery.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
+import { createReferees } from '../../src/node/referees/referees.ts';
 import { createReputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { temporaryHome } from './home.ts';
@@ -36,6 +37,8 @@ export const testDefaults: RequestDefaults = {
   topP: 1,
   maxTokens: 40,
   verify: null,
+  referees: null,
+  mostReferees: 0,
   maxPrice: 0,
   timeoutMs: 60_000,
 };
@@ -185,10 +188,25 @@ function networkInference(
     logger: silentLogger,
   });
   context.after(() => verifier.dispose());
+  const key = parts.peer.key;
+  const referees = createReferees(
+    {
+      ...parts,
+      own: async () => ({ peers: [], payees: [] }),
+      payments: payments ?? null,
+      calibration: async () => null,
+      key,
+      clock: systemClock,
+      logger: silentLogger,
+    },
+    { searchMs: 50 },
+  );
+  context.after(() => referees.stop());
   return createNetworkInferenceClient({
     ...parts,
     verifier,
-    key: parts.peer.key,
+    referees,
+    key,
     clock: systemClock,
     logger,
     payments,
