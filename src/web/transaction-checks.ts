@@ -28,7 +28,7 @@ export interface ExpectedTransaction {
   readonly hasOpenChannel: (provider: string) => boolean;
 }
 
-/** Places of the accounts that each call names; those of `job` or `channel` and `evidence` are derived from their ids. */
+/** Places of the accounts that each call names; those of jobs, channels and evidence are derived from their ids. */
 interface Places {
   /** The wallet whose money it is. */
   readonly wallet: number;

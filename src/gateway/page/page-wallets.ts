@@ -69,8 +69,8 @@ export interface PageWallets {
    */
   act(address: string, jobId: string, action: JobAction, options?: AbortOptions): Promise<void>;
   /**
-   * Closes a channel of a browser wallet, or takes the next step towards its end. The wallet has to sign if the provider
-   * does not help, or an answer failed. Resolves at once if that step is under way already.
+   * Closes a channel of a browser wallet, or takes the next step towards its end. The wallet has to sign if the
+   * provider does not help, or an answer failed. Resolves at once if that step is under way already.
    * @throws QvacError E_NOT_FOUND if that wallet has no such channel here, E_BUSY while it pays for an answer, E_LOCKED
    */
   closeChannel(address: string, channel: string, options?: AbortOptions): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * What a transaction does, for the person who must approve it. Amounts are lamports as decimal text, `job` and `channel`
- * are hex, times are unix ms by the chain's clock; `deadline` is by this machine's.
+ * What a transaction does, for the person who must approve it. Amounts are lamports as decimal text, `job` and
+ * `channel` are hex, times are unix ms by the chain's clock; `deadline` is by this machine's.
  */
 export type Purpose = JobPurpose | ChannelPurpose;
 

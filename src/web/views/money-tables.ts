@@ -100,7 +100,7 @@ function spentOf({ committed, released, underWay, answers }: WalletChannel): str
 }
 
 /** What happens to a channel next, when, and the button for it. */
-export function nextOfChannel(
+function nextOfChannel(
   { state, at, deposit, committed, underWay, isObjectionDue }: WalletChannel,
   now: number,
 ): { readonly words: string; readonly action: string | null } {
