@@ -39,6 +39,8 @@ export interface PaidProvider {
 export interface JobPaymentInit {
   /** Whether a channel may pay. @default as the wallet's policy says */
   readonly pay?: PayPolicy | undefined;
+  /** The most that may be deposited in its channel. @default as the wallet's policy says */
+  readonly maxDepositLamports?: bigint | undefined;
   readonly maxTokens: number;
   /** Lamports. */
   readonly maxPrice: number;
@@ -91,7 +93,8 @@ export class JobPayment {
     // Without a wallet the quote is asked for all the same: the plan says then that nothing can be paid.
     const wallet = await this.#components.openWallet(options);
     if (wallet.refusal(pay) !== null) return payFrom.jobAccount;
-    const wanted = { provider: peer, key, pay, amountLamports: priceLamports, policy: this.#init.pay };
+    const { pay: policy, maxDepositLamports } = this.#init;
+    const wanted = { provider: peer, key, pay, amountLamports: priceLamports, policy, maxDepositLamports };
     this.#place = (await wallet.channels?.place(wanted, options)) ?? null;
     return this.#place === null ? payFrom.jobAccount : payFrom.channel;
   }

@@ -13,6 +13,11 @@ export interface ChannelPolicy {
   readonly maxDepositLamports: bigint;
   /** Channels stay open when this process ends, until they expire or are closed by command. @default false */
   readonly keeps?: boolean | undefined;
+  /**
+   * The deposit is raised while an answer is written, once the next one may not fit; else the next one waits for it.
+   * @default true
+   */
+  readonly refillsAhead?: boolean | undefined;
 }
 
 /** The provider of an answer, before its quote. */
@@ -25,6 +30,8 @@ export interface WantedPlace {
   readonly amountLamports: bigint;
   /** @default that of the wallet */
   readonly policy?: PayPolicy | undefined;
+  /** Lowers the policy's limit. @default the policy's */
+  readonly maxDepositLamports?: bigint | undefined;
 }
 
 /** The channels that one wallet pays from. Times are unix ms. */

@@ -86,10 +86,10 @@ class ClientChannels implements WalletChannels {
     const { key, amountLamports } = wanted;
     const channel = this.#held.of(key) ?? (await this.#find(key)) ?? (await this.#openFor(wanted, options));
     if (channel === null || !channel.takesAnother(await this.#now(options))) return null;
-    if (channel.leftLamports < amountLamports) await this.#refill(channel, amountLamports, options);
+    if (channel.leftLamports < amountLamports) await this.#refill(channel, wanted, options);
     // Once the next answer may not fit, the deposit is raised while this one is written.
-    else if (channel.leftLamports < 2n * amountLamports)
-      this.#run(() => this.#refill(channel, amountLamports, { signal: this.#end.signal }));
+    else if (channel.leftLamports < 2n * amountLamports && (this.#init.policy.refillsAhead ?? true))
+      this.#run(() => this.#refill(channel, wanted, { signal: this.#end.signal }));
     return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
   }
 
@@ -144,7 +144,8 @@ class ClientChannels implements WalletChannels {
 
   /** Opens a channel for the sake of one answer, if the provider deserves it. */
   async #openFor(wanted: WantedPlace, options: AbortOptions): Promise<OpenChannel | null> {
-    const { maxDepositLamports: most, pay, keeps = false } = this.#init.policy;
+    const { pay, keeps = false } = this.#init.policy;
+    const most = this.#maxDepositOf(wanted);
     const provider = toHex(wanted.key);
     const isAsked = (wanted.policy ?? pay) === 'channel';
     if (!isAsked && (this.#answers.get(provider) ?? 0) < answersBeforeChannel) return null;
@@ -164,6 +165,11 @@ class ClientChannels implements WalletChannels {
     } finally {
       this.#opening.delete(provider);
     }
+  }
+
+  #maxDepositOf({ maxDepositLamports }: WantedPlace): bigint {
+    const { maxDepositLamports: most } = this.#init.policy;
+    return maxDepositLamports === undefined ? most : smaller(maxDepositLamports, most);
   }
 
   async open(wanted: WantedChannel, options: AbortOptions = {}): Promise<OpenChannel> {
@@ -201,21 +207,23 @@ class ClientChannels implements WalletChannels {
   async resume(options: AbortOptions = {}): Promise<readonly ChannelNews[]> {
     const news: ChannelNews[] = [];
     const now = await this.#now(options, true);
+    // A channel that cannot be closed now must not keep the others open.
+    const closeIfPossible = async (channel: OpenChannel): Promise<void> => {
+      try {
+        news.push(await this.#close(channel, options));
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        this.#components.logger.warn('a channel is not closed yet', { channel: channel.id, reason: messageOf(error) });
+      }
+    };
     for (const { channel } of this.#held.all) {
       const isDue = channel.kept.phase === 'closing' || channel.hasFailed || channel.isExpiring(now);
-      if (isDue && !channel.isBusy) news.push(await this.#close(channel, options));
+      if (isDue && !channel.isBusy) await closeIfPossible(channel);
     }
     for (const { id, kept } of await this.#held.others()) {
       const taken = isLeft(kept, now) ? await this.#held.take(id) : null;
       if (taken === null) continue;
-      try {
-        news.push(await this.#close(taken.channel, options));
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        this.#components.logger.warn('a channel is not closed yet', { channel: id, reason: messageOf(error) });
-      } finally {
-        await this.#held.giveBack(taken);
-      }
+      await closeIfPossible(taken.channel).finally(() => this.#held.giveBack(taken));
     }
     return news;
   }
@@ -252,8 +260,9 @@ class ClientChannels implements WalletChannels {
   }
 
   /** Raises the deposit for further answers, within the limit. */
-  async #refill(channel: OpenChannel, amountLamports: bigint, options: AbortOptions): Promise<void> {
-    const room = this.#init.policy.maxDepositLamports - channel.depositLamports;
+  async #refill(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<void> {
+    const { amountLamports } = wanted;
+    const room = this.#maxDepositOf(wanted) - channel.depositLamports;
     const lamports = smaller(answersPerDeposit * amountLamports, room);
     if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return;
     const running = this.#refills.get(channel.id) ?? this.#topUp(channel, lamports, options);
