@@ -130,8 +130,8 @@ async function recordAt(
     const prefill = withPrefill ? new Bits() : null;
     const neighbours = Array.from({ length: Math.max(...modes.map((mode) => mode.neighbours)) }, (_, at) => at + 1);
     for (const lane of neighbours) await runBlocks(lanes, lane, tokens.slice(0, lane * 5), tokens.length, null, signal);
-    // A history beyond the length where numbers of threads begin to differ, with short ones beside it; then a short one,
-    // with that long one beside it.
+    // A history beyond the length where numbers of threads begin to differ, with short ones beside it; then a short
+    // one, with that long one beside it.
     for (const { prompt, head, whole } of [history, { prompt: 0, head: 0, whole: shortTokens }]) {
       if (head === 0 && neighbours.length > 0) await lanes.copy(0, 1, history.head);
       await lanes.erase(0, 0);

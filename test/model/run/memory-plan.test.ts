@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EngineInit } from '../../../src/model/engine.ts';
-import { hasTokensOnly, isCuttable, type MemoryFacts, memoryPlans, tokenBytesOf } from '../../../src/model/run/memory-plan.ts';
+import {
+  hasTokensOnly,
+  isCuttable,
+  type MemoryFacts,
+  memoryPlans,
+  tokenBytesOf,
+} from '../../../src/model/run/memory-plan.ts';
 import type { GgufHeader, GgufValue } from '../../../src/model/text/gguf.ts';
 
 const mib = 1 << 20;
