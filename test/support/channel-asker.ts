@@ -83,6 +83,6 @@ export async function startChannelAsker(
 /** A copy of what a process would leave that is killed now: its files without its locks. */
 export async function leftOver(context: TestContext, dir: string): Promise<string> {
   const copy = join(await temporaryHome(context), 'channels');
-  for (const name of await readdir(dir)) if (name.endsWith('.json')) await cp(join(dir, name), join(copy, name));
+  for (const name of await readdir(dir)) if (name.endsWith('.slots')) await cp(join(dir, name), join(copy, name));
   return copy;
 }

@@ -76,22 +76,21 @@ async function keptOf(
   { home }: CommandContext['config'],
   logger: Logger,
 ): Promise<readonly (readonly [ChannelId, Kept])[]> {
-  const [{ createJournal }, own, theirs, { decodeAck }] = await Promise.all([
-    import('../../node/home/journal.ts'),
+  const [own, theirs, { decodeAck }] = await Promise.all([
     import('../../node/payment/channel/kept-channel.ts'),
     import('../../node/provider/payment/channel/kept-channel.ts'),
     import('../../protocol/validate.ts'),
   ]);
   const paying = await Promise.all(
     (['client', 'router'] as const).map(async (role) => {
-      const journal = createJournal(home.channels[role], own.keptChannelForm, logger);
+      const journal = own.openKeptChannels(home.channels[role], logger);
       return [...(await journal.read())].map(([id, kept]) => {
         const { committedLamports: committed, releasedLamports: released } = own.totalsOf(kept);
         return [id as string as ChannelId, { role, committed, released, answers: kept.answers }] as const;
       });
     }),
   );
-  const serving = createJournal(home.channels.provider, theirs.keptChannelForm, logger);
+  const serving = theirs.openKeptChannels(home.channels.provider, logger);
   const served = [...(await serving.read())].map(([id, { committed, released }]) => {
     const totals = {
       committed: committed === null ? 0n : decodeAck(committed.body).committedLamports,

@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { type ErrorCode, messageOf, QvacError, toError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { FaultError } from '../../proofs/fault.ts';
+import { jobProtocol } from '../../protocol/constants.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import type { RouteMode } from '../../protocol/frames.ts';
 import { inputFor } from '../../protocol/input/system-in-turn.ts';
-import { finish, type Input, type Mode, modes, type SamplerSettings } from '../../protocol/messages.ts';
+import { finish, type Input, type Mode, modes, payFrom, type SamplerSettings } from '../../protocol/messages.ts';
 import { type AnswerExtra, extraFor } from '../job/answer-extra.ts';
 import type { AnswerSoFar } from '../job/answer-so-far.ts';
 import { costOf, type DeliveredCounts, payableTokens } from '../job/cost.ts';
@@ -21,6 +22,7 @@ import type { ClientPayments, EscrowWallet, Settlement } from '../payment/paymen
 import type { RefereeCount } from '../referees/reports.ts';
 import { experienceOf } from '../selection/learning.ts';
 import type { Choice } from '../selection/select.ts';
+import type { FrameStream } from '../streams/streams.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
 import { type Answer, type AskObserver, type DeliveredAnswer, faultyAnswer, silentObserver } from './answer.ts';
 import { type BrokenPart, endBroken } from './broken-part.ts';
@@ -105,6 +107,8 @@ class DirectQuestion {
   readonly #redrawn: Redrawn;
   readonly #stopwatch = startStopwatch();
   #quote: SignedQuote | null = null;
+  /** Of a job in a channel: its stream is opened while the quote is fetched. */
+  #stream: Promise<FrameStream> | null = null;
 
   constructor(components: DirectComponents, init: DirectInit, observer: AskObserver, signal: AbortSignal) {
     this.#components = components;
@@ -167,10 +171,18 @@ class DirectQuestion {
     const { choice, sampler } = this.#init;
     const input = this.#input;
     const { card, model, priceLamports } = choice;
-    const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, priceLamports };
+    const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, slots: model.slots, priceLamports };
     const pay = await this.#payment.choose(provider, { signal: this.#signal });
+    if (pay === payFrom.channel) this.#openStream();
     const request = { card, model, input, mode: this.#mode, pay, maxTokens: sampler.maxTokens };
     return quoteAnswer(this.#components, request, { signal: this.#signal });
+  }
+
+  #openStream(): void {
+    const { peer } = this.#init.choice.card;
+    this.#stream = this.#components.peer.open(peer, jobProtocol, { signal: this.#signal });
+    // Its failure shows when the offer is sent.
+    this.#stream.catch(() => undefined);
   }
 
   async #open(): Promise<Job> {
@@ -193,6 +205,7 @@ class DirectQuestion {
       previous: soFar.previous,
       quote,
       ...payment,
+      stream: this.#stream,
       // Before a payment is acknowledged; a free answer need not wait for the tokenizer.
       encodePrompt: quote?.quote.pay == null ? null : () => verifier.encodePrompt(choice.modelId, input),
       timeouts: quote?.quote.pay == null ? timeouts : { acceptMs: paidAcceptMs, ...timeouts },
@@ -236,6 +249,7 @@ class DirectQuestion {
 
   async #failed(error: Error, job: Job | null): Promise<DirectOutcome> {
     const { choice, sampler } = this.#init;
+    if (job === null) this.#stream?.then((stream) => stream.abort(error)).catch(() => undefined);
     job?.abort(error);
     const abandoned = this.#payment.abandon(job, error instanceof FaultError ? error : null);
     if (this.#signal.aborted) throw interrupted();

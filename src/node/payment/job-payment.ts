@@ -31,6 +31,8 @@ export interface PaidProvider {
   /** Key of its node, 32 bytes. */
   readonly key: Uint8Array;
   readonly pay: Pay | null;
+  /** Answers that it writes at once. */
+  readonly slots: number;
   /** The most that the answer can cost. */
   readonly priceLamports: bigint;
 }
@@ -73,12 +75,12 @@ export class JobPayment {
    * Where the answer will be paid from, which its quote depends on.
    * @throws the errors of the wallet
    */
-  async choose({ peer, key, pay, priceLamports }: PaidProvider, options: AbortOptions): Promise<PayFrom> {
+  async choose({ peer, key, pay, slots, priceLamports }: PaidProvider, options: AbortOptions): Promise<PayFrom> {
     if (pay === null || priceLamports === 0n) return payFrom.nothing;
     // Without a wallet the quote is asked for all the same: the plan says then that nothing can be paid.
     const wallet = await this.#components.openWallet(options);
     if (wallet.refusal(pay) !== null) return payFrom.jobAccount;
-    const wanted = { provider: peer, key, pay, amountLamports: priceLamports, policy: this.#init.pay };
+    const wanted = { provider: peer, key, pay, slots, amountLamports: priceLamports, policy: this.#init.pay };
     this.#place = (await wallet.channels?.place(wanted, options)) ?? null;
     return this.#place === null ? payFrom.jobAccount : payFrom.channel;
   }

@@ -39,9 +39,17 @@ export interface EscrowWallet {
    */
   lock(order: LockOrder, options?: AbortOptions): Promise<EscrowHold>;
   /** The chain's records of all registered providers, by the node's key in hex; at most 2 s old. */
-  records(options?: AbortOptions): Promise<ReadonlyMap<string, ChainRecord>>;
+  records(options?: RecordsOptions): Promise<ReadonlyMap<string, ChainRecord>>;
   /** Settles, as far as possible now, the payments that earlier processes left. */
   resume(options?: AbortOptions): Promise<readonly LeftPayment[]>;
+}
+
+export interface RecordsOptions extends AbortOptions {
+  /**
+   * Records of up to a minute ago do, so that a question need not wait for the chain: newer ones are read meanwhile.
+   * @default false
+   */
+  readonly mayBeOld?: boolean | undefined;
 }
 
 export interface PlanLimits {

@@ -13,6 +13,8 @@ export interface ChannelPolicy {
   readonly maxDepositLamports: bigint;
   /** Channels stay open when this process ends, until they expire or are closed by command. @default false */
   readonly keeps?: boolean | undefined;
+  /** Several questions at a time are paid from one channel: its window fits what the provider writes at once. */
+  readonly isShared?: boolean | undefined;
 }
 
 /** The provider of an answer, before its quote. */
@@ -21,6 +23,8 @@ export interface WantedPlace {
   /** Key of its node, 32 bytes. */
   readonly key: Uint8Array;
   readonly pay: Pay;
+  /** Answers that it writes at once. */
+  readonly slots: number;
   /** The most that the answer can cost. */
   readonly amountLamports: bigint;
   /** @default that of the wallet */
@@ -74,8 +78,10 @@ export interface WantedChannel {
   readonly key: Uint8Array;
   readonly pay: Pay;
   readonly depositLamports: bigint;
-  /** Most that may be unpaid or under way at once. */
+  /** Most that may be unpaid or under way at once, if the provider agrees to that much. */
   readonly windowLamports: bigint;
+  /** What it is asked for otherwise. @default the same */
+  readonly minWindowLamports?: bigint | undefined;
   readonly isKept: boolean;
 }
 

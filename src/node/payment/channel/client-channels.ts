@@ -1,10 +1,13 @@
 import { messageOf, QvacError } from '../../../errors.ts';
-import { anySignal, settledWithin } from '../../../lib/abort.ts';
+import { anySignal, raceSignal, settledWithin } from '../../../lib/abort.ts';
+import { smaller } from '../../../lib/bigints.ts';
 import { fromHex, toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
-import { ChannelCloser, type ChannelCloserComponents, type ClosingStep } from './channel-closer.ts';
+import { ChannelCloser, type ChannelCloserComponents } from './channel-closer.ts';
+import { ChannelDeposits } from './channel-deposits.ts';
+import { endOf, newsOf } from './channel-news.ts';
 import { type ChannelOpenerComponents, openChannel } from './channel-opener.ts';
 import type {
   ChannelNews,
@@ -14,7 +17,7 @@ import type {
   WantedChannel,
   WantedPlace,
 } from './channels.ts';
-import { answersBeforeChannel, answersPerDeposit, closeWaitMs, refusalLifeMs } from './constants.ts';
+import { answersBeforeChannel, answersPerDeposit, closeWaitMs, refusalLifeMs, roomWaitMs } from './constants.ts';
 import { type Held, HeldChannels } from './held-channels.ts';
 import { isLeft } from './kept-channel.ts';
 import type { ChannelPlace, OpenChannel } from './open-channel.ts';
@@ -42,14 +45,13 @@ class ClientChannels implements WalletChannels {
   readonly #init: ClientChannelsInit;
   readonly #held: HeldChannels;
   readonly #closer: ChannelCloser;
+  readonly #deposits: ChannelDeposits;
   /** By the provider's key in hex. */
   readonly #opening = new Map<string, Promise<OpenChannel>>();
   /** Answers that were paid from accounts of their own. */
   readonly #answers = new Map<string, number>();
   /** Until when a provider is paid by jobs, by this machine's clock. */
   readonly #avoided = new Map<string, number>();
-  /** The deposits that are being raised. */
-  readonly #refills = new Map<ChannelId, Promise<void>>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #end = new AbortController();
   /** What the chain's time is ahead of this machine's, ms; null before it was asked. */
@@ -60,6 +62,8 @@ class ClientChannels implements WalletChannels {
     this.#init = init;
     this.#held = new HeldChannels(components, init.dir);
     this.#closer = new ChannelCloser(components);
+    const onRaised = (channel: OpenChannel): void => this.#tell(channel, 'topped-up');
+    this.#deposits = new ChannelDeposits({ escrow: components.escrow, onRaised }, init.policy);
   }
 
   async place(wanted: WantedPlace, options: AbortOptions = {}): Promise<ChannelPlace | null> {
@@ -85,12 +89,24 @@ class ClientChannels implements WalletChannels {
   async #place(wanted: WantedPlace, options: AbortOptions): Promise<ChannelPlace | null> {
     const { key, amountLamports } = wanted;
     const channel = this.#held.of(key) ?? (await this.#find(key)) ?? (await this.#openFor(wanted, options));
-    if (channel === null || !channel.takesAnother(await this.#now(options))) return null;
-    if (channel.leftLamports < amountLamports) await this.#refill(channel, amountLamports, options);
+    if (channel === null || !(await this.#awaitRoom(channel, options))) return null;
+    if (channel.leftLamports < amountLamports) await this.#deposits.refill(channel, amountLamports, options);
     // Once the next answer may not fit, the deposit is raised while this one is written.
     else if (channel.leftLamports < 2n * amountLamports)
-      this.#run(() => this.#refill(channel, amountLamports, { signal: this.#end.signal }));
+      this.#run(() => this.#deposits.refill(channel, amountLamports, { signal: this.#end.signal }));
     return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
+  }
+
+  /** @returns whether the channel takes another answer; the end of one under way may make room for it */
+  async #awaitRoom(channel: OpenChannel, options: AbortOptions): Promise<boolean> {
+    const limit = AbortSignal.timeout(roomWaitMs);
+    for (;;) {
+      if (!channel.isUsable(await this.#now(options))) return false;
+      if (channel.hasRoom) return true;
+      await raceSignal(channel.changed(), anySignal(limit, options.signal)).catch(() => undefined);
+      options.signal?.throwIfAborted();
+      if (limit.aborted) return false;
+    }
   }
 
   #noPlace({ key, provider, amountLamports }: WantedPlace): QvacError {
@@ -144,7 +160,7 @@ class ClientChannels implements WalletChannels {
 
   /** Opens a channel for the sake of one answer, if the provider deserves it. */
   async #openFor(wanted: WantedPlace, options: AbortOptions): Promise<OpenChannel | null> {
-    const { maxDepositLamports: most, pay, keeps = false } = this.#init.policy;
+    const { maxDepositLamports: most, pay, keeps = false, isShared = false } = this.#init.policy;
     const provider = toHex(wanted.key);
     const isAsked = (wanted.policy ?? pay) === 'channel';
     if (!isAsked && (this.#answers.get(provider) ?? 0) < answersBeforeChannel) return null;
@@ -156,7 +172,10 @@ class ClientChannels implements WalletChannels {
       throw new QvacError('E_LIMIT', `the answer may cost ${amountLamports} lamports, a deposit is ${most} at most`, {
         hint: 'raise --deposit, or use --pay job',
       });
-    const channel = { ...wanted, depositLamports, windowLamports: amountLamports, isKept: keeps };
+    // A window pays for one answer more than fits into it.
+    const atOnce = BigInt(isShared ? Math.max(2, wanted.slots) : 2);
+    const windowLamports = smaller((atOnce - 1n) * amountLamports, depositLamports);
+    const channel = { ...wanted, depositLamports, windowLamports, minWindowLamports: amountLamports, isKept: keeps };
     const opening = this.#opening.get(provider) ?? this.open(channel, options);
     this.#opening.set(provider, opening);
     try {
@@ -167,11 +186,9 @@ class ClientChannels implements WalletChannels {
   }
 
   async open(wanted: WantedChannel, options: AbortOptions = {}): Promise<OpenChannel> {
-    const tell = (channel: OpenChannel, state: 'opening' | 'opened'): void =>
-      this.#tell(channel, { state, at: Number(channel.terms.expiresAt) * 1_000 });
-    const onOpening = (channel: OpenChannel): void => tell(channel, 'opening');
+    const onOpening = (channel: OpenChannel): void => this.#tell(channel, 'opening');
     const { channel } = await openChannel({ ...this.#components, held: this.#held, onOpening }, wanted, options);
-    tell(channel, 'opened');
+    this.#tell(channel, 'opened');
     return channel;
   }
 
@@ -182,7 +199,7 @@ class ClientChannels implements WalletChannels {
   async topUp(id: ChannelId, lamports: bigint, options: AbortOptions = {}): Promise<OpenChannel> {
     const held = await this.#held.need(id);
     try {
-      await this.#topUp(held.channel, lamports, options);
+      await this.#deposits.raise(held.channel, lamports, options);
       return held.channel;
     } finally {
       await this.#held.giveBack(held);
@@ -251,30 +268,6 @@ class ClientChannels implements WalletChannels {
     return news;
   }
 
-  /** Raises the deposit for further answers, within the limit. */
-  async #refill(channel: OpenChannel, amountLamports: bigint, options: AbortOptions): Promise<void> {
-    const room = this.#init.policy.maxDepositLamports - channel.depositLamports;
-    const lamports = smaller(answersPerDeposit * amountLamports, room);
-    if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return;
-    const running = this.#refills.get(channel.id) ?? this.#topUp(channel, lamports, options);
-    this.#refills.set(channel.id, running);
-    try {
-      await running;
-    } finally {
-      this.#refills.delete(channel.id);
-    }
-  }
-
-  async #topUp(channel: OpenChannel, lamports: bigint, options: AbortOptions): Promise<void> {
-    const { escrow } = this.#components;
-    const address = escrow.channelAddress(fromHex(channel.id));
-    const key = { address, payer: escrow.wallet, provider: channel.terms.authority };
-    const { fee } = await escrow.topUpChannel(key, lamports, options);
-    const account = await escrow.channel(address, options);
-    await channel.toppedUp(account?.deposit ?? channel.depositLamports + lamports, fee);
-    this.#tell(channel, { state: 'topped-up', at: Number(channel.terms.expiresAt) * 1_000 });
-  }
-
   async challenge({ channel, jobId }: ChannelPlace, options: AbortOptions = {}): Promise<void> {
     if (jobId === null) return;
     await channel.challenged(jobId, { isChallenged: true });
@@ -301,30 +294,8 @@ class ClientChannels implements WalletChannels {
     return clock.now() + this.#aheadMs;
   }
 
-  #tell(channel: OpenChannel, change: Pick<ChannelNews, 'state' | 'at'>): void {
-    this.#init.onNews?.({ ...newsOf(channel), ...change, outcome: null });
+  #tell(channel: OpenChannel, state: 'opening' | 'opened' | 'topped-up'): void {
+    const at = Number(channel.terms.expiresAt) * 1_000;
+    this.#init.onNews?.({ ...newsOf(channel), state, at, outcome: null });
   }
-}
-
-function newsOf({
-  id,
-  provider,
-  depositLamports,
-  totals,
-  kept,
-}: OpenChannel): Omit<ChannelNews, 'state' | 'at' | 'outcome'> {
-  const { committedLamports, releasedLamports } = totals;
-  const heldLamports = committedLamports - releasedLamports;
-  const { answers, fees } = kept;
-  return { channel: id, provider, depositLamports, releasedLamports, heldLamports, answers, fees };
-}
-
-function endOf(step: ClosingStep): Pick<ChannelNews, 'state' | 'at' | 'outcome'> {
-  if (step.kind === 'waiting') return { state: step.isRequested ? 'requested' : 'closing', at: step.at, outcome: null };
-  const { outcome, wasOpen } = step;
-  return { state: outcome?.how ?? (wasOpen ? 'gone' : 'unopened'), at: outcome?.at ?? null, outcome };
-}
-
-function smaller(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
 }

@@ -11,6 +11,8 @@ export const keptLifeS = 86_400;
 export const expiryMarginMs = 600_000;
 /** How long a provider may take to sign terms, or to take totals, in ms. */
 export const channelFrameMs = 10_000;
+/** How long an answer waits for the end of others if their window is full, in ms; then it is paid by a job. */
+export const roomWaitMs = 2_000;
 /** How long a provider that refused a channel is not asked for one again, in ms. */
 export const refusalLifeMs = 600_000;
 /** How long both sides may take to close together before the client asks the chain to close, in ms. */

@@ -1,9 +1,11 @@
 import * as v from 'valibot';
 import { toHex } from '../../../lib/bytes.ts';
 import type { JsonForm } from '../../../lib/json-file.ts';
-import type { JobId } from '../../../lib/types.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { ChannelId, JobId } from '../../../lib/types.ts';
 import type { Signed } from '../../../protocol/messages.ts';
 import { decodeChannelTerms } from '../../../protocol/validate.ts';
+import { createJournal, type Journal } from '../../home/journal.ts';
 import { hex, lamports, natural } from '../../home/kept-values.ts';
 import { expiryMarginMs } from './constants.ts';
 
@@ -60,7 +62,7 @@ const form = v.object({
   fees: lamports,
 });
 
-export const keptChannelForm: JsonForm<KeptChannel> = {
+const keptChannelForm: JsonForm<KeptChannel> = {
   toJson({ terms, releasedLamports, jobs, fees, ...kept }) {
     return {
       version: 1,
@@ -83,6 +85,12 @@ export const keptChannelForm: JsonForm<KeptChannel> = {
     return { ...kept, jobs: jobs.map((job) => ({ ...job, jobId: job.jobId as JobId })) };
   },
 };
+
+/** The channels of a home that have not ended. @param dir their folder */
+export function openKeptChannels(dir: string, logger: Logger): Journal<KeptChannel, ChannelId> {
+  // An answer waits for the disk at each of its acknowledgements.
+  return createJournal<KeptChannel, ChannelId>(dir, keptChannelForm, logger, { format: 'slots' });
+}
 
 /**
  * Whether it needs care of a process that does not hold it: it is being closed, its process has ended, or it expires.

@@ -17,6 +17,7 @@ export class OpenChannel {
   readonly provider: PeerIdString;
   readonly #save: () => Promise<void>;
   readonly #places = new Set<ChannelPlace>();
+  #change = Promise.withResolvers<void>();
   #kept: KeptChannel;
   #depositLamports: bigint;
 
@@ -61,11 +62,25 @@ export class OpenChannel {
     return this.#places.size > 0;
   }
 
-  /** Whether it pays for another answer now, its deposit aside. @param now unix ms of the chain */
-  takesAnother(now: number): boolean {
+  /** Whether it pays for further answers. @param now unix ms of the chain */
+  isUsable(now: number): boolean {
+    return this.#kept.phase === 'open' && !this.hasFailed && !this.isExpiring(now);
+  }
+
+  /** Whether its window takes another answer beside those under way. */
+  get hasRoom(): boolean {
     const { committedLamports, releasedLamports } = this.totals;
-    const isWithin = committedLamports - releasedLamports + this.underWayLamports <= this.terms.windowLamports;
-    return this.#kept.phase === 'open' && !this.hasFailed && isWithin && !this.isExpiring(now);
+    return committedLamports - releasedLamports + this.underWayLamports <= this.terms.windowLamports;
+  }
+
+  /** Resolves at the next change of its answers or totals. */
+  changed(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  #changes(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
   }
 
   isExpiring(now: number): boolean {
@@ -76,7 +91,10 @@ export class OpenChannel {
   reserve(amountLamports: bigint): ChannelPlace {
     const place = new ChannelPlace(this, amountLamports, {
       set: (jobId, job) => this.#set(jobId, job),
-      leave: () => void this.#places.delete(place),
+      leave: () => {
+        this.#places.delete(place);
+        this.#changes();
+      },
     });
     this.#places.add(place);
     return place;
@@ -96,6 +114,7 @@ export class OpenChannel {
   /** On disk when it resolves. @throws QvacError E_HOME */
   change(change: Partial<KeptChannel>): Promise<void> {
     this.#kept = { ...this.#kept, ...change };
+    this.#changes();
     return this.#save();
   }
 

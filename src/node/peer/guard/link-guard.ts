@@ -4,6 +4,7 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { customerOfIp, ipOfMultiaddr } from '../../../lib/ip-kind.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { isRelayed, usableAddress } from '../addresses.ts';
+import { sparseUpdates } from '../libp2p/sparse-updates.ts';
 import type { Bans } from './bans.ts';
 
 /** yamux's muxer, whose type its package does not export. */
@@ -71,7 +72,7 @@ export class LinkGuard {
   muxer(init: YamuxMuxerInit): () => StreamMuxerFactory {
     const factory = yamux(init)();
     const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (maConn) =>
-      (this.#made = factory.createStreamMuxer(maConn));
+      (this.#made = sparseUpdates(factory.createStreamMuxer(maConn)));
     return () => ({ ...factory, protocol: factory.protocol, createStreamMuxer });
   }
 

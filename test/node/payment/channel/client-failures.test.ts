@@ -38,7 +38,7 @@ test('a failed answer is never released: the chain closes the channel, and what 
   assert.deepEqual(listed?.channel.totals, { committedLamports: answer.costLamports, releasedLamports: 0n });
   // Nothing more is paid from it.
   const own = await channels.list();
-  assert.deepEqual([own.length, own[0]?.channel.hasFailed, own[0]?.channel.takesAnother(0)], [1, true, false]);
+  assert.deepEqual([own.length, own[0]?.channel.hasFailed, own[0]?.channel.isUsable(0)], [1, true, false]);
   const id = listed?.channel.id ?? assert.fail('no channel');
   assert.equal((await channels.close(id)).state, 'closing');
   await chain.warp(121);
