@@ -224,7 +224,7 @@ async function concludeInTime(
     const { assessment, verdict } = conclusion;
     const release = await payment.release({ assessment, verdictDigest: sha256(verdict.body) });
     const delivering = { signal: AbortSignal.timeout(verdictTimeoutMs) };
-    if (!(await deliverVerdict(job, { verdict, release }, logger, delivering)) && release !== null) payment.tell();
+    payment.delivered(await deliverVerdict(job, { verdict, release }, logger, delivering));
     const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
     return { conclusion, cutShort, ...helpers };
   } finally {

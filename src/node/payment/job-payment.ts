@@ -40,6 +40,8 @@ export interface PaidProvider {
 export interface JobPaymentInit {
   /** Whether a channel may pay. @default as the wallet's policy says */
   readonly pay?: PayPolicy | undefined;
+  /** Of channels, only one that is open already pays. @default false */
+  readonly isOpenOnly?: boolean | undefined;
   readonly maxTokens: number;
   /** Lamports. */
   readonly maxPrice: number;
@@ -80,7 +82,8 @@ export class JobPayment {
     // Without a wallet the quote is asked for all the same: the plan says then that nothing can be paid.
     const wallet = await this.#components.openWallet(options);
     if (wallet.refusal(pay) !== null) return payFrom.jobAccount;
-    const wanted = { provider: peer, key, pay, slots, amountLamports: priceLamports, policy: this.#init.pay };
+    const { pay: policy, isOpenOnly } = this.#init;
+    const wanted = { provider: peer, key, pay, slots, amountLamports: priceLamports, policy, isOpenOnly };
     this.#place = (await wallet.channels?.place(wanted, options)) ?? null;
     return this.#place === null ? payFrom.jobAccount : payFrom.channel;
   }
@@ -139,8 +142,8 @@ export class JobPayment {
   }
 
   /** As of `EscrowHold`. */
-  tell(): void {
-    this.#hold?.tell();
+  delivered(isSent: boolean): void {
+    this.#hold?.delivered(isSent);
   }
 
   /** Pays or rejects, by the result of the checks; null if nothing is on hold. */

@@ -100,8 +100,8 @@ export interface EscrowHold {
    * @returns the totals that release it; null if there is nothing to release. Never rejects
    */
   release(result: Omit<CheckedAnswer, 'receipt'>): Promise<ChannelTotals | null>;
-  /** The provider did not take the release on the answer's stream: tells it by another, in the background. */
-  tell(): void;
+  /** Whether the release went out on the answer's stream; if not, another one takes it, in the background. */
+  delivered(isSent: boolean): void;
   /** Pays or rejects after the checks. Never throws: a payment that cannot be settled now is settled later. */
   settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement>;
   /** How long the answer can still be rejected. Asks the chain; never throws. */

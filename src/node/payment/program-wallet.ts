@@ -196,7 +196,7 @@ export class ProgramWallet implements EscrowWallet {
     return {
       totals: null,
       release: async () => null,
-      tell: () => undefined,
+      delivered: () => undefined,
       standing: this.#settlementService.unsettled(pending, null),
       window: (windowOptions = {}) => this.#settlementService.window(address, windowOptions),
       settle,

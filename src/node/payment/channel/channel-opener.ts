@@ -71,7 +71,15 @@ export async function openChannel(
     now,
     options,
   );
-  const nothing = { closingAt: 0, releasedLamports: 0n, answers: 0, jobs: [], hasEvidence: false, fees: 0n };
+  const nothing = {
+    closingAt: 0,
+    releasedLamports: 0n,
+    answers: 0,
+    jobs: [],
+    untold: null,
+    hasEvidence: false,
+    fees: 0n,
+  };
   const kept = { chain: escrow.chain, terms, isKept, phase: 'opening', ...nothing } as const;
   const opened = await held.create(channelIdHex(channelIdOf(terms.body)), kept, depositLamports);
   try {

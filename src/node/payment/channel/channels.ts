@@ -29,6 +29,8 @@ export interface WantedPlace {
   readonly amountLamports: bigint;
   /** @default that of the wallet */
   readonly policy?: PayPolicy | undefined;
+  /** Only a channel that is open already pays, with what is left in it. @default false */
+  readonly isOpenOnly?: boolean | undefined;
 }
 
 /** The channels that one wallet pays from. Times are unix ms. */
@@ -46,8 +48,8 @@ export interface WalletChannels {
    * @throws QvacError E_CHAIN, E_FUNDS, E_HOME
    */
   challenge(place: ChannelPlace, options?: AbortOptions): Promise<void>;
-  /** Tells the provider the totals after an answer whose stream is gone, in the background. */
-  tellTotals(place: ChannelPlace): void;
+  /** Whether the totals went out on the stream of an answer; if not, another one takes them, in the background. */
+  delivered(place: ChannelPlace, isSent: boolean): void;
   /** The provider does not take offers from its channel now. */
   avoid(key: Uint8Array): void;
   /** Opens a channel. @throws QvacError E_ESCROW, E_FUNDS, E_CHAIN, E_BUSY, E_FAILED, E_BAD_PEER, E_NETWORK */

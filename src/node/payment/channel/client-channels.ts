@@ -69,7 +69,7 @@ class ClientChannels implements WalletChannels {
   async place(wanted: WantedPlace, options: AbortOptions = {}): Promise<ChannelPlace | null> {
     const policy = wanted.policy ?? this.#init.policy.pay;
     if (policy === 'job' || wanted.amountLamports === 0n) return null;
-    if (policy === 'channel') {
+    if (policy === 'channel' && wanted.isOpenOnly !== true) {
       const place = await this.#place(wanted, options);
       if (place === null) throw this.#noPlace(wanted);
       return place;
@@ -87,9 +87,12 @@ class ClientChannels implements WalletChannels {
   }
 
   async #place(wanted: WantedPlace, options: AbortOptions): Promise<ChannelPlace | null> {
-    const { key, amountLamports } = wanted;
-    const channel = this.#held.of(key) ?? (await this.#find(key)) ?? (await this.#openFor(wanted, options));
+    const { key, amountLamports, isOpenOnly = false } = wanted;
+    const open = this.#held.of(key) ?? (await this.#find(key));
+    const channel = open ?? (isOpenOnly ? null : await this.#openFor(wanted, options));
     if (channel === null || !(await this.#awaitRoom(channel, options))) return null;
+    if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
+    if (isOpenOnly) return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
     if (channel.leftLamports < amountLamports) await this.#deposits.refill(channel, amountLamports, options);
     // Once the next answer may not fit, the deposit is raised while this one is written.
     else if (channel.leftLamports < 2n * amountLamports)
@@ -152,8 +155,8 @@ class ClientChannels implements WalletChannels {
     const { signal } = this.#end;
     const account = await escrow.channel(escrow.channelAddress(fromHex(channel.id)), { signal });
     if (account === null || account.closing !== null || channel.kept.phase !== 'open') return false;
-    const released = await this.#closer.decide(channel);
-    if (released !== null) await this.#closer.tell(channel, released, { signal });
+    await this.#closer.decide(channel);
+    await this.#closer.tell(channel, { signal });
     this.#held.keep(taken);
     return true;
   }
@@ -274,8 +277,10 @@ class ClientChannels implements WalletChannels {
     if (!channel.isBusy) await this.#close(channel, options);
   }
 
-  tellTotals({ channel, jobId }: ChannelPlace): void {
-    if (jobId !== null) this.#run(() => this.#closer.tell(channel, jobId, { signal: this.#end.signal }));
+  delivered({ channel, committedLamports }: ChannelPlace, isSent: boolean): void {
+    if (committedLamports === 0n) return;
+    channel.told(isSent);
+    if (!isSent) this.#run(() => this.#closer.tell(channel, { signal: this.#end.signal }));
   }
 
   #run(work: () => Promise<unknown>): void {

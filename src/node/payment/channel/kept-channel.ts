@@ -35,11 +35,19 @@ export interface KeptChannel {
   /** Answers that were paid from it and passed. */
   readonly answers: number;
   readonly jobs: readonly KeptJob[];
+  /** The last answer that was released, if its provider may not know; null: it does. */
+  readonly untold: JobId | null;
   /** The chain keeps evidence of an answer, which holds rent until the channel has ended. */
   readonly hasEvidence: boolean;
   /** What the network took of this wallet so far, lamports. */
   readonly fees: bigint;
 }
+
+const jobId = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{64}$/),
+  v.transform((text) => text as JobId),
+);
 
 const form = v.object({
   version: v.literal(1),
@@ -50,9 +58,10 @@ const form = v.object({
   closingAt: natural,
   releasedLamports: lamports,
   answers: natural,
+  untold: v.nullable(jobId),
   jobs: v.array(
     v.object({
-      jobId: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+      jobId,
       committedLamports: lamports,
       failed: v.nullable(hex(32)),
       isChallenged: v.boolean(),
@@ -81,8 +90,8 @@ const keptChannelForm: JsonForm<KeptChannel> = {
   parse(value) {
     const { success, output } = v.safeParse(form, value);
     if (!success) return null;
-    const { version: _version, jobs, ...kept } = output;
-    return { ...kept, jobs: jobs.map((job) => ({ ...job, jobId: job.jobId as JobId })) };
+    const { version: _version, ...kept } = output;
+    return kept;
   },
 };
 

@@ -19,6 +19,7 @@ export class OpenChannel {
   readonly #places = new Set<ChannelPlace>();
   #change = Promise.withResolvers<void>();
   #kept: KeptChannel;
+  #isBehind: boolean;
   #depositLamports: bigint;
 
   /** @param depositLamports with what was added since it was opened */
@@ -27,6 +28,7 @@ export class OpenChannel {
     this.terms = decodeChannelTerms(kept.terms.body);
     this.provider = peerIdOf(this.terms.provider);
     this.#kept = kept;
+    this.#isBehind = kept.untold !== null;
     this.#depositLamports = depositLamports;
     this.#save = createSharedSave(() => journal.write(id, this.#kept));
   }
@@ -71,6 +73,17 @@ export class OpenChannel {
   get hasRoom(): boolean {
     const { committedLamports, releasedLamports } = this.totals;
     return committedLamports - releasedLamports + this.underWayLamports <= this.terms.windowLamports;
+  }
+
+  /** The provider does not know the newest totals, and takes no further answer before it does. */
+  get isBehind(): boolean {
+    return this.#isBehind;
+  }
+
+  /** Whether the provider was told the totals of the last release. Kept with the next change: once more does no harm. */
+  told(isTold: boolean): void {
+    this.#isBehind = !isTold;
+    if (isTold) this.#kept = { ...this.#kept, untold: null };
   }
 
   /** Resolves at the next change of its answers or totals. */
@@ -124,7 +137,8 @@ export class OpenChannel {
     const others = jobs.filter((each) => each.jobId !== jobId);
     if (job !== null) return this.change({ jobs: [...others, job] });
     const own = jobs.find((each) => each.jobId === jobId)?.committedLamports ?? 0n;
-    return this.change({ jobs: others, releasedLamports: releasedLamports + own, answers: answers + 1 });
+    const released = { releasedLamports: releasedLamports + own, answers: answers + 1, untold: jobId };
+    return this.change({ jobs: others, ...released });
   }
 }
 

@@ -110,7 +110,8 @@ export class ScoreRun implements Run {
   async acknowledge(signed: Signed): Promise<void> {
     const ack = this.#gate.take(signed, (each) => this.#paid?.refusalOf(each) ?? null);
     this.#paid?.take(ack, signed);
-    if (this.isInChannel && this.#finalSigned !== null) await this.#keep(this.#finalSigned);
+    // In a channel the totals count, also those for the prompt alone.
+    if (this.isInChannel) await this.#keep(this.#finalSigned);
     if (this.#gate.isCancelled) this.leave(new QvacError('E_INTERRUPTED', 'the client cancelled its score job'));
     this.#gate.open();
   }
@@ -182,8 +183,8 @@ export class ScoreRun implements Run {
     };
   }
 
-  async #keep(head: Signed): Promise<void> {
-    await this.#paid?.keep({ head: () => head, ack: this.#gate.last });
+  async #keep(head: Signed | null): Promise<void> {
+    await this.#paid?.keep(head && { head: () => head, ack: this.#gate.last });
   }
 
   /** A client that does not acknowledge the head pays for the prompt alone, and gets no opening. Never throws. */
