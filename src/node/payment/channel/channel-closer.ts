@@ -200,6 +200,7 @@ export class ChannelCloser {
   async #together(channel: OpenChannel, account: ChannelAccount, options: AbortOptions): Promise<ClosingStep> {
     const { peer, reach, escrow, logger } = this.#components;
     try {
+      await peer.learn(channel.provider, channel.kept.addrs);
       await reach(channel.provider, options);
       await sendTotals(peer, channel.provider, this.#noObjection(channel), options);
     } catch (error) {

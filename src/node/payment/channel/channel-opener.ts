@@ -10,7 +10,7 @@ import { channelIdOf } from '../../../protocol/layouts/channel-terms.ts';
 import type { Signed } from '../../../protocol/messages.ts';
 import type { Peer } from '../../peer/peer.ts';
 import type { WantedChannel } from './channels.ts';
-import { feeReserveLamports, keptLifeS, sessionLifeS } from './constants.ts';
+import { feeReserveLamports, keptLifeS, maxKeptAddrs, sessionLifeS } from './constants.ts';
 import { proposeChannel, type WantedTerms } from './frames.ts';
 import type { Held, HeldChannels } from './held-channels.ts';
 import type { OpenChannel } from './open-channel.ts';
@@ -35,8 +35,8 @@ export async function openChannel(
   options: AbortOptions,
 ): Promise<Held> {
   const { provider, key, pay, depositLamports, isKept } = wanted;
-  const cannot = (why: string): QvacError =>
-    new QvacError('E_ESCROW', `no channel with ${shortPeer(provider)}: ${why}`);
+  const cannot = (why: string, hint?: string): QvacError =>
+    new QvacError('E_ESCROW', `no channel with ${shortPeer(provider)}: ${why}`, { hint });
   if (pay.chain !== escrow.chain || !equalBytes(pay.program, escrow.program))
     throw cannot('it takes payment on another chain or by another program');
   const [account, balance, rent, now] = await Promise.all([
@@ -48,7 +48,7 @@ export async function openChannel(
   if (account === null || !equalBytes(account.peer, key))
     throw cannot('the payee that it names is not registered for this node');
   const windows = windowsFor(wanted, account);
-  if (windows.length === 0) throw cannot('its stake does not cover it');
+  if (windows.length === 0) throw cannot('its stake does not cover it', 'a smaller --deposit');
   const needed = depositLamports + rent + feeReserveLamports;
   if (balance < needed)
     throw new QvacError('E_FUNDS', `the wallet holds ${balance} lamports, ${needed} are needed for this channel`, {
@@ -80,7 +80,8 @@ export async function openChannel(
     hasEvidence: false,
     fees: 0n,
   };
-  const kept = { chain: escrow.chain, terms, isKept, phase: 'opening', ...nothing } as const;
+  const addrs = (await peer.addrsOf(provider)).slice(0, maxKeptAddrs);
+  const kept = { chain: escrow.chain, terms, addrs, isKept, phase: 'opening', ...nothing } as const;
   const opened = await held.create(channelIdHex(channelIdOf(terms.body)), kept, depositLamports);
   try {
     onOpening(opened.channel);

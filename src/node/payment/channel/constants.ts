@@ -7,6 +7,8 @@ export const answersBeforeChannel = 1;
 /** Life of a channel that a session opens, and of one that a person opens, in s. */
 export const sessionLifeS = 14_400;
 export const keptLifeS = 86_400;
+/** Addresses of its provider that are kept with a channel. */
+export const maxKeptAddrs = 8;
 /** Time before its expiry in which a channel takes no further answer and is closed, in ms. */
 export const expiryMarginMs = 600_000;
 /** How long a provider may take to sign terms, or to take totals, in ms. */

@@ -25,6 +25,8 @@ export interface KeptChannel {
   readonly chain: string;
   /** As the provider signed them. */
   readonly terms: Signed;
+  /** Multiaddrs of the provider: a process that was killed has told the home's list of peers nothing. */
+  readonly addrs: readonly string[];
   /** The person opened it by command, and closes it by command; else it ends with the process that opened it. */
   readonly isKept: boolean;
   /** `opening`: perhaps not on the chain. `closing`: takes no further answer. */
@@ -53,6 +55,7 @@ const form = v.object({
   version: v.literal(1),
   chain: v.string(),
   terms: v.object({ body: hex(241), sig: hex(64) }),
+  addrs: v.array(v.string()),
   isKept: v.boolean(),
   phase: v.picklist(['opening', 'open', 'closing']),
   closingAt: natural,

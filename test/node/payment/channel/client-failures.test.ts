@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { escrowRules } from '../../../../src/escrow/constants.ts';
-import type { Peer } from '../../../../src/node/peer/peer.ts';
 import { channelProtocol } from '../../../../src/protocol/constants.ts';
-import { type ChannelAskerInit, leftOver, startChannelAsker } from '../../../support/channel-asker.ts';
+import { type ChannelAskerInit, leftOver, startChannelAsker, withOpen } from '../../../support/channel-asker.ts';
 import { disguised } from '../../../support/cheats/engines.ts';
 import { testSampler } from '../../../support/market.ts';
 import { type PaidProviderInit, startPaidProvider } from '../../../support/paid.ts';
@@ -63,14 +62,11 @@ test('an answer that breaks off is paid as far as it was acknowledged, and holds
     context,
     { script: { beforeStep: async (i) => (i === 40 ? cut() : undefined) } },
     {
-      wrapPeer: (peer): Peer => ({
-        ...peer,
-        key: peer.key,
-        open(target, protocol, options) {
+      wrapPeer: (peer) =>
+        withOpen(peer, (target, protocol, options) => {
           sent.push(protocol);
           return peer.open(target, protocol, options);
-        },
-      }),
+        }),
     },
   );
   cut = () => provider.peer.disconnect(asker.peer.id);
