@@ -15,7 +15,7 @@ import type {
   Signed,
 } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
-import type { FrameStream, RawFrame } from '../streams/streams.ts';
+import type { RawFrame } from '../streams/streams.ts';
 
 /** A provider's signed price, as fetched by `fetchQuote`. */
 export interface SignedQuote {
@@ -89,8 +89,6 @@ export interface JobInit {
     | null
     | undefined;
   readonly timeouts?: Partial<JobTimeouts> | undefined;
-  /** A stream that is being opened to the provider: the job takes it over. @default a new one */
-  readonly stream?: Promise<FrameStream> | null | undefined;
   /** Multiaddr to dial. @default the card's peer id */
   readonly target?: string | undefined;
 }

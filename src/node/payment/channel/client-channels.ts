@@ -5,9 +5,11 @@ import { fromHex, toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
+import { ChainTime } from './chain-time.ts';
 import { ChannelCloser, type ChannelCloserComponents } from './channel-closer.ts';
 import { ChannelDeposits } from './channel-deposits.ts';
-import { endOf, newsOf } from './channel-news.ts';
+import { ChannelEndings } from './channel-endings.ts';
+import { newsOf } from './channel-news.ts';
 import { type ChannelOpenerComponents, openChannel } from './channel-opener.ts';
 import type {
   ChannelNews,
@@ -19,7 +21,6 @@ import type {
 } from './channels.ts';
 import { answersBeforeChannel, answersPerDeposit, closeWaitMs, refusalLifeMs, roomWaitMs } from './constants.ts';
 import { type Held, HeldChannels } from './held-channels.ts';
-import { isLeft } from './kept-channel.ts';
 import type { ChannelPlace, OpenChannel } from './open-channel.ts';
 
 export interface ClientChannelsComponents
@@ -44,7 +45,9 @@ class ClientChannels implements WalletChannels {
   readonly #components: ClientChannelsComponents;
   readonly #init: ClientChannelsInit;
   readonly #held: HeldChannels;
+  readonly #time: ChainTime;
   readonly #closer: ChannelCloser;
+  readonly #endings: ChannelEndings;
   readonly #deposits: ChannelDeposits;
   /** By the provider's key in hex. */
   readonly #opening = new Map<string, Promise<OpenChannel>>();
@@ -54,14 +57,15 @@ class ClientChannels implements WalletChannels {
   readonly #avoided = new Map<string, number>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #end = new AbortController();
-  /** What the chain's time is ahead of this machine's, ms; null before it was asked. */
-  #aheadMs: number | null = null;
 
   constructor(components: ClientChannelsComponents, init: ClientChannelsInit) {
     this.#components = components;
     this.#init = init;
     this.#held = new HeldChannels(components, init.dir);
     this.#closer = new ChannelCloser(components);
+    this.#time = new ChainTime(components, this.#end.signal);
+    const parts = { held: this.#held, closer: this.#closer, time: this.#time, logger: components.logger };
+    this.#endings = new ChannelEndings(parts, init.onNews);
     const onRaised = (channel: OpenChannel): void => this.#tell(channel, 'topped-up');
     this.#deposits = new ChannelDeposits({ escrow: components.escrow, onRaised }, init.policy);
   }
@@ -104,7 +108,7 @@ class ClientChannels implements WalletChannels {
   async #awaitRoom(channel: OpenChannel, options: AbortOptions): Promise<boolean> {
     const limit = AbortSignal.timeout(roomWaitMs);
     for (;;) {
-      if (!channel.isUsable(await this.#now(options))) return false;
+      if (!channel.isUsable(await this.#time.now(options))) return false;
       if (channel.hasRoom) return true;
       await raceSignal(channel.changed(), anySignal(limit, options.signal)).catch(() => undefined);
       options.signal?.throwIfAborted();
@@ -209,35 +213,12 @@ class ClientChannels implements WalletChannels {
     }
   }
 
-  async close(id: ChannelId, options: AbortOptions = {}): Promise<ChannelNews> {
-    const held = await this.#held.need(id);
-    try {
-      return await this.#close(held.channel, options);
-    } finally {
-      await this.#held.giveBack(held);
-    }
+  close(id: ChannelId, options: AbortOptions = {}): Promise<ChannelNews> {
+    return this.#endings.close(id, options);
   }
 
-  async resume(options: AbortOptions = {}): Promise<readonly ChannelNews[]> {
-    const news: ChannelNews[] = [];
-    const now = await this.#now(options, true);
-    for (const { channel } of this.#held.all) {
-      const isDue = channel.kept.phase === 'closing' || channel.hasFailed || channel.isExpiring(now);
-      if (isDue && !channel.isBusy) news.push(await this.#close(channel, options));
-    }
-    for (const { id, kept } of await this.#held.others()) {
-      const taken = isLeft(kept, now) ? await this.#held.take(id) : null;
-      if (taken === null) continue;
-      try {
-        news.push(await this.#close(taken.channel, options));
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        this.#components.logger.warn('a channel is not closed yet', { channel: id, reason: messageOf(error) });
-      } finally {
-        await this.#held.giveBack(taken);
-      }
-    }
-    return news;
+  resume(options: AbortOptions = {}): Promise<readonly ChannelNews[]> {
+    return this.#endings.resume(options);
   }
 
   async stop(): Promise<void> {
@@ -246,35 +227,17 @@ class ClientChannels implements WalletChannels {
       const isEnding = !channel.kept.isKept && !channel.isBusy;
       const failed = (error: unknown): void =>
         this.#components.logger.info('a channel is not closed yet', { channel: channel.id, reason: messageOf(error) });
-      if (isEnding) await this.#close(channel, { signal }).catch(failed);
+      if (isEnding) await this.#endings.step(channel, { signal }).catch(failed);
       await release();
     }
     await settledWithin(Promise.allSettled(this.#background), closeWaitMs);
     this.#end.abort(new Error('stopping'));
   }
 
-  /** One step towards the end of a channel; told to the person if it is a new one. */
-  async #close(channel: OpenChannel, options: AbortOptions): Promise<ChannelNews> {
-    if (channel.isBusy)
-      throw new QvacError('E_BUSY', `answers are paid from channel ${channel.id.slice(0, 8)} now`, {
-        hint: 'try again once they have ended',
-      });
-    const wasClosing = channel.kept.phase === 'closing';
-    const step = await this.#closer.step(channel, await this.#now(options, true), options);
-    const news = { ...newsOf(channel), ...endOf(step) };
-    if (step.kind === 'ended') {
-      // The note is removed last: after a crash in between, a later process repeats this.
-      if (channel.kept.hasEvidence) await this.#closer.clear(channel, options);
-      await this.#held.remove(channel);
-    }
-    if (step.kind === 'ended' || !wasClosing) this.#init.onNews?.(news);
-    return news;
-  }
-
   async challenge({ channel, jobId }: ChannelPlace, options: AbortOptions = {}): Promise<void> {
     if (jobId === null) return;
     await channel.challenged(jobId, { isChallenged: true });
-    if (!channel.isBusy) await this.#close(channel, options);
+    if (!channel.isBusy) await this.#endings.step(channel, options);
   }
 
   delivered({ channel, committedLamports }: ChannelPlace, isSent: boolean): void {
@@ -290,13 +253,6 @@ class ClientChannels implements WalletChannels {
     });
     this.#background.add(running);
     void running.finally(() => this.#background.delete(running));
-  }
-
-  async #now({ signal }: AbortOptions, isExact = false): Promise<number> {
-    const { escrow, clock } = this.#components;
-    const limit = anySignal(signal, this.#end.signal);
-    if (isExact || this.#aheadMs === null) this.#aheadMs = (await escrow.now({ signal: limit })) - clock.now();
-    return clock.now() + this.#aheadMs;
   }
 
   #tell(channel: OpenChannel, state: 'opening' | 'opened' | 'topped-up'): void {

@@ -25,3 +25,5 @@ export const forgetTermsMs = 60_000;
 export const closeWaitMs = 5_000;
 /** What a client pays beside the deposit for opening, topping up or asking to close, at most, lamports. */
 export const feeReserveLamports = 50_000n;
+/** Ends of channels that a process remembers. */
+export const maxEndings = 64;
