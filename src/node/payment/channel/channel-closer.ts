@@ -94,7 +94,7 @@ export class ChannelCloser {
     }
   }
 
-  /** Tells the provider the totals after an answer whose stream is gone. @returns whether it knows them; never throws */
+  /** Tells the provider the totals that it missed. Never throws. @returns whether it knows them */
   async tell(channel: OpenChannel, options: AbortOptions): Promise<boolean> {
     const { peer, logger } = this.#components;
     const jobId = channel.kept.untold;

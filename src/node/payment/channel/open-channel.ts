@@ -80,7 +80,7 @@ export class OpenChannel {
     return this.#isBehind;
   }
 
-  /** Whether the provider was told the totals of the last release. Kept with the next change: once more does no harm. */
+  /** Whether the provider was told the last totals. Kept with the next change: telling it twice does no harm. */
   told(isTold: boolean): void {
     this.#isBehind = !isTold;
     if (isTold) this.#kept = { ...this.#kept, untold: null };
