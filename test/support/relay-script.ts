@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { loadIdentity } from '../../src/node/home/identity.ts';
-import { createPeer } from '../../src/node/peer/peer.ts';
+import { createPeer } from '../../src/node/peer/libp2p-peer.ts';
 import { createRelayServer } from '../../src/node/relay/relay-server.ts';
 import type { RelayScript } from './relay-process.ts';
 

@@ -109,7 +109,9 @@ export async function finishAnswer(
   const { conclusion, cutShort, panel, by } = await concludeInTime(components, init, { depth, observer }, options);
   const { assessment, faultBefore, receipt, verdict } = conclusion;
   learnFrom(reputation, job.provider, assessment, answer.costLamports);
-  let storeError = await save(components, receipt);
+  // Before the settlement waits for the chain. A passed answer in a channel does not, and is stored once.
+  const isAtOnce = payment.isInChannel && assessment.result !== 'fail';
+  let storeError = isAtOnce ? null : await save(components, receipt);
   const settlement = await payment.settle({ ...conclusion, verdictDigest: sha256(verdict.body) }, options);
   await panel?.concluded;
   if (settlement !== null) storeError = await save(components, { ...receipt, settlement: settlementJson(settlement) });
@@ -222,7 +224,7 @@ async function concludeInTime(
     const { assessment, verdict } = conclusion;
     const release = await payment.release({ assessment, verdictDigest: sha256(verdict.body) });
     const delivering = { signal: AbortSignal.timeout(verdictTimeoutMs) };
-    if (!(await deliverVerdict(job, { verdict, release }, logger, delivering)) && release !== null) payment.tell();
+    payment.delivered(await deliverVerdict(job, { verdict, release }, logger, delivering));
     const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
     return { conclusion, cutShort, ...helpers };
   } finally {
