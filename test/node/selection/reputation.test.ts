@@ -13,7 +13,8 @@ import {
   maxProviders,
   maxSpeeds,
 } from '../../../src/node/selection/constants.ts';
-import { createReputation, type Experience, type Reputation } from '../../../src/node/selection/reputation.ts';
+import type { Experience } from '../../../src/node/selection/experience.ts';
+import { createReputation, type Reputation } from '../../../src/node/selection/reputation.ts';
 
 const alice = '12D3KooWAlice' as PeerIdString;
 const model = 'a'.repeat(64) as ModelId;

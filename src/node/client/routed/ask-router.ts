@@ -18,6 +18,8 @@ import { costOf, type DeliveredCounts, payableTokens } from '../../job/cost.ts';
 import type { Peer } from '../../peer/peer.ts';
 import { refereed } from '../../referees/referees.ts';
 import type { PanelResult, RefereeCount } from '../../referees/reports.ts';
+import { poolFrom, poolWords } from '../../selection/learning.ts';
+import type { Reputation } from '../../selection/reputation.ts';
 import { ownPart } from '../../verification/doubt.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import {
@@ -49,6 +51,7 @@ import { openRoute, type RouteComponents } from './streamed-route.ts';
 export interface RoutedComponents extends RouteComponents, RecomputeComponents {
   readonly peer: Peer;
   readonly verifier: LocalVerifier;
+  readonly reputation: Pick<Reputation, 'pool'>;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   readonly logger: Logger;
 }
@@ -248,6 +251,7 @@ class RoutedQuestion {
       isFull: !interrupted && !isTrusted && (level === 'full' || level === 'optimistic'),
     };
     const { own, faultBefore, verification, why, panel = null } = await this.#judge(conclusion, judging);
+    if (own !== null) this.#pool(own, picked);
     const receipt = own === null ? conclusion.receipt : this.#signed(own, conclusion.receipt, job);
     const storeError = await this.#components.receipts.save(receipt).then(
       () => null,
@@ -354,6 +358,13 @@ class RoutedQuestion {
     const before = judged.inContinuation ? (judged.faults[0] ?? null) : faultBefore;
     const words = reasonFor(part, { level, audit, interrupted });
     return { own: part, faultBefore: before, verification: part, why: words ?? refused, panel };
+  }
+
+  /** The router selected the provider, but what was recomputed for this client is its own evidence. */
+  #pool(own: Assessment, { card: { peer }, model }: Picked): void {
+    const { reputation } = this.#components;
+    const farTogether = poolWords(poolFrom(reputation, { peer, model: modelIdHex(model.id) }, own));
+    if (farTogether !== null) this.#observer.note(`${shortPeer(peer)}: ${farTogether}`);
   }
 
   /** Null if no referees are to be asked, or nothing was opened. */
