@@ -161,7 +161,7 @@ class FileReputation implements Reputation {
     const isResting = record.restUntil > now && record.restUntil <= now + maxCooldownMs;
     const reason =
       record.faults > faultLimit
-        ? `failed verification (${record.lastFault ?? 'unknown fault'})`
+        ? wordsOf(record.lastFault)
         : isResting
           ? `broke off ${record.streak} jobs in a row`
           : null;
@@ -219,4 +219,10 @@ class FileReputation implements Reputation {
 /** The sort key of `#forgetOne`: the record with the lowest value is dropped first. */
 function forgettable(record: ProviderRecord, now: number): number {
   return record.at + (decay(record, now).faults > faultLimit ? now : 0);
+}
+
+/** Why a provider with faults may not be offered a job. */
+function wordsOf(lastFault: RecordedFault | null): string {
+  if (lastFault === poolFar) return `its answers are together too far from its model (${poolFar})`;
+  return `failed verification (${lastFault ?? 'unknown fault'})`;
 }
