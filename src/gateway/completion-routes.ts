@@ -20,7 +20,7 @@ import { callerOf } from './guard.ts';
 import { requireOffered } from './model-routes.ts';
 import { Problem, unsupported } from './problem.ts';
 import type { AppComponents, Bindings, RequestContext } from './request-context.ts';
-import { withForcedCalls, withToolSupport } from './tool-support.ts';
+import { withCallGrammar, withToolSupport } from './tool-support.ts';
 import type { ToolFamily } from './tools/families.ts';
 
 /** The routes that run a prompt, each with the function that reads its requests. */
@@ -89,7 +89,7 @@ async function complete(
       param: 'qvac.wallet',
     });
   const supported = withToolSupport(offered, { ...request, inference });
-  const { family, request: forced } = withForcedCalls(supported, await familyFor(components, init, supported, offered));
+  const { family, request: forced } = withCallGrammar(supported, await familyFor(components, init, supported, offered));
   const fitted = await withLogprobs(components, forced);
   const reserved = await reserve(c.get('id'), keyOf(c, init), fitted, init);
   await new CompletionHandler(

@@ -193,9 +193,10 @@ export class CompletionHandler {
   #parserOf(index: number): ((tail: string) => AnswerParser) | null {
     const { tools, inference } = this.#request;
     const hasForm = inference.extra.rules !== undefined;
-    if (tools === null || (hasForm && tools.forced === null)) return null;
-    const { offered, maxCalls } = tools;
-    const common = { answer: `${this.#id} ${index}`, tools: offered, family: this.#family, maxCalls };
+    if (tools === null || (hasForm && tools.offered.length === 0)) return null;
+    const { offered, maxCalls, forced } = tools;
+    const isEither = hasForm && forced === null;
+    const common = { answer: `${this.#id} ${index}`, tools: offered, family: this.#family, maxCalls, isEither };
     // A grammar leaves no place for reasoning, whatever the prompt has opened.
     return (tail) => new AnswerParser({ ...common, tail: hasForm ? '' : tail });
   }

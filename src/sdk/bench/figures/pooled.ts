@@ -23,8 +23,8 @@ export interface Pooled {
 }
 
 /**
- * The answers of each provider to each verifier in a row, judged as a node judges them. A node does so after every answer; here each pool
- * begins where the last one ended, so that the bounds of the rate hold.
+ * The answers of each provider to each verifier in a row, judged as a node judges them. A node does so after every
+ * answer; here each pool begins where the last one ended, so that the bounds of the rate hold.
  */
 export function poolSamples(samples: readonly Sample[], limits: Limits): Pooled {
   const pools = new Map<string, Pool>();
