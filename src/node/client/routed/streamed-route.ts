@@ -156,14 +156,14 @@ class StreamedRoute implements RoutedJob {
     const { network, clock } = this.#init;
     const router = this.#stream.remote;
     const picked = checkPicked(frame, { asked: this.#asked, router, network, now: clock.now() });
-    const { offer, offerSigned, quote, card, input } = picked;
+    const { offer, offerSigned, quote, card, input, extra } = picked;
     const { continuation } = input;
-    const { extra } = this.#init.asked.sampler;
+    const { grammar } = this.#init.asked;
     const { exec } = card.card;
     const { previous, redrawn } = this.#soFar;
     this.#picked = picked;
     this.#redrawn = new Redrawn(picked.provider, redrawn);
-    this.#received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, previous });
+    this.#received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, grammar, previous });
     return { t: 'picked', picked, broken };
   }
 
@@ -337,9 +337,19 @@ export async function openRoute(
   init: RouteInit,
   options: AbortOptions = {},
 ): Promise<RoutedJob> {
-  const { input, model, sampler, seed, count, mode, verify, maxPrice } = init;
+  const { input, model, sampler, grammar, seed, count, mode, verify, maxPrice } = init;
   const timeouts = { ...defaults, ...init.timeouts };
-  const asked: RouteQuestion = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
+  const asked: RouteQuestion = {
+    input,
+    model,
+    sampler,
+    grammar,
+    seed,
+    commit: sha256(init.secret),
+    count,
+    mode,
+    maxPrice,
+  };
   const stream = await peer.open(init.router, routeProtocol, options);
   const job = new StreamedRoute(stream, {
     asked,
