@@ -7,7 +7,7 @@ import type { Referees } from '../referees/referees.ts';
 import type { RefereeCount } from '../referees/reports.ts';
 import type { SelectionStore } from '../selection/selection-store.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
-import type { DirectComponents } from './direct/ask-provider.ts';
+import type { DirectComponents } from './direct/direct-init.ts';
 import type { WantedRouter } from './routed/reach-router.ts';
 
 export interface AskComponents extends DirectComponents {

@@ -12,7 +12,7 @@ import type { Choice, Selection, SelectionCriteria } from '../selection/select.t
 import { modeOf } from '../verification/verification.ts';
 import type { AskObserver } from './answer.ts';
 import type { AskComponents, AskInit } from './ask-init.ts';
-import type { DirectInit } from './direct/ask-provider.ts';
+import type { DirectInit } from './direct/direct-init.ts';
 import { RefereePlan } from './referee-plan.ts';
 import { SelectionLog } from './selection-log.ts';
 import { type Stopwatch, startStopwatch } from './stopwatch.ts';

@@ -13,7 +13,8 @@ import type { BrokenPart } from '../broken-part.ts';
 import type { FinishedAnswer } from '../finish.ts';
 import type { PartedAnswer } from '../parted-answer.ts';
 import { noOffer, type Question } from '../question.ts';
-import { askProvider, type DirectOutcome } from './ask-provider.ts';
+import { askProvider } from './ask-provider.ts';
+import type { DirectOutcome } from './direct-init.ts';
 
 /** What ends a round of providers: an answer, or one that broke off after a new token. */
 type RoundEnd = Extract<DirectOutcome, { answer: Answer }> | { readonly answer: null; readonly broken: BrokenPart };

@@ -11,7 +11,8 @@ import { askInTurn } from '../direct/ask-in-turn.ts';
 import type { FinishedAnswer } from '../finish.ts';
 import type { PartedAnswer } from '../parted-answer.ts';
 import { noOffer, type Question } from '../question.ts';
-import { askRouter, type RoutedInit } from './ask-router.ts';
+import { askRouter } from './ask-router.ts';
+import type { RoutedInit } from './routed-init.ts';
 
 /** What the router is asked for, and how the answer will be checked. */
 interface Plan extends Pick<RoutedInit, 'model' | 'label' | 'level' | 'by' | 'refereeCount'> {
