@@ -81,7 +81,7 @@ async function ask(
 const user = (content: string): ModelMessage => ({ role: 'user', content });
 
 for (const [kind, modelOf] of Object.entries(kinds)) {
-  test(`works with Vercel’s AI SDK (${kind}): tools, a schema, a long chat, streamed or not`, async (context: TestContext) => {
+  test(`works with Vercel’s AI SDK (${kind}): streamed or not`, async (context: TestContext) => {
     const { url, inputs } = await startToolTalk(context, [weatherCall.text, 'Rain.', place, 'Fine.'], 2);
     const model = modelOf(`${url}/v1`);
     const last = (): Input => inputs.at(-1) ?? assert.fail();

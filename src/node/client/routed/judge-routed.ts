@@ -87,7 +87,8 @@ async function askReferees(
 
 /**
  * Whether a router's verdict says more than this client can check without the model: checks 5 and 6, and whether the
- * answer follows its grammar. The client judges the others itself. A pass without an opening never counts, since the router may have withheld the opening.
+ * answer follows its grammar. The client judges the others itself. A pass without an opening never counts, since the
+ * router may have withheld the opening.
  */
 function addsToOwn(theirs: Verdict, own: Verification): boolean {
   if (theirs.result === 'pass') return isRecomputed(theirs) && own.count > 0;
