@@ -59,8 +59,17 @@ function notFound(error: unknown): boolean {
 
 function reportParts(report: ReceiptReport): readonly Node[] {
   const words = statusLabels[report.verified];
+  const by = report.referees.length === 0 ? '' : ` by ${plural(report.referees.length, 'referee')}`;
   return [
-    h('p', { class: `verdict ${words.tone}` }, h('strong', {}, `${words.mark} ${words.short}`), ` · ${words.long}`),
+    h(
+      'p',
+      { class: `verdict ${words.tone}` },
+      h('strong', {}, `${words.mark} ${words.short}${by}`),
+      ` · ${words.long}`,
+      by === ''
+        ? ''
+        : ' Other providers, drawn by your secret, recomputed it: none of them saw another’s numbers first.',
+    ),
     ...faults(report),
     facts(report),
     h('h3', {}, 'What was checked'),
@@ -91,6 +100,7 @@ function facts(report: ReceiptReport): HTMLElement {
   const rows: readonly (readonly [string, string])[] = [
     ...writers(report),
     ...routersOf(report).map((router) => ['Checked by', router] as const),
+    ...refereeRows(report),
     ['Asked', when(report.askedAt)],
     ['Model file (SHA-256)', report.model],
     [
@@ -102,6 +112,14 @@ function facts(report: ReceiptReport): HTMLElement {
     ['Receipt', report.id],
   ];
   return h('dl', {}, ...rows.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+}
+
+/** Who recomputed it, in the order of the draw, each with its score job and its price. */
+function refereeRows({ referees }: ReceiptReport): readonly (readonly [string, string])[] {
+  return referees.map(({ peer, job, payment }) => {
+    const price = payment === null ? '' : `, paid ${costLabel({ payment })}`;
+    return ['Referee', `${peer ?? 'its receipt is not here'}${price}, receipt ${job}`] as const;
+  });
 }
 
 /** The providers, in the order in which they wrote. */
@@ -123,10 +141,11 @@ interface CheckRow {
 }
 
 /** The checks that the gateway just ran again; for those that need the model, the signed verdict. */
-function checksOf({ checks, verdicts }: ReceiptReport): readonly CheckRow[] {
+function checksOf({ checks, verdicts, referees }: ReceiptReport): readonly CheckRow[] {
   const verdict = verdicts.at(-1);
   if (verdict === undefined) return checks;
-  const by = `as ${shortPeer(verdict.verifier)} signed for this answer`;
+  const through = referees.length === 0 ? '' : `, from the numbers of ${plural(referees.length, 'referee')}`;
+  const by = `as ${shortPeer(verdict.verifier)} signed for this answer${through}`;
   const atLeastText = verdict.result !== 'fail' && ['text', 'exact', 'statistical'].includes(verdict.tier);
   return checks.flatMap((check): readonly CheckRow[] => {
     if (check.name === 'prompt' && check.result === 'skipped' && atLeastText)
