@@ -22,8 +22,8 @@ export function refereesWords(): string {
   const prices = otherPrices();
   if (prices.length === 0) return 'No other provider of this model could check its answers now.';
   const most = Math.max(...prices);
-  const price = most === 0 ? 'free' : `at most ${sol(most * count)} per 1,000 tokens of both`;
-  const who = `${count} of ${plural(prices.length, 'other provider')}, drawn by lot,`;
+  const price = most === 0 ? 'free' : `at most ${sol(most * count)} per 1,000 tokens`;
+  const who = `Referees: ${count} of ${plural(prices.length, 'other provider')}, drawn by lot,`;
   const sees = count === 1 ? 'sees prompt and answer, 3 if it disagrees' : 'see prompt and answer';
   return `${who} ${sees}: ${price}.`;
 }

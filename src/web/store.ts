@@ -15,7 +15,7 @@ export interface PageSettings {
   pay: 'auto' | 'job' | 'channel';
   /** The most that one channel may hold, SOL, as typed. */
   maxDeposit: string;
-  /** Whether other providers check answers that this machine cannot; '' until the person decides: as the gateway says. */
+  /** Whether other providers check answers that this machine cannot; '': as the gateway says. */
   referees: '' | 'yes' | 'no';
   /** How many of them at first. */
   refereeCount: '1' | '3';

@@ -41,14 +41,14 @@ test('strangers check an answer only once the person lets them see it, and the p
   );
   await referees(page).check();
   await page
-    .getByText('1 of 3 other providers, drawn by lot, sees prompt and answer, 3 if it disagrees: free.')
+    .getByText('Referees: 1 of 3 other providers, drawn by lot, sees prompt and answer, 3 if it disagrees: free.')
     .waitFor();
   assert.deepEqual(await violations(page), []);
   await askOnPage(page, 'really?');
   const verdict = page.locator('.trust', { hasText: /verified exact by \d referees?/ });
   await verdict.click();
   const receipt = page.getByRole('dialog', { name: 'Receipt' });
-  await receipt.getByText(/drawn by your secret, recomputed it/).waitFor();
+  await receipt.getByText(/Your secret drew the referees/).waitFor();
   const named = await receipt.locator('dt', { hasText: 'Referee' }).locator('+ dd').allTextContents();
   assert.ok(named.length >= 1);
   for (const row of named)
@@ -79,7 +79,7 @@ test('the operator’s setting holds until the person decides otherwise', { skip
     providers: [{}, {}, {}, {}],
     gateway: { defaults: { ...defaults, referees: 3, mostReferees: 3 } },
   });
-  await page.getByText('3 of 3 other providers, drawn by lot, see prompt and answer: free.').waitFor();
+  await page.getByText('Referees: 3 of 3 other providers, drawn by lot, see prompt and answer: free.').waitFor();
   await referees(page).uncheck();
   await askOnPage(page, 'is it so?');
   await page.locator('.trust', { hasText: 'checked: sampling' }).waitFor();
@@ -96,7 +96,7 @@ test('the wallet that pays for an answer signs for its referee, which the page t
   const { page } = await openWalletPage(context, market);
   await connectWallet(page);
   await referees(page).check();
-  await page.getByText(/1 of 1 other provider, .*: at most 0\.0001 SOL per 1,000 tokens of both/).waitFor();
+  await page.getByText(/1 of 1 other provider, .*: at most 0\.0001 SOL per 1,000 tokens/).waitFor();
   await askOnPage(page, 'worth it?');
   await page.getByRole('dialog', { name: 'Sign to pay', exact: true }).waitFor();
   await page.getByRole('button', { name: 'Sign with the wallet' }).click();

@@ -66,9 +66,7 @@ function reportParts(report: ReceiptReport): readonly Node[] {
       { class: `verdict ${words.tone}` },
       h('strong', {}, `${words.mark} ${words.short}${by}`),
       ` · ${words.long}`,
-      by === ''
-        ? ''
-        : ' Other providers, drawn by your secret, recomputed it: none of them saw another’s numbers first.',
+      by === '' ? '' : ' Your secret drew the referees, and each signed its numbers before it saw any other.',
     ),
     ...faults(report),
     facts(report),
@@ -117,7 +115,7 @@ function facts(report: ReceiptReport): HTMLElement {
 /** Who recomputed it, in the order of the draw, each with its score job and its price. */
 function refereeRows({ referees }: ReceiptReport): readonly (readonly [string, string])[] {
   return referees.map(({ peer, job, payment }) => {
-    const price = payment === null ? '' : `, paid ${costLabel({ payment })}`;
+    const price = payment === null ? '' : `, ${costLabel({ payment })}`;
     return ['Referee', `${peer ?? 'its receipt is not here'}${price}, receipt ${job}`] as const;
   });
 }

@@ -50,6 +50,8 @@ class ClientChannels implements WalletChannels {
   readonly #avoided = new Map<string, number>();
   /** The deposits that are being raised. */
   readonly #refills = new Map<ChannelId, Promise<void>>();
+  /** Why channels were not closed, as it was logged last. */
+  readonly #logged = new Map<ChannelId, string>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #end = new AbortController();
   /** What the chain's time is ahead of this machine's, ms; null before it was asked. */
@@ -213,7 +215,7 @@ class ClientChannels implements WalletChannels {
         news.push(await this.#close(channel, options));
       } catch (error) {
         options.signal?.throwIfAborted();
-        this.#components.logger.warn('a channel is not closed yet', { channel: channel.id, reason: messageOf(error) });
+        this.#logOpen(channel, messageOf(error));
       }
     };
     for (const { channel } of this.#held.all) {
@@ -226,6 +228,13 @@ class ClientChannels implements WalletChannels {
       await closeIfPossible(taken.channel).finally(() => this.#held.giveBack(taken));
     }
     return news;
+  }
+
+  /** A channel may stay as it is for hours: each reason is logged once. */
+  #logOpen({ id }: OpenChannel, reason: string): void {
+    if (this.#logged.get(id) === reason) return;
+    this.#logged.set(id, reason);
+    this.#components.logger.warn('a channel is not closed yet', { channel: id, reason });
   }
 
   async stop(): Promise<void> {
@@ -254,6 +263,7 @@ class ClientChannels implements WalletChannels {
       // The note is removed last: after a crash in between, a later process repeats this.
       if (channel.kept.hasEvidence) await this.#closer.clear(channel, options);
       await this.#held.remove(channel);
+      this.#logged.delete(channel.id);
     }
     if (step.kind === 'ended' || !wasClosing) this.#init.onNews?.(news);
     return news;
