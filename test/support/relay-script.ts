@@ -1,5 +1,5 @@
 // A relay in a separate process. Its one argument is a `RelayScript` in JSON; it prints {id, address} once it runs, and
-// answers each line of its input with {stats, memoryBytes}: what it keeps in memory after a garbage collection.
+// answers each line of its input with {stats, memoryBytes, residentBytes}, the bytes after a garbage collection.
 import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -35,6 +35,7 @@ await peer.start();
 process.stdout.write(`${JSON.stringify({ id: peer.id, address: peer.listening()[0] })}\n`);
 createInterface({ input: process.stdin }).on('line', () => {
   collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  process.stdout.write(`${JSON.stringify({ stats: relay.stats(), memoryBytes: heapUsed + external })}\n`);
+  const { heapUsed, external, rss } = process.memoryUsage();
+  const memory = { memoryBytes: heapUsed + external, residentBytes: rss };
+  process.stdout.write(`${JSON.stringify({ stats: relay.stats(), ...memory })}\n`);
 });

@@ -84,7 +84,7 @@ export async function openJob(
   const received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, grammar, previous });
   const totals = (await init.lock?.({ jobId, offer, offerSigned })) ?? null;
   const target = init.target ?? card.peer;
-  const stream = await peer.open(target, jobProtocol, options);
+  const stream = await peer.open(target, jobProtocol, { ...options, eager: true });
   try {
     await stream.write({ t: 'offer', body, sig: offerSigned.sig, input, extra, grammar }, options);
   } catch (error) {

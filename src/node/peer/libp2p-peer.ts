@@ -12,7 +12,7 @@ import type { FrameStream } from '../streams/streams.ts';
 import { AddressBook } from './address-book.ts';
 import { parseAddress } from './addresses.ts';
 import { dialAddress } from './dial/dial-address.ts';
-import { Dialler } from './dial/dialler.ts';
+import { Dialler, type OpenOptions } from './dial/dialler.ts';
 import { hiddenAddresses } from './dial/incognito.ts';
 import { introduce } from './dial/introduce.ts';
 import { Bans } from './guard/bans.ts';
@@ -237,7 +237,7 @@ class LibP2PPeer implements Peer {
     void this.disconnect(peer);
   }
 
-  open(target: PeerIdString | string, protocol: string, options: AbortOptions = {}): Promise<FrameStream> {
+  open(target: PeerIdString | string, protocol: string, options: OpenOptions = {}): Promise<FrameStream> {
     return this.#dialler.open(target, protocol, options);
   }
 

@@ -6,6 +6,7 @@ import type { SigningKey } from '../../proofs/signing.ts';
 import type { Identity } from '../home/identity.ts';
 import type { Reach } from '../home/reach.ts';
 import type { FrameStream } from '../streams/streams.ts';
+import type { OpenOptions } from './dial/dialler.ts';
 import type { BanLimits } from './guard/bans.ts';
 import type { LinkLimits } from './guard/link-guard.ts';
 import type { PeerRole, QvacNode } from './libp2p.ts';
@@ -50,9 +51,11 @@ export interface Peer {
   handle(protocol: string, handler: (stream: FrameStream) => Promise<void>, options?: HandleOptions): Promise<void>;
   /**
    * Opens a stream; dials if needed. `target` is a peer id or a multiaddr with `/p2p/<id>`.
+   * @param options `eager` saves a round trip: it does not wait until the other side agrees to the protocol. If that
+   * does not, the first read or write throws what this call would have thrown.
    * @throws QvacError E_NETWORK with the reason in one line
    */
-  open(target: PeerIdString | string, protocol: string, options?: AbortOptions): Promise<FrameStream>;
+  open(target: PeerIdString | string, protocol: string, options?: OpenOptions): Promise<FrameStream>;
   /** Ensures an open connection. Targets and errors as for `open`. */
   connect(target: PeerIdString | string, options?: AbortOptions): Promise<PeerIdString>;
   /** Closes all connections to a peer. Never throws. */

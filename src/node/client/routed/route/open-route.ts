@@ -33,7 +33,7 @@ export async function openRoute(
   const { input, model, sampler, seed, count, mode, verify, maxPrice } = init;
   const timeouts = { ...defaults, ...init.timeouts };
   const asked: RouteQuestion = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
-  const stream = await peer.open(init.router, routeProtocol, options);
+  const stream = await peer.open(init.router, routeProtocol, { ...options, eager: true });
   const job = new StreamedRoute(stream, {
     asked,
     secret: init.secret,
