@@ -148,7 +148,7 @@ export class OfferSender {
     const { maxPrice } = this.#answer;
     const input = inputFor(model, asked);
     const { maxTokens } = sampler;
-    const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, priceLamports };
+    const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, slots: model.slots, priceLamports };
     const unpaid = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
     const pay = (await payment?.choose(provider, { signal })) ?? unpaid;
     const signed = await quoteAnswer(this.#components, { card, model, input, mode, pay, maxTokens }, { signal });
