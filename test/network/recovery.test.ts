@@ -95,3 +95,20 @@ test('with nothing but ports 80 and 443 open, a client asks through port 443 of 
   const client = await world.start('client', { role: 'client', bootstrap: world.bootstrap.slice(1) });
   assert.equal((await client.ask(provider.id)).result, 'pass');
 });
+
+test('a relayed connection with a running job stays open while a direct one comes up beside it', async (t) => {
+  if (!hasNamespaces(t, noInternet())) return;
+  const routers = { home: { kind: 'port', hosts: ['provider'] }, office: { kind: 'eim', hosts: ['client'] } } as const;
+  const world = await openWorld(t, { routers });
+  // The answer takes longer than a circuit without a stream is kept beside a direct connection.
+  const provider = await world.start('provider', { role: 'provider', stepMs: 250 });
+  await isRelayed(provider, 2);
+  const client = await world.start('client', { role: 'client' });
+  const answering = client.ask(provider.id, 56);
+  const isDirect = (event: NetNodeEvent): boolean => event.event === 'direct' && event.peer === provider.id;
+  const first = await Promise.race([answering, client.until(isDirect)]);
+  assert.ok('event' in first, 'the answer was complete before the direct connection');
+  // A named provider's answer is continued by no other.
+  const { result, tokens } = await answering;
+  assert.deepEqual([result, tokens], ['pass', 56]);
+});

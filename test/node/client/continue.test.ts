@@ -5,13 +5,20 @@ import type { Answer } from '../../../src/node/client/answer.ts';
 import { decodeReceipt } from '../../../src/proofs/receipt.ts';
 import { finish } from '../../../src/protocol/codes.ts';
 import { seedOfNumber } from '../../../src/protocol/digests.ts';
+import { grammarOfJsonSchema } from '../../../src/protocol/grammar/compile/json-schema.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
 import { BreakPlan, breakingPeer, forgivingReputation } from '../../support/breaking.ts';
+import { fitsSchema } from '../../support/json-schema.ts';
 import { startProvider, type TestProvider, testSampler } from '../../support/market.ts';
 import { startMarketProcess } from '../../support/market-process.ts';
 import { createScriptedEngine, type ScriptedInit } from '../../support/scripted-engine.ts';
 
 const sampler = { ...testSampler, maxTokens: 64 };
+const schema = {
+  type: 'object',
+  properties: { name: { type: 'string', maxLength: 12 }, age: { type: 'integer', minimum: 0, maximum: 120 } },
+  required: ['name', 'age'],
+};
 
 interface BreakingMarket {
   readonly plan: BreakPlan;
@@ -183,6 +190,26 @@ describe('an answer whose provider is lost', () => {
         [shown(asker), answer.text, answer.tokens, answer.finish, answer.verification.tier, plan.left],
         [whole.text, whole.text, whole.tokens, finish.stopText, 'exact', 0],
       );
+    }
+  });
+
+  it('goes on under its grammar, whose state the next provider computes from what was shown', async (context) => {
+    const { plan, providers, asker } = await startMarket(context, 2);
+    const [first, second] = providers.map(({ peer }) => peer.id);
+    const seed = seedOfNumber(5n);
+    const more = { ...sampler, maxTokens: 200 };
+    const extra = { rules: grammarOfJsonSchema(schema) };
+    const whole = await asker.ask({ sampler: more, seed, extra });
+    assert.ok(fitsSchema(JSON.parse(whole.text), schema), whole.text);
+    // In a key, in a number or text, and before the last brace.
+    for (const at of [1, 4, Math.floor(whole.tokens / 2), whole.tokens - 2]) {
+      plan.set(seed, [at]);
+      asker.told.length = 0;
+      const answer = await asker.ask({ sampler: more, seed, extra });
+      const { text, tokens, earlier, provider, verification } = answer;
+      assert.deepEqual([shown(asker), text, tokens, plan.left], [whole.text, whole.text, whole.tokens, 0], `${at}`);
+      assert.deepEqual([earlier[0]?.provider, earlier[0]?.tokens, provider], [first, at, second]);
+      assert.deepEqual([verification.result, verification.tier], ['pass', 'exact'], answer.why ?? '');
     }
   });
 

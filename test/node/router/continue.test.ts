@@ -39,7 +39,7 @@ async function startMarket(
   const plan = new BreakPlan();
   const providers: TestProvider[] = [];
   for (let at = 0; at < count; at++) {
-    const engine = createScriptedEngine({ slots: 4 });
+    const engine = createScriptedEngine({ slots: 80 });
     providers.push(
       await startProvider(context, {
         engine,
@@ -105,6 +105,33 @@ describe('a router whose provider is lost', () => {
       if (at > 32) assert.equal(answer.earlier[0]?.receipt, receipt?.previous);
     }
     assert.ok(router.events.all.every(({ event }) => event === 'answered'));
+  });
+
+  it('by freezing has another one go on, wherever that is', async (context) => {
+    const { plan, providers, router, asker } = await startMarket(context, 2);
+    // A provider serves one router a limited number of jobs at once.
+    const init = { providers, engines: [createScriptedEngine()], reputation: forgivingReputation() };
+    const routers = [router, await startRouter(context, init)];
+    const places = Array.from({ length: sampler.maxTokens }, (_, at) => at);
+    const askOne = (at: number): Promise<Answer> => {
+      const target = routers[at % routers.length]?.address ?? assert.fail();
+      const seed = seedOfNumber(BigInt(at));
+      const wanted = { model: 'scripted', sampler, seed, router: { target, optional: false } };
+      return asker.ask({ ...wanted, timeoutMs: 300_000 });
+    };
+    const whole = await Promise.all(places.map(askOne));
+    for (const at of places) plan.set(seedOfNumber(BigInt(at)), [at], 'freeze');
+    // All wait for their silent provider at once.
+    for (const [at, answer] of (await Promise.all(places.map(askOne))).entries()) {
+      const { text, provider, earlier, verification } = answer;
+      assert.deepEqual(
+        [text, earlier[0]?.tokens, verification.result, verification.tier],
+        [whole[at]?.text, at === 0 ? undefined : at, 'pass', 'exact'],
+        `${at}`,
+      );
+      assert.notEqual(earlier[0]?.provider, provider);
+    }
+    assert.equal(plan.left, 0);
   });
 
   it('twice, and tells how the answer was written', async (context) => {
