@@ -24,12 +24,12 @@ export interface ChatMessage {
 }
 
 /**
- * What the model is asked (section 2). With `raw` there is one message, `options` is empty, `tools` and `date` are
- * null.
+ * What the model is asked (section 2). With `raw` there is one message, with `embed` one for each text (section 4.9);
+ * `options` is empty then but for `truncate` of `embed`, `tools` and `date` are null.
  */
 export interface Input {
   readonly messages: readonly ChatMessage[];
-  readonly template: 'gguf' | 'raw';
+  readonly template: 'gguf' | 'raw' | 'embed';
   readonly options: Readonly<Record<string, string | number | boolean>>;
   /** JSON text of `[{"type":"function","function":{"name":…, …}}]`, at least one. */
   readonly tools: string | null;
@@ -50,6 +50,9 @@ const reservedOptions = new Set([
   'strftime_now',
   '__proto__',
 ]);
+
+/** The first and last token of a text, and one between them. */
+const minTruncate = 3;
 
 function isOptions(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
@@ -126,7 +129,7 @@ function isDay(date: string): boolean {
 export const input = v.pipe(
   v.strictObject({
     messages: v.pipe(v.array(message), v.minLength(1)),
-    template: v.picklist(['gguf', 'raw']),
+    template: v.picklist(['gguf', 'raw', 'embed']),
     options: v.custom<Record<string, string | number | boolean>>(
       isOptions,
       'expected options of text, integer or boolean',
@@ -142,11 +145,39 @@ export const input = v.pipe(
   }),
   v.check(
     ({ messages, template, options, tools, date }) =>
-      template === 'gguf' ||
+      template !== 'raw' ||
       (messages.length === 1 && Object.keys(options).length === 0 && tools === null && date === null),
     'a raw input has one message, no options, tools or date',
   ),
+  v.check(
+    (value) => value.template !== 'embed' || isEmbedInput(value),
+    'an input to embed has texts of users, no option but truncate, no tools, date or continuation',
+  ),
 );
+
+/** Section 4.9: of an input with the template `embed`. */
+function isEmbedInput({
+  messages,
+  options: { truncate, ...others },
+  tools,
+  date,
+  continuation,
+}: {
+  readonly messages: readonly object[];
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly tools: unknown;
+  readonly date: unknown;
+  readonly continuation: readonly number[];
+}): boolean {
+  return (
+    messages.every((one) => Object.keys(one).length === 2 && 'role' in one && one.role === 'user') &&
+    (truncate === undefined || (Number.isSafeInteger(truncate) && Number(truncate) >= minTruncate)) &&
+    Object.keys(others).length === 0 &&
+    tools === null &&
+    date === null &&
+    continuation.length === 0
+  );
+}
 
 /** `cbor(input)` (section 2), as `requestDigest` hashes it. @throws MalformedError */
 export const encodeInput = encoder<Input>(input, 'input');
