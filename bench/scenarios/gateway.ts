@@ -89,6 +89,8 @@ async function withGateway<Value>(
     topP: 1,
     maxTokens: 128,
     verify: 'none',
+    referees: null,
+    mostReferees: 0,
     maxPrice: 0,
     timeoutMs: 600_000,
   } as const;
@@ -131,6 +133,7 @@ async function ask({ inference }: Market, maxTokens: number): Promise<Timed> {
     extra: {},
     seed: 1n,
     verify: 'none',
+    referees: null,
     maxPrice: 0,
     wallet: null,
     consent: null,

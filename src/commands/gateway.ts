@@ -21,15 +21,7 @@ export const command = defineCommand({
     'Headers of every answer name its provider, cost, verification and receipt;',
     'docs/json.md lists them and the "qvac" field of a request.',
   ].join(' '),
-  settings: [
-    ...askSettings.filter((key) => key !== 'referees'),
-    'http',
-    'allowOrigin',
-    'allowHost',
-    'apiKeyFile',
-    'waitVerdict',
-    'toolParser',
-  ],
+  settings: [...askSettings, 'http', 'allowOrigin', 'allowHost', 'apiKeyFile', 'waitVerdict', 'toolParser'],
   keepsLog: true,
   options: { link: flag('--link', 'print the link to the page of the running gateway, and exit') },
   examples: [

@@ -1,6 +1,6 @@
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { Hono } from 'hono';
-import { maxChallenges } from '../protocol/constants.ts';
+import { maxChallenges, maxReferees } from '../protocol/constants.ts';
 import { CompletionHandler } from './answer/completion-handler.ts';
 import type { InferenceRequest } from './answer/inference-client.ts';
 import { readCountRequest, readMessagesRequest } from './api/anthropic/request.ts';
@@ -20,7 +20,7 @@ import { callerOf } from './guard.ts';
 import { requireOffered } from './model-routes.ts';
 import { Problem, unsupported } from './problem.ts';
 import type { AppComponents, Bindings, RequestContext } from './request-context.ts';
-import { withForcedCalls, withToolSupport } from './tool-support.ts';
+import { withCallGrammar, withToolSupport } from './tool-support.ts';
 import type { ToolFamily } from './tools/families.ts';
 
 /** The routes that run a prompt, each with the function that reads its requests. */
@@ -74,7 +74,7 @@ async function complete(
   read: RequestReader,
 ): Promise<Response> {
   const { incoming, outgoing } = c.env;
-  const parsed = read(parseJson(await readBody(incoming)), { ...init.defaults, maxPrice: spendingAllowance(c, init) });
+  const parsed = read(parseJson(await readBody(incoming)), { ...init.defaults, ...allowanceOf(c, init) });
   const offered = offeredModels(components.market.live());
   if (parsed.kind === 'load')
     return c.json(parsed.body(requireOffered(offered, parsed.model).name, components.clock.now()));
@@ -89,7 +89,7 @@ async function complete(
       param: 'qvac.wallet',
     });
   const supported = withToolSupport(offered, { ...request, inference });
-  const { family, request: forced } = withForcedCalls(supported, await familyFor(components, init, supported, offered));
+  const { family, request: forced } = withCallGrammar(supported, await familyFor(components, init, supported, offered));
   const fitted = await withLogprobs(components, forced);
   const reserved = await reserve(c.get('id'), keyOf(c, init), fitted, init);
   await new CompletionHandler(
@@ -176,11 +176,16 @@ function keyOf(c: RequestContext, { keys }: GatewayInit): ApiKey | null {
   return secret === null ? null : (keys?.ring.find(secret) ?? null);
 }
 
-/** The most that one answer may cost its caller, lamports; 0 without the run's token or a key. */
-function spendingAllowance(c: RequestContext, init: GatewayInit): number {
+/**
+ * What a caller may ask for. One answer costs at most 0 without the run's token or a key. Who has the run's token is
+ * the operator, who may show a prompt to strangers whatever the setting.
+ */
+function allowanceOf(c: RequestContext, init: GatewayInit): Pick<RequestDefaults, 'maxPrice' | 'mostReferees'> {
   const { token, keys, defaults } = init;
+  const { maxPrice, mostReferees } = defaults;
   const secret = secretOf(callerOf(c));
-  if (secret !== null && sameText(secret, token)) return defaults.maxPrice;
+  if (secret !== null && sameText(secret, token)) return { maxPrice, mostReferees: maxReferees };
   const key = keyOf(c, init);
-  return key === null || keys === undefined ? 0 : atMost(defaults.maxPrice, keys.limits.left(key.name));
+  const isKeyed = key !== null && keys !== undefined;
+  return { maxPrice: isKeyed ? atMost(maxPrice, keys.limits.left(key.name)) : 0, mostReferees };
 }

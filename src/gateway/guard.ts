@@ -17,6 +17,8 @@ const exposedHeaders = [
   'x-qvac-verified',
   'x-qvac-cost-lamports',
   'x-qvac-receipt',
+  'x-qvac-referees',
+  'x-qvac-referees-cost-lamports',
   'x-qvac-adjusted',
   'x-request-id',
   'request-id',

@@ -64,7 +64,11 @@ export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLo
     buckets: firstTokenBuckets,
     registers,
   });
-  const spent = new Counter({ name: 'qvac_cost_lamports_total', help: 'Cost of all answers, in lamports', registers });
+  const spent = new Counter({
+    name: 'qvac_cost_lamports_total',
+    help: 'Cost of all answers and their referees, in lamports',
+    registers,
+  });
   const requests = new Counter({
     name: 'qvac_http_requests_total',
     help: 'Requests, by route and status',
@@ -113,10 +117,11 @@ export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLo
       spent.inc(Number(cost));
       if (firstTokenMs !== null) firstToken.observe(firstTokenMs / 1_000);
     },
-    checked({ verified, faults: found }) {
+    checked({ verified, faults: found, referees }) {
       verifications.inc({ result: verified });
       activity?.checked(verified);
       for (const fault of found) faults.inc({ fault });
+      if (referees !== null) spent.inc(Number(referees.cost));
     },
     failed(code) {
       jobs.inc({ outcome: code });

@@ -1,8 +1,10 @@
+import type { GrammarRules } from '../protocol/grammar/rules.ts';
 import type { CompletionRequest } from './api/completion-request.ts';
 import { findOffered, type OfferedModel, takesTools } from './api/models.ts';
+import type { RequestTools } from './api/tools.ts';
 import { Problem } from './problem.ts';
 import type { ToolFamily } from './tools/families.ts';
-import { forcedAnswer } from './tools/forced-calls.ts';
+import { callsOr, type ForcedAnswer, forcedAnswer } from './tools/forced-calls.ts';
 
 /** Models that an error names. */
 const maxNamed = 5;
@@ -23,18 +25,33 @@ export function withToolSupport(offered: readonly OfferedModel[], request: Compl
   return { ...request, inference: { ...inference, extra: { ...inference.extra, markers: true } } };
 }
 
-/** The request with the grammar of the calls that its answer must make, and how these are read. @throws Problem */
-export function withForcedCalls(
+/**
+ * The request with the grammar of the calls that its answer must make, or may make instead of the form that it asks
+ * for, and how these are read. An answer that must be a call has no other form.
+ * @throws Problem
+ */
+export function withCallGrammar(
   request: CompletionRequest,
   family: ToolFamily,
 ): { readonly request: CompletionRequest; readonly family: ToolFamily } {
   const { inference, tools } = request;
-  if (tools === null || tools.forced === null) return { request, family };
-  const { rules, family: written } = forcedAnswer(tools.forced, family);
+  const answer = tools === null ? null : callGrammar(tools, inference.extra.rules ?? null, family);
+  if (answer === null) return { request, family };
+  const { rules, family: written } = answer;
   return {
     request: { ...request, inference: { ...inference, extra: { ...inference.extra, rules } } },
     family: written,
   };
+}
+
+function callGrammar(
+  { offered, maxCalls, forced }: RequestTools,
+  form: GrammarRules | null,
+  family: ToolFamily,
+): ForcedAnswer | null {
+  if (forced !== null) return forcedAnswer(forced, family);
+  if (form === null || offered.length === 0) return null;
+  return callsOr(form, { tools: offered, isParallel: maxCalls > 1 });
 }
 
 /** @param model null: any will do */

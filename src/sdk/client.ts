@@ -7,7 +7,8 @@ import type { Logger } from '../lib/log.ts';
 import { StopFilter } from '../lib/stop-filter.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Answer, AskObserver } from '../node/client/answer.ts';
-import { type AskComponents, type AskInit, ask } from '../node/client/ask.ts';
+import { ask } from '../node/client/ask.ts';
+import type { AskComponents, AskInit } from '../node/client/ask-init.ts';
 import type { Discovery } from '../node/discovery/discovery.ts';
 import { identityFromSeed, loadIdentity } from '../node/home/identity.ts';
 import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-store.ts';
@@ -16,7 +17,6 @@ import { type JoinInit, join } from '../node/join.ts';
 import type { ChallengeConsent } from '../node/payment/chain-challenge.ts';
 import type { ChannelNews } from '../node/payment/channel/channels.ts';
 import { createEscrowPayments } from '../node/payment/escrow-payments.ts';
-import { JobPayment } from '../node/payment/job-payment.ts';
 import type { LeftPayment } from '../node/payment/payments.ts';
 import { createReferees } from '../node/referees/referees.ts';
 import { createReputation } from '../node/selection/reputation.ts';
@@ -150,7 +150,6 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     reputation,
     payments,
     own: async () => ({ peers: joined.own.map((entry) => entry.peer), payees: await ownPayees(config) }),
-    createPayment: (payment) => new JobPayment({ openWallet: (options) => payments.open(options) }, payment),
     receipts,
     calibration: models.calibration,
     key: peer.key,

@@ -134,7 +134,7 @@ const verifying = (verdict: Promise<CheckedAnswer['verified']>): InferenceClient
     );
     await observer.text('some');
     observer.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 0n, receipt: 'ab'.repeat(32) as never });
-    return { verified: await verdict, faults: [], steps: null };
+    return { verified: await verdict, faults: [], referees: null, steps: null };
   },
 });
 

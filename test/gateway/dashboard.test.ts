@@ -10,7 +10,7 @@ interface Dashboard {
 test('the dashboard uses metrics and labels that the gateway exports', async () => {
   const metrics = createMetrics({ peers: () => ({ provider: 1, router: 0 }) });
   metrics.delivered({ finish: 'stop', promptTokens: 1, tokens: 1, cost: 0n, receipt: '' as never }, 5);
-  metrics.checked({ verified: 'failed', faults: ['draws-far'] });
+  metrics.checked({ verified: 'failed', faults: ['draws-far'], referees: { peers: [], cost: 70n } });
   metrics.answered('/v1/chat/completions', 200);
   const text = await metrics.render();
   const { panels } = JSON.parse(

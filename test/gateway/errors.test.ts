@@ -270,7 +270,7 @@ test('fails if log-probabilities cannot be recomputed, instead of omitting them'
     holds: async () => true,
     async complete(_question, hooks) {
       answering(hooks);
-      return { verified: 'exact', faults: [], steps: null };
+      return { verified: 'exact', faults: [], referees: null, steps: null };
     },
   };
   const { url } = await startGateway(context, { inference, providers: [] });
@@ -295,7 +295,7 @@ test('reports requests in progress by state in the metrics', async (context) => 
       await answered.promise;
       answering(hooks);
       await checked.promise;
-      return { verified: 'sampling', faults: [], steps: null };
+      return { verified: 'sampling', faults: [], referees: null, steps: null };
     },
   };
   const { url } = await startGateway(context, { inference, providers: [] });

@@ -60,6 +60,7 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   keep_alive: '5m',
   provider: null,
   verify: 'none',
+  referees: 1,
   max_price: 0,
   wallet: null,
   consent: 'page-1',
@@ -89,6 +90,8 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   tool_use_id: 'c1',
   tool_name: 'add',
   output: '1',
+  syntax: 'regex',
+  definition: '[a-z]+',
 };
 /** Fields whose value depends on the route or on other fields. */
 const special: Readonly<Record<string, unknown>> = {
@@ -110,11 +113,15 @@ const special: Readonly<Record<string, unknown>> = {
   '/v1/messages tools': [{ name: 'add' }],
   '/v1/chat/completions tools[].type': 'function',
   '/v1/chat/completions tools[].function.name': 'add',
+  '/v1/chat/completions tools[].custom.name': 'add',
+  '/v1/chat/completions tools[].custom.format.type': 'grammar',
   '/v1/chat/completions messages[].tool_calls[].type': 'function',
+  '/v1/chat/completions messages[].tool_calls[].custom.name': 'add',
   '/v1/chat/completions messages[].tool_calls[].function.name': 'add',
   '/v1/responses tools[].type': 'function',
   '/v1/responses tools[].name': 'add',
   '/v1/responses tools': [{ type: 'function', name: 'add' }],
+  '/v1/responses tools[].format.type': 'grammar',
   '/v1/responses input[].name': 'add',
   '/api/chat tools[].type': 'function',
   '/api/chat tools[].function.name': 'add',
@@ -149,11 +156,21 @@ const toolsOf: Readonly<Partial<Record<CompletionRoute, object>>> = {
   '/v1/messages': { tools: [{ name: 'add', input_schema: { type: 'object' } }] },
   '/api/chat': chatTools,
 };
+const textGrammar = { type: 'grammar', syntax: 'lark', definition: 'start: "x"' };
+const chatGrammar = { type: 'grammar', grammar: { syntax: 'lark', definition: 'start: "x"' } };
+const textCall = { id: 'c1', type: 'custom', custom: { name: 'add', input: '1' } };
 const call = { id: 'c1', function: { name: 'add', arguments: {} } };
 const block = (role: string, content: object): object => ({ messages: [{ role, content: [content] }, ...messages] });
 
 /** What a field of this name needs around it, the first match. */
 const surroundings: readonly (readonly [RegExp, (route: CompletionRoute) => object])[] = [
+  [/^tools\[\]\.custom\b/, () => ({ tools: [{ type: 'custom', custom: { name: 'add', format: chatGrammar } }] })],
+  [/^tools\[\]\.format\b/, () => ({ tools: [{ type: 'custom', name: 'add', format: textGrammar }] })],
+  [
+    /^messages\[\]\.tool_calls\[\]\.custom\b/,
+    () => ({ messages: [{ role: 'assistant', tool_calls: [textCall] }, ...messages] }),
+  ],
+  [/^input\[\]\.input$/, () => ({ input: [{ type: 'custom_tool_call', name: 'add', call_id: 'c1' }] })],
   [/^tools\b|^tool_choice\b|^parallel_tool_calls$/, (route) => toolsOf[route] ?? {}],
   [/^messages\[\]\.tool_calls/, () => ({ messages: [{ role: 'assistant', tool_calls: [call] }, ...messages] })],
   [/^messages\[\]\.tool_(call_id|name)$/, () => ({ messages: [{ role: 'tool', content: '1' }, ...messages] })],

@@ -70,7 +70,7 @@ async function startListening(
       );
       await hooks.text('some');
       hooks.delivered({ finish: 'stop', promptTokens: 3, tokens: 2, cost: 7n, receipt: 'ab'.repeat(32) as never });
-      return { verified, faults: [], steps: null };
+      return { verified, faults: [], referees: null, steps: null };
     },
   };
   return { url: (await startGateway(context, { inference, providers: [], gateway: { waitVerdict } })).url, asked };
@@ -261,7 +261,11 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ include: ['message.output_text.logprobs'] }, 'include'],
       [{ reasoning: { depth: 'high' } }, 'reasoning.depth'],
       [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type'],
-      [{ input: [{ type: 'custom_tool_call', call_id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ type: 'local_shell_call', call_id: 'x' }] }, 'input[0].type'],
+      [{ input: [{ type: 'custom_tool_call', call_id: 'x' }] }, 'input[0].name'],
+      [{ tools: [{ type: 'custom', name: 'a', format: { type: 'xml' } }] }, 'tools[0].format.type'],
+      [{ tool_choice: { type: 'mcp' } }, 'tool_choice'],
+      [{ tool_choice: { type: 'allowed_tools', mode: 'none', tools: [] } }, 'tool_choice.mode'],
       [{ input: [{ type: 'function_call', name: 'a', arguments: '[' }] }, 'input[0].arguments'],
       [{ input: [{ type: 'reasoning', summary: [] }] }, 'input'],
       [{ input: [] }, 'input'],

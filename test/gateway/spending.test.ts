@@ -33,7 +33,7 @@ test('requires a key if keys are in use, and limits each key’s spending', asyn
           cost: BigInt(Math.min(300, maxPrice)),
           receipt: 'ab'.repeat(32) as never,
         });
-        return { verified: 'sampling', faults: [], steps: null };
+        return { verified: 'sampling', faults: [], referees: null, steps: null };
       },
     },
     gateway: {
@@ -48,6 +48,8 @@ test('requires a key if keys are in use, and limits each key’s spending', asyn
         topP: 1,
         maxTokens: 5,
         verify: null,
+        referees: null,
+        mostReferees: 0,
         maxPrice: 400,
         timeoutMs: 1_000,
       },
@@ -104,6 +106,8 @@ test('concurrent requests do not spend a key’s limit twice', async (context) =
         topP: 1,
         maxTokens: 5,
         verify: null,
+        referees: null,
+        mostReferees: 0,
         maxPrice: 400,
         timeoutMs: 1_000,
       },
@@ -145,6 +149,8 @@ test('counts the cost of failed answers once it is known, and keeps the reservat
         topP: 1,
         maxTokens: 5,
         verify: null,
+        referees: null,
+        mostReferees: 0,
         maxPrice: 400,
         timeoutMs: 1_000,
       },
@@ -180,6 +186,8 @@ test('without keys, only requests with the token may spend', async (context) => 
         topP: 1,
         maxTokens: 5,
         verify: null,
+        referees: null,
+        mostReferees: 0,
         maxPrice: 400,
         timeoutMs: 1_000,
       },

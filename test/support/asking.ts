@@ -1,12 +1,12 @@
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../src/lib/clock.ts';
+import { systemClock, type Timer } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../src/lib/types.ts';
 import type { Engine } from '../../src/model/engine.ts';
 import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
-import { type AskInit, ask } from '../../src/node/client/ask.ts';
+import { ask } from '../../src/node/client/ask.ts';
+import type { AskInit } from '../../src/node/client/ask-init.ts';
 import type { Discovery, DiscoveryInit } from '../../src/node/discovery/discovery.ts';
-import { JobPayment } from '../../src/node/payment/job-payment.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
 import { createReferees } from '../../src/node/referees/referees.ts';
@@ -57,13 +57,15 @@ export interface TestAskerInit {
   /** Changes of its node, and of how it finds others. */
   readonly peer?: Partial<PeerInit> | undefined;
   readonly discovery?: DiscoveryInit | undefined;
+  /** Measures the deadlines of its score jobs. @default the system's */
+  readonly timer?: Timer | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
 /** A client on a real node, as `qvac ask` builds it. */
 export async function startAsker(
   context: TestContext,
-  { providers = [], engines = [], payments, auditors = [], ownPeers = [], save, ...init }: TestAskerInit = {},
+  { providers = [], engines = [], payments, auditors = [], ownPeers = [], save, timer, ...init }: TestAskerInit = {},
 ): Promise<TestAsker> {
   const peer = init.node ?? (await startPeer(context, { ...init.peer, role: 'client' }));
   const discovery = await startDiscovery(context, peer, init.discovery);
@@ -96,20 +98,11 @@ export async function startAsker(
       reputation,
       payments: payments ?? null,
       own: async () => ({ peers: ownPeers, payees: [] }),
-      createPayment: (paymentInit) =>
-        new JobPayment(
-          {
-            openWallet: async (options) => {
-              if (payments === undefined) throw new Error('this client does not pay');
-              return payments.open(options);
-            },
-          },
-          paymentInit,
-        ),
       receipts: store,
       calibration: async () => null,
       key: peer.key,
       clock: systemClock,
+      timer,
       logger: silentLogger,
     },
     { searchMs: 50 },

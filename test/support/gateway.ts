@@ -16,6 +16,7 @@ import type { Engine } from '../../src/model/engine.ts';
 import type { Discovery } from '../../src/node/discovery/discovery.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
+import { createReferees } from '../../src/node/referees/referees.ts';
 import { createReputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
 import { temporaryHome } from './home.ts';
@@ -35,6 +36,8 @@ export const testDefaults: RequestDefaults = {
   topP: 1,
   maxTokens: 40,
   verify: null,
+  referees: null,
+  mostReferees: 0,
   maxPrice: 0,
   timeoutMs: 60_000,
 };
@@ -170,10 +173,25 @@ function networkInference(
     logger: silentLogger,
   });
   context.after(() => verifier.dispose());
+  const key = parts.peer.key;
+  const referees = createReferees(
+    {
+      ...parts,
+      own: async () => ({ peers: [], payees: [] }),
+      payments: payments ?? null,
+      calibration: async () => null,
+      key,
+      clock: systemClock,
+      logger: silentLogger,
+    },
+    { searchMs: 50 },
+  );
+  context.after(() => referees.stop());
   return createNetworkInferenceClient({
     ...parts,
     verifier,
-    key: parts.peer.key,
+    referees,
+    key,
     clock: systemClock,
     logger,
     payments,

@@ -35,6 +35,8 @@ async function open(context: TestContext, look: (typeof looks)[number]): Promise
         topP: 1,
         maxTokens: 1_000,
         verify: null,
+        referees: null,
+        mostReferees: 0,
         maxPrice: 0,
         timeoutMs: 60_000,
       },

@@ -126,7 +126,8 @@ function addressOf(http: string | null): { readonly host: string; readonly port:
 }
 
 function defaultsOf({ settings }: Config, model: string | null): RequestDefaults {
-  const { provider, system, temperature, topK, minP, topP, maxTokens, verify, maxPrice, timeout } = settings;
+  const { provider, system, temperature, topK, minP, topP, maxTokens, verify, referees, maxPrice, timeout } = settings;
   const sampler = { temperature, topK, minP, topP, maxTokens };
-  return { model, provider, system, ...sampler, verify, maxPrice, timeoutMs: timeout };
+  const trust = { verify, referees: referees === 0 ? null : referees, mostReferees: referees };
+  return { model, provider, system, ...sampler, ...trust, maxPrice, timeoutMs: timeout };
 }

@@ -36,7 +36,7 @@ export interface AnswerRunInit {
   readonly onPart: (part: AnswerPart) => Promise<void> | void;
   /** The provider has computed so many of the prompt's tokens. */
   readonly onPrompted?: ((done: number, total: number) => void) | undefined;
-  /** Called once with the cost in lamports: the answer's, and that of failed attempts. */
+  /** Called once with the cost in lamports: the answer's, its referees', and that of failed attempts. */
   readonly onCost: (lamports: bigint) => void;
 }
 
@@ -150,9 +150,13 @@ export class AnswerRun {
   /** Counts the outcome and the cost, which may be known only after the response is complete. */
   #account(): void {
     const { metrics, verifications, logger } = this.#components;
+    let refereesCost = 0n;
     const counted = this.checked
       .then(
-        (answer) => metrics.checked(answer),
+        (answer) => {
+          refereesCost = answer.referees?.cost ?? 0n;
+          metrics.checked(answer);
+        },
         (error: unknown) => {
           const { code } = problemOf(error);
           if (this.#delivered === null) return metrics.failed(code);
@@ -165,7 +169,9 @@ export class AnswerRun {
         if (this.#delivered !== null) verifications.ended(this.#delivered.receipt);
         // The reservation stays until the chain says what the failed attempts cost.
         void Promise.all(this.#failedCosts).then((costs) =>
-          this.#init.onCost(costs.reduce((sum, lamports) => sum + lamports, this.#delivered?.cost ?? 0n)),
+          this.#init.onCost(
+            costs.reduce((sum, lamports) => sum + lamports, refereesCost + (this.#delivered?.cost ?? 0n)),
+          ),
         );
       });
     verifications.track(counted);
@@ -173,4 +179,4 @@ export class AnswerRun {
 }
 
 /** The result for an answer whose verification failed to finish. */
-export const unchecked: CheckedAnswer = { verified: 'inconclusive', faults: [], steps: null };
+export const unchecked: CheckedAnswer = { verified: 'inconclusive', faults: [], referees: null, steps: null };

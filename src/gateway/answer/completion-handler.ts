@@ -27,7 +27,7 @@ export interface CompletionHandlerInit {
   readonly family?: ToolFamily | undefined;
   /** Silence on a stream after which a comment is sent, ms. @default 15_000 */
   readonly keepAliveMs?: number | undefined;
-  /** Called once with the total cost in lamports: the answers', and that of failed attempts. */
+  /** Called once with the total cost in lamports: the answers', their referees', and that of failed attempts. */
   readonly onCost?: ((lamports: bigint) => void) | undefined;
   /** Whether a complete answer waits for its verdict. @default false: it ends with its last token */
   readonly waitVerdict?: boolean | undefined;
@@ -177,6 +177,7 @@ export class CompletionHandler {
       source: run.source,
       delivered,
       verified: answer?.verified ?? 'pending',
+      referees: answer?.referees ?? null,
       stop: run.stopText,
       parts: this.#parts[index] ?? [],
       steps: answer?.steps ?? null,
@@ -192,9 +193,10 @@ export class CompletionHandler {
   #parserOf(index: number): ((tail: string) => AnswerParser) | null {
     const { tools, inference } = this.#request;
     const hasForm = inference.extra.rules !== undefined;
-    if (tools === null || (hasForm && tools.forced === null)) return null;
-    const { offered, maxCalls } = tools;
-    const common = { answer: `${this.#id} ${index}`, tools: offered, family: this.#family, maxCalls };
+    if (tools === null || (hasForm && tools.offered.length === 0)) return null;
+    const { offered, maxCalls, forced } = tools;
+    const isEither = hasForm && forced === null;
+    const common = { answer: `${this.#id} ${index}`, tools: offered, family: this.#family, maxCalls, isEither };
     // A grammar leaves no place for reasoning, whatever the prompt has opened.
     return (tail) => new AnswerParser({ ...common, tail: hasForm ? '' : tail });
   }
@@ -231,7 +233,7 @@ export class CompletionHandler {
 
   #sendHead(): void {
     const known = this.#runs.flatMap(({ source }) =>
-      source === null ? [] : [{ source, delivered: null, verified: 'pending' as const }],
+      source === null ? [] : [{ source, delivered: null, verified: 'pending' as const, referees: null }],
     );
     this.#writer.head(200, {
       'content-type': this.#encoder.streamType,

@@ -1,5 +1,6 @@
 import type { AbortOptions, JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { AnswerExtra } from '../../node/job/answer-extra.ts';
+import type { RefereeCount } from '../../node/referees/reports.ts';
 import type { FaultCode, Input, SamplerSettings } from '../../protocol/messages.ts';
 import type { ToolFamily } from '../tools/families.ts';
 
@@ -17,7 +18,9 @@ export interface InferenceRequest {
   readonly seed: bigint | null;
   /** Null: as far as this machine can check. */
   readonly verify: 'none' | 'optimistic' | 'sampling' | 'full' | null;
-  /** The most that the answer may cost, lamports. */
+  /** Other providers that may see prompt and answer to check it, if this machine and the router cannot; null: none. */
+  readonly referees: RefereeCount | null;
+  /** The most that the answer and its score jobs may cost together, lamports. */
   readonly maxPrice: number;
   /** Address (base58) of the browser wallet that pays; null: the gateway's own wallet. */
   readonly wallet: string | null;
@@ -60,6 +63,16 @@ export type VerificationOutcome = 'exact' | 'statistical' | 'text' | 'sampling' 
 export interface VerificationResult {
   readonly verified: VerificationOutcome;
   readonly faults: readonly FaultCode[];
+  /** The referees on whose numbers it rests; null if none were asked. */
+  readonly referees: RefereesHeard | null;
+}
+
+/** The referees of an answer. */
+export interface RefereesHeard {
+  /** On whose numbers the result rests, in the order of their draw. */
+  readonly peers: readonly PeerIdString[];
+  /** The score jobs of all that gave a head, lamports. */
+  readonly cost: bigint;
 }
 
 /** One token of an answer and the candidates it was drawn from. */

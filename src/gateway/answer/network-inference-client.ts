@@ -2,7 +2,8 @@ import { QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Answer, AskObserver, Delivered } from '../../node/client/answer.ts';
-import { type AskComponents, type AskInit, ask } from '../../node/client/ask.ts';
+import { ask } from '../../node/client/ask.ts';
+import type { AskComponents, AskInit } from '../../node/client/ask-init.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import { PerhapsTooLongError } from '../../node/job/too-long.ts';
 import type { ClientPayments } from '../../node/payment/payments.ts';
@@ -17,6 +18,7 @@ import type {
   InferenceClient,
   InferenceObserver,
   InferenceRequest,
+  RefereesHeard,
   VerificationOutcome,
 } from './inference-client.ts';
 
@@ -75,6 +77,7 @@ export function createNetworkInferenceClient(components: NetworkInferenceClientC
       return {
         verified: outcomeOf(answer),
         faults: answer.verification.faults,
+        referees: refereesOf(answer),
         steps: request.logits ? await answerSteps(components, answer, options) : null,
       };
     },
@@ -122,7 +125,7 @@ async function holds(
 }
 
 async function initOf(request: InferenceRequest, components: NetworkInferenceClientComponents): Promise<AskInit> {
-  const { input, model, provider, extra, seed, verify, maxPrice, wallet, timeoutMs } = request;
+  const { input, model, provider, extra, seed, verify, referees, maxPrice, wallet, timeoutMs } = request;
   return {
     input,
     model,
@@ -132,6 +135,7 @@ async function initOf(request: InferenceRequest, components: NetworkInferenceCli
     count: request.logits && !(await holds(components, model)) ? stepsToOpen(request) : undefined,
     seed: seed === null ? null : seedOfNumber(seed),
     verify,
+    referees,
     auditRate: components.auditRate,
     provider,
     // Through a router, the router pays.
@@ -151,7 +155,8 @@ function withPayments<Components extends NetworkInferenceClientComponents>(
   const payments = paymentsFor(components, request);
   const counted =
     payments === null || failedAnswerCost === undefined ? payments : withFailedAnswerCosts(payments, failedAnswerCost);
-  return { ...components, payments: counted };
+  // Whoever pays for the answer pays for its referees.
+  return { ...components, payments: counted, referees: components.referees?.paidBy(counted) };
 }
 
 /** Payments from a browser wallet, or from the gateway's own, with a person's consent if the page asks for it. */
@@ -204,6 +209,15 @@ const finishes = {
 
 function deliveredOf({ finish: code, promptTokens, payableTokens, costLamports, receipt }: Delivered): DeliveredAnswer {
   return { finish: finishes[code], promptTokens, tokens: payableTokens, cost: costLamports, receipt };
+}
+
+function refereesOf({ referees, verification }: Answer): RefereesHeard | null {
+  if (referees.length === 0) return null;
+  const decisive = referees.filter(({ job }) => job !== null && verification.referees.includes(job));
+  return {
+    peers: decisive.map(({ peer }) => peer),
+    cost: referees.reduce((sum, { costLamports }) => sum + costLamports, 0n),
+  };
 }
 
 function outcomeOf({ verification: { result, tier }, level }: Answer): VerificationOutcome {

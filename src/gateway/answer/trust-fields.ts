@@ -1,10 +1,12 @@
-import type { AnswerSource, DeliveredAnswer, VerificationOutcome } from './inference-client.ts';
+import type { AnswerSource, DeliveredAnswer, RefereesHeard, VerificationOutcome } from './inference-client.ts';
 
 /** What is known of one answer. */
 export interface KnownAnswer {
   readonly source: AnswerSource;
   readonly delivered: DeliveredAnswer | null;
   readonly verified: VerificationOutcome | 'pending';
+  /** Null if none were asked, or none are known yet. */
+  readonly referees: RefereesHeard | null;
 }
 
 /** Of several answers, the outcome that comes first here is reported for all. */
@@ -29,6 +31,7 @@ export function trustFields(answers: readonly KnownAnswer[]): Record<string, str
   const sources = answers.map(({ source, delivered: answer }) => ({ ...source, ...answer?.last }));
   const routers = listed(sources.map(({ router }) => router));
   const delivered = answers.flatMap((answer) => answer.delivered ?? []);
+  const referees = answers.flatMap((answer) => answer.referees ?? []);
   return {
     ...(answers.length === 0
       ? {}
@@ -43,6 +46,12 @@ export function trustFields(answers: readonly KnownAnswer[]): Record<string, str
       : {
           'x-qvac-cost-lamports': delivered.reduce((sum, { cost }) => sum + cost, 0n).toString(),
           'x-qvac-receipt': listed(delivered.map(({ receipt }) => receipt)),
+        }),
+    ...(referees.length === 0
+      ? {}
+      : {
+          'x-qvac-referees': listed(referees.flatMap(({ peers }) => peers)),
+          'x-qvac-referees-cost-lamports': referees.reduce((sum, { cost }) => sum + cost, 0n).toString(),
         }),
   };
 }

@@ -4,6 +4,7 @@ import { grammarOfJson, grammarOfJsonSchema } from '../../protocol/grammar/compi
 import { grammarOfChoice, grammarOfRegex } from '../../protocol/grammar/compile/regex.ts';
 import type { GrammarRules } from '../../protocol/grammar/rules.ts';
 import { badField } from '../problem.ts';
+import { plainJson } from './json.ts';
 import { quoted, type RequestFields } from './request-fields.ts';
 
 /** The grammar that a request asks for, and the field that does. */
@@ -42,7 +43,9 @@ export function readOllamaFormat(fields: RequestFields): GrammarRules | null {
   const format = fields.raw('format');
   if (format === undefined || format === '' || isEmptyObject(format)) return theOnly(fields, null);
   const path = fields.pathOf('format');
-  const asked = compiled(path, () => (format === 'json' ? grammarOfJson() : grammarOfJsonSchema(plain(path, format))));
+  const asked = compiled(path, () =>
+    format === 'json' ? grammarOfJson() : grammarOfJsonSchema(plainJson(path, format)),
+  );
   return theOnly(fields, asked);
 }
 
@@ -61,12 +64,14 @@ function typedFormat(
     for (const said of ['name', 'description', 'strict']) holder.raw(said);
     holder.done();
     format.done();
-    return compiled(path, () => grammarOfJsonSchema(plain(path, schema)));
+    return compiled(path, () => grammarOfJsonSchema(plainJson(path, schema)));
   }
   const schema = format.raw('schema');
   format.done();
   if (type === 'json_object')
-    return compiled(path, () => (schema === undefined ? grammarOfJson() : grammarOfJsonSchema(plain(path, schema))));
+    return compiled(path, () =>
+      schema === undefined ? grammarOfJson() : grammarOfJsonSchema(plainJson(path, schema)),
+    );
   if (type !== 'text') format.refuse('type', quoted(type), 'send text, json_object or json_schema');
   return null;
 }
@@ -89,7 +94,7 @@ const byText =
     return compile(value);
   };
 const bySchema: Compile = (value, path) =>
-  grammarOfJsonSchema(plain(path, typeof value === 'string' ? parsed(value, path) : value));
+  grammarOfJsonSchema(plainJson(path, typeof value === 'string' ? parsed(value, path) : value));
 const byChoice: Compile = (value, path) => {
   const isList = Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string');
   if (!isList) throw badField(path, `${path}: expected a list of texts`);
@@ -145,16 +150,6 @@ function parsed(text: string, path: string): unknown {
     return JSON.parse(text) as unknown;
   } catch {
     throw badField(path, `${path}: expected a JSON schema`);
-  }
-}
-
-/** A JSON value without the bigints that `parseJson` makes. */
-function plain(path: string, value: unknown): unknown {
-  try {
-    return JSON.parse(JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? Number(each) : each)));
-  } catch (error) {
-    if (error instanceof RangeError) throw badField(path, `${path}: nested too deep`);
-    throw error;
   }
 }
 

@@ -1,6 +1,8 @@
+import type { RefereeCount } from '../../node/referees/reports.ts';
+import { maxReferees } from '../../protocol/constants.ts';
 import type { InferenceRequest } from '../answer/inference-client.ts';
 import type { ResponseEncoder } from '../answer/response-encoder.ts';
-import { badField } from '../problem.ts';
+import { badField, Problem } from '../problem.ts';
 import type { RequestFields } from './request-fields.ts';
 import type { RequestTools } from './tools.ts';
 
@@ -15,6 +17,10 @@ export interface RequestDefaults {
   readonly topP: number;
   readonly maxTokens: number;
   readonly verify: InferenceRequest['verify'];
+  /** Other providers that see prompt and answer to check it; null: none. */
+  readonly referees: RefereeCount | null;
+  /** The most of them that a request may ask for: its prompt goes to strangers. */
+  readonly mostReferees: 0 | RefereeCount;
   /** Lamports. */
   readonly maxPrice: number;
   readonly timeoutMs: number;
@@ -69,19 +75,19 @@ export function readChoices(fields: RequestFields): number {
   return fields.whole('n', 1, maxChoices) ?? 1;
 }
 
-/** Reads the field `qvac`, which every API accepts: `{provider, verify, max_price, wallet, consent}`. */
+/** Reads the field `qvac`, which every API accepts: `{provider, verify, referees, max_price, wallet, consent}`. */
 export function readExtension(
   fields: RequestFields,
   defaults: RequestDefaults,
-): Pick<InferenceRequest, 'provider' | 'verify' | 'maxPrice' | 'wallet' | 'consent'> {
-  const { provider, verify, maxPrice } = defaults;
+): Pick<InferenceRequest, 'provider' | 'verify' | 'referees' | 'maxPrice' | 'wallet' | 'consent'> {
+  const { provider, verify, referees, maxPrice } = defaults;
   const own = fields.object('qvac');
-  if (own === undefined) return { provider, verify, maxPrice, wallet: null, consent: null };
+  if (own === undefined) return { provider, verify, referees, maxPrice, wallet: null, consent: null };
   const wallet = own.text('wallet') ?? null;
   const asked = own.whole('max_price', 0, Number.MAX_SAFE_INTEGER);
   const extension = {
     provider: own.text('provider') ?? provider,
-    verify: own.oneOf('verify', ['none', 'optimistic', 'sampling', 'full']) ?? verify,
+    ...readVerification(own, defaults),
     // A request may only lower the operator's limit; a browser wallet sets its own.
     maxPrice: wallet === null ? Math.min(asked ?? maxPrice, maxPrice) : (asked ?? 0),
     wallet,
@@ -89,4 +95,34 @@ export function readExtension(
   };
   own.done();
   return extension;
+}
+
+/**
+ * Reads how an answer is checked. A request may have fewer referees than the operator's setting, or those that the
+ * operator allows.
+ */
+function readVerification(
+  own: RequestFields,
+  defaults: RequestDefaults,
+): Pick<InferenceRequest, 'verify' | 'referees'> {
+  const verify = own.oneOf('verify', ['none', 'optimistic', 'sampling', 'full']);
+  const asked = own.whole('referees', 0, maxReferees);
+  if (asked === undefined) return { verify: verify ?? defaults.verify, referees: defaults.referees };
+  if (asked === 0) return { verify: verify ?? defaults.verify, referees: null };
+  if (asked === 2) throw own.bad('referees', '0, 1 or 3');
+  const param = own.pathOf('referees');
+  if (asked > defaults.mostReferees)
+    throw new Problem(403, 'E_USAGE', `this gateway shows prompts to ${allowed(defaults.mostReferees)}`, {
+      param,
+      hint: 'its operator can allow more with --referees, or send the run’s token',
+    });
+  if (verify === 'none' || verify === 'sampling')
+    throw badField(param, `${param}: referees check an answer in full, and verify is ${verify}`);
+  // A setting of less than a full check gives way to what the request asks for.
+  const isTrusting = (verify ?? defaults.verify) === 'optimistic';
+  return { verify: isTrusting ? 'optimistic' : 'full', referees: asked === 1 ? 1 : 3 };
+}
+
+function allowed(count: 0 | RefereeCount): string {
+  return count === 0 ? 'no other providers' : `${count} other provider${count === 1 ? '' : 's'} at first`;
 }

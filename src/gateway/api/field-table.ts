@@ -35,7 +35,8 @@ const logprobs = 'recomputed if the gateway holds the model, else from up to 256
 const extension: readonly FieldRule[] = [
   honoured('qvac.provider', 'peer id or address'),
   honoured('qvac.verify', '`none`, `optimistic`, `sampling` or `full`'),
-  capped('qvac.max_price', 'lamports; at most the operator’s limit, unless a browser wallet pays'),
+  honoured('qvac.referees', '0, 1 or 3; at most the operator’s, unless the request has the run’s token'),
+  capped('qvac.max_price', 'lamports; with its referees at most the operator’s limit, unless a browser wallet pays'),
   honoured('qvac.wallet', 'from the gateway’s own page only'),
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];
@@ -85,15 +86,20 @@ const streamOptions: readonly FieldRule[] = [
 ];
 
 const byTools = 'for models whose template takes tools';
-const otherTools = 'a tool that is not a function is left out; the header `x-qvac-adjusted` tells';
+const leftOut = 'is left out; the header `x-qvac-adjusted` tells';
+const otherTools = `a tool that is not a function ${leftOut}`;
+const openaiTools = `\`function\` or \`custom\`; a tool of another type, which OpenAI’s servers run, ${leftOut}`;
 const toolName = '1 to 128 letters, digits and `_ . : / -`';
 const shownSchema = 'JSON schema; shown to the model, and enforced in forced calls';
 const toolHint = 'a hint for other servers';
 
 const toolChoice: readonly FieldRule[] = [
   honoured('tools', byTools),
-  honoured('tools[].type', otherTools),
-  honoured('tool_choice', '`auto`, `none`, `required`, or a function'),
+  honoured('tools[].type', openaiTools),
+  honoured(
+    'tool_choice',
+    '`auto`, `none`, `required`, a function or custom tool, or `allowed_tools`: the only ones that the model sees',
+  ),
   honoured('parallel_tool_calls', 'false: only the first call is passed on'),
 ];
 
@@ -103,6 +109,17 @@ const functionFields = (prefix: string, parameters = 'parameters'): readonly Fie
   honoured(`${prefix}description`),
   honoured(`${prefix}${parameters}`, shownSchema),
   ...ignored('only forced calls follow their schema', `${prefix}strict`),
+];
+
+/**
+ * A tool that takes a text.
+ * @param prefix of the object that describes it
+ * @param grammar of the object that has its grammar
+ */
+const customFields = (prefix: string, grammar: string): readonly FieldRule[] => [
+  honoured(`${prefix}format.type`, '`text` or `grammar`; shown to the model, and enforced in forced calls'),
+  honoured(`${grammar}syntax`, '`lark` or `regex`'),
+  honoured(`${grammar}definition`, 'at most 64 KiB'),
 ];
 
 /** Tools and earlier calls as OpenAI's chat completions and Ollama have them. */
@@ -150,7 +167,12 @@ const chat: readonly FieldRule[] = [
   ...ignored(clientNote, 'messages[].id', 'messages[].annotations', 'messages[].metadata'),
   ...ignored('a hint for caches', 'messages[].cache_control'),
   ...chatTools,
-  honoured('messages[].tool_calls[].type', '`function`'),
+  honoured('tools[].custom.name', toolName),
+  honoured('tools[].custom.description'),
+  ...customFields('tools[].custom.', 'tools[].custom.format.grammar.'),
+  honoured('messages[].tool_calls[].type', '`function` or `custom`'),
+  honoured('messages[].tool_calls[].custom.name', toolName),
+  honoured('messages[].tool_calls[].custom.input'),
   refused('messages[].function_call', [], 'send tool_calls'),
   refused('messages[].refusal', ['']),
   refused('messages[].audio', []),
@@ -210,8 +232,8 @@ const responses: readonly FieldRule[] = [
   honoured('input', 'text or a list of items'),
   honoured(
     'input[].type',
-    '`message`, `function_call`, `function_call_output`, `reasoning`; `item_reference` is refused: the gateway ' +
-      'stores nothing',
+    '`message`, `function_call`, `custom_tool_call`, their outputs, `reasoning`; `item_reference` is refused: the ' +
+      'gateway stores nothing',
   ),
   honoured('input[].role', '`system`, `developer` (as `system`), `user`, `assistant`'),
   honoured('input[].content', 'text or text parts; null or missing counts as empty'),
@@ -220,6 +242,7 @@ const responses: readonly FieldRule[] = [
   honoured('input[].call_id', 'the model gets nine letters and digits'),
   honoured('input[].name', toolName),
   honoured('input[].arguments', 'JSON text of an object'),
+  honoured('input[].input', 'of a `custom_tool_call`'),
   honoured('input[].output', 'text or text parts'),
   honoured('instructions', 'as a system message'),
   capped('max_output_tokens', length),
@@ -237,6 +260,8 @@ const responses: readonly FieldRule[] = [
   ...ignored(effort, 'text.verbosity'),
   ...toolChoice,
   ...functionFields('tools[].'),
+  ...customFields('tools[].', 'tools[].format.'),
+  ...ignored(toolHint, 'tools[].defer_loading', 'tools[].allowed_callers', 'tools[].output_schema'),
   ...ignored('the gateway runs no tools itself', 'max_tool_calls'),
   refused('previous_response_id', [], noStorage),
   refused('conversation', [], noStorage),

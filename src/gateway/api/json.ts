@@ -28,3 +28,13 @@ export function parseJson(text: string): unknown {
     throw badField('', 'the request is not JSON');
   }
 }
+
+/** A JSON value without the bigints that `parseJson` makes. @param path names it in an error. @throws Problem */
+export function plainJson(path: string, value: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? Number(each) : each)));
+  } catch (error) {
+    if (error instanceof RangeError) throw badField(path, `${path}: nested too deep`);
+    throw error;
+  }
+}

@@ -2,13 +2,13 @@ import { utf8 } from '../../lib/bytes.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { maxToolsBytes } from '../../protocol/constants.ts';
 import { parseJsonText } from '../../protocol/encoding/strict-json.ts';
-import type { GrammarRules } from '../../protocol/grammar/rules.ts';
 import { badField } from '../problem.ts';
 import { maxToolNameLength } from '../tools/constants.ts';
 import { isObject } from '../tools/exact-json.ts';
 import type { ForcedCalls } from '../tools/forced-calls.ts';
 import type { OfferedTool } from '../tools/parts.ts';
 import type { ApiCall } from './api-message.ts';
+import { plainJson } from './json.ts';
 import { quoted, type RequestFields } from './request-fields.ts';
 
 /** The tools that a request offers to the model. */
@@ -32,6 +32,8 @@ export interface ToolChoice {
   /** `required`: at least one call; `named`: one of the tool `name`. */
   readonly mode: 'auto' | 'none' | 'required' | 'named';
   readonly name?: string | undefined;
+  /** Names of the only tools that may be called. @default all */
+  readonly allowed?: readonly string[] | undefined;
   readonly isParallel: boolean;
 }
 
@@ -43,18 +45,20 @@ const maxTools = 512;
 const maxCalls = 128;
 
 /**
- * The tools of a request as the model gets them.
+ * The tools of a request as the model gets them: of those that may not be called it hears nothing.
  * @throws Problem for definitions that no template may get, and for a choice of a tool that is not there
  */
 export function requestTools(
   fields: RequestFields,
-  definitions: readonly ToolDefinition[],
-  { mode, name, isParallel }: ToolChoice,
+  defined: readonly ToolDefinition[],
+  { mode, name, allowed, isParallel }: ToolChoice,
 ): RequestTools {
-  const names = new Set(definitions.map((tool) => tool.name));
-  if (names.size < definitions.length) throw fields.bad('tools', 'tools of different names');
-  if (definitions.length > maxTools) throw fields.bad('tools', `at most ${maxTools} tools`);
-  if (name !== undefined && !names.has(name)) throw fields.bad('tool_choice', `one of the tools, got ${quoted(name)}`);
+  const names = new Set(defined.map((tool) => tool.name));
+  if (names.size < defined.length) throw fields.bad('tools', 'tools of different names');
+  if (defined.length > maxTools) throw fields.bad('tools', `at most ${maxTools} tools`);
+  const missing = [...(name === undefined ? [] : [name]), ...(allowed ?? [])].find((each) => !names.has(each));
+  if (missing !== undefined) throw fields.bad('tool_choice', `one of the tools, got ${quoted(missing)}`);
+  const definitions = allowed === undefined ? defined : defined.filter((tool) => allowed.includes(tool.name));
   if (mode === 'required' && definitions.length === 0) throw fields.bad('tool_choice', 'auto or none without tools');
   if (definitions.length === 0 || mode === 'none') return noTools;
   const described = definitions.map(({ name, description, parameters }) => ({
@@ -67,12 +71,17 @@ export function requestTools(
   }));
   const json = protocolJson(fields.pathOf('tools'), described);
   if (utf8(json).length > maxToolsBytes) throw fields.bad('tools', `at most ${maxToolsBytes} bytes`);
+  const offered = definitions.map((tool) => ({ ...tool, parameters: withoutBigInts(fields, tool.parameters) }));
   return {
-    offered: definitions,
+    offered,
     json,
     maxCalls: isParallel ? maxCalls : 1,
-    forced: mode === 'auto' ? null : forcedCalls(definitions, name, isParallel),
+    forced: mode === 'auto' ? null : forcedCalls(offered, name, isParallel),
   };
+}
+
+function withoutBigInts(fields: RequestFields, schema: ToolDefinition['parameters']): ToolDefinition['parameters'] {
+  return schema === null ? null : (plainJson(fields.pathOf('tools'), schema) as ToolDefinition['parameters']);
 }
 
 /** @param name of the tool that must be called; undefined: any of them */
@@ -82,29 +91,27 @@ function forcedCalls(tools: readonly OfferedTool[], name: string | undefined, is
     : { tools: tools.filter((tool) => tool.name === name), isParallel: false };
 }
 
-/**
- * Refuses tools beside a form of the answer, which leaves no room for a call.
- * @throws Problem
- */
-export function refuseBoth(fields: RequestFields, { offered }: RequestTools, rules: GrammarRules | null): void {
-  if (rules !== null && offered.length > 0)
-    fields.refuse('tools', 'with a format of the answer', 'send one of them, or tool_choice none');
-}
-
 /** Leaves a tool out that no model here can be offered; the response's headers say so. */
 export function leaveOut(tool: RequestFields, type: unknown): void {
   tool.adjust('type', ` ${quoted(type)} left out`);
   tool.ignoreRest();
 }
 
-/** Reads the tools of OpenAI's chat completions and Ollama: `{type: "function", function: {…}}`. */
-export function readFunctions(fields: RequestFields): readonly ToolDefinition[] {
+/**
+ * Reads the tools of OpenAI's chat completions and Ollama: `{type: "function", function: {…}}`.
+ * @param readOther reads a tool of another type; null: it is left out
+ */
+export function readFunctions(
+  fields: RequestFields,
+  readOther: (tool: RequestFields, type: unknown) => ToolDefinition | null = () => null,
+): readonly ToolDefinition[] {
   return (fields.list('tools') ?? []).flatMap((value, at) => {
     const tool = fields.item('tools', at, value);
     const type = tool.raw('type') ?? 'function';
     if (type !== 'function') {
-      leaveOut(tool, type);
-      return [];
+      const other = readOther(tool, type);
+      if (other === null) leaveOut(tool, type);
+      return other ?? [];
     }
     const described = tool.object('function');
     if (described === undefined) throw tool.bad('function', 'a JSON object');
@@ -115,13 +122,21 @@ export function readFunctions(fields: RequestFields): readonly ToolDefinition[] 
   });
 }
 
-/** Reads the calls of an earlier answer in the same APIs. */
-export function readCalls(message: RequestFields): readonly ApiCall[] {
+/**
+ * Reads the calls of an earlier answer in the same APIs.
+ * @param readOther reads the name and arguments of a call of another type; null: it is refused
+ */
+export function readCalls(
+  message: RequestFields,
+  readOther: (call: RequestFields, type: unknown) => Omit<ApiCall, 'id'> | null = () => null,
+): readonly ApiCall[] {
   return (message.list('tool_calls') ?? []).flatMap((value, at) => {
     const call = message.item('tool_calls', at, value);
     const id = call.text('id');
     const type = call.raw('type') ?? 'function';
     if (type !== 'function') {
+      const other = readOther(call, type);
+      if (other !== null) return { id, ...other };
       call.refuse('type', quoted(type), 'tools other than functions are not offered');
       call.ignoreRest();
       return [];

@@ -24,23 +24,23 @@ function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode:
 /** A receipt as a row in the page's list. */
 export function summaryOf(receipt: Receipt) {
   const { jobId, offer, verdicts } = decodeReceipt(receipt);
-  const { settlement } = receipt;
   return {
     id: jobId,
     askedAt: Number(offer.issuedAt),
     provider: peerIdOf(offer.provider),
     model: modelIdHex(offer.modelId),
     tokens: receipt.tokens.length,
-    /** Null for a free answer. Lamports as decimal text; `settlement` is null until the job is settled. */
-    payment:
-      offer.payment.pay === payFrom.nothing
-        ? null
-        : {
-            locked: offer.payment.amountLamports.toString(),
-            settlement: settlement === null ? null : settlementOf(settlement),
-          },
+    payment: paymentOf(receipt),
     verified: verifiedOf(verdicts, offer.mode),
   };
+}
+
+/** Null for a free job. Lamports as decimal text; `settlement` is null until the job is settled. */
+export function paymentOf(receipt: Receipt) {
+  const { pay, amountLamports } = decodeReceipt(receipt).offer.payment;
+  if (pay === payFrom.nothing) return null;
+  const { settlement } = receipt;
+  return { locked: amountLamports.toString(), settlement: settlement === null ? null : settlementOf(settlement) };
 }
 
 /** The well-formed parts of a receipt's settlement, which is not signed. */

@@ -14,6 +14,7 @@ import { sessionPath } from '../guard/check.ts';
 import { sameText } from '../guard/token.ts';
 import { Problem } from '../problem.ts';
 import { type AppComponents, type Bindings, type RequestContext, unreadiness } from '../request-context.ts';
+import { refereesOf } from './referees.ts';
 import { reportOf, summaryOf, verifiedOfWhole } from './report.ts';
 import { addWalletRoutes } from './wallet-routes.ts';
 
@@ -55,12 +56,12 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
   });
   app.get('/qvac/state', (c) => {
     const { defaults, version, network } = init;
-    const { temperature, maxTokens, verify, maxPrice } = defaults;
+    const { temperature, maxTokens, verify, referees, maxPrice } = defaults;
     return c.json({
       version,
       network,
       notReady: unreadiness(components),
-      defaults: { model: defaults.model, temperature, maxTokens, verify, maxPrice },
+      defaults: { model: defaults.model, temperature, maxTokens, verify, referees, maxPrice },
     });
   });
   app.get('/qvac/peers', (c) =>
@@ -81,15 +82,18 @@ export function addPageRoutes(app: Hono<Bindings>, components: AppComponents, in
     const receipt = await receiptOf(components, c.req.param('id'));
     if (receipt === null) return pending(c);
     const { parts } = await earlierReceipts(receipt, (id) => receiptIfAny(components, id));
-    return c.json(reportOf(receipt, parts));
+    const referees = await refereesOf(receipt, (id) => receiptIfAny(components, id));
+    return c.json({ ...reportOf(receipt, parts), referees });
   });
   app.get('/receipts/:id', async (c) => {
     const receipt = await receiptOf(components, c.req.param('id'));
     if (receipt === null) return pending(c);
     const { parts } = await earlierReceipts(receipt, (id) => receiptIfAny(components, id));
+    const referees = await refereesOf(receipt, (id) => receiptIfAny(components, id));
     return c.body(serialiseReceipt(receipt), 200, {
       'content-type': receiptType,
       'x-qvac-verified': verifiedOfWhole(receipt, parts),
+      ...(referees.length === 0 ? {} : { 'x-qvac-referees': referees.map(({ peer, job }) => peer ?? job).join(', ') }),
     });
   });
 }

@@ -18,6 +18,8 @@ export interface AnswerParserInit {
   readonly family: ToolFamily;
   /** Calls that are passed on; later ones are dropped. */
   readonly maxCalls: number;
+  /** Whether the answer is either calls, from its first character on, or text alone. @default false */
+  readonly isEither?: boolean | undefined;
 }
 
 /** What surrounds the reasoning of models that show it. */
@@ -83,8 +85,9 @@ export class AnswerParser {
   }
 
   *#readAnswer(): Reading<void> {
-    const { family, tail } = this.#init;
+    const { family, tail, isEither = false } = this.#init;
     const cursor = this.#cursor;
+    if (isEither && !(yield* this.#callComes())) return yield* this.#readPlain();
     const end = tail.trimEnd();
     const open = reasoningMarks.find(([opener]) => end.endsWith(opener));
     if (family === 'gpt-oss' || isHarmony(end) || (yield* comes(cursor, '<|channel|>'))) {
@@ -103,6 +106,22 @@ export class AnswerParser {
       yield* this.#readOpenedReasoning();
       if (this.#reading.bareJson && !this.#hasText && this.#calls === 0) yield* this.#readBareJson();
       if (yield* this.#readText()) return;
+    }
+  }
+
+  *#callComes(): Reading<boolean> {
+    for (const opener of this.#openers) if (yield* comes(this.#cursor, opener)) return true;
+    return false;
+  }
+
+  /** Passes the whole answer on as text. */
+  *#readPlain(): Reading<void> {
+    const cursor = this.#cursor;
+    for (;;) {
+      this.#emit('text', cursor.take(cursor.rest.length));
+      cursor.forget();
+      if (cursor.isEnded) return;
+      yield;
     }
   }
 
@@ -207,9 +226,10 @@ export class AnswerParser {
       cursor,
       tools: this.#tools,
       call: (name, args) => {
-        const object = argumentsOf(args);
-        if (typeof name !== 'string' || !this.#tools.has(name) || object === null) return false;
-        pass({ id: '', name, arguments: JSON.stringify(object) });
+        const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
+        const passed = tool === undefined ? null : tool.text === undefined ? objectOf(args) : textOf(args);
+        if (tool === undefined || passed === null) return false;
+        pass({ id: '', name: tool.name, ...passed });
         cursor.forget();
         return true;
       },
@@ -259,6 +279,20 @@ export class AnswerParser {
   #emit(kind: 'text' | 'reasoning', text: string): void {
     if (text !== '') this.#parts.push({ kind, text });
   }
+}
+
+type Passed = Pick<ToolCall, 'arguments' | 'input'>;
+
+/** What a call passes to a tool that takes an object; null if it is not one. */
+function objectOf(args: unknown): Passed | null {
+  const object = argumentsOf(args);
+  return object === null ? null : { arguments: JSON.stringify(object) };
+}
+
+/** What a call passes to a tool that takes a text: `{"input": …}`, or the text itself. Null if it is neither. */
+function textOf(args: unknown): Passed | null {
+  const { input = typeof args === 'string' ? args : null } = argumentsOf(args) ?? {};
+  return typeof input === 'string' ? { arguments: JSON.stringify({ input }), input } : null;
 }
 
 /** The arguments of a call; null if they are not an object, nor the JSON text of one. */

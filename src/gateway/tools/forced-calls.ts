@@ -5,7 +5,7 @@ import { badField } from '../problem.ts';
 import type { ToolFamily } from './families.ts';
 import type { OfferedTool } from './parts.ts';
 
-/** The calls that an answer must make. */
+/** The calls that an answer must or may make. */
 export interface ForcedCalls {
   /** One of these is called. */
   readonly tools: readonly OfferedTool[];
@@ -13,7 +13,7 @@ export interface ForcedCalls {
   readonly isParallel: boolean;
 }
 
-/** An answer that can only be calls: its grammar, and how it is read. */
+/** An answer in which calls have one form: its grammar, and how it is read. */
 export interface ForcedAnswer {
   readonly rules: GrammarRules;
   readonly family: ToolFamily;
@@ -34,12 +34,29 @@ const forms = {
  * Only calls whose arguments are JSON can be forced: a model of another family is made to write them as Hermes does.
  * @throws Problem for a schema that cannot be compiled
  */
-export function forcedAnswer({ tools, isParallel }: ForcedCalls, family: ToolFamily): ForcedAnswer {
+export function forcedAnswer(calls: ForcedCalls, family: ToolFamily): ForcedAnswer {
   const written = family === 'llama3' ? family : 'hermes';
+  return { rules: grammarOf(calls, written, null), family: written };
+}
+
+/**
+ * An answer that is either calls or a text of `rules`. Every model writes its calls as Hermes does: a call that is JSON
+ * and nothing else could be a text of `rules`.
+ * @throws Problem as `forcedAnswer`
+ */
+export function callsOr(rules: GrammarRules, calls: ForcedCalls): ForcedAnswer {
+  return { rules: grammarOf(calls, 'hermes', rules), family: 'hermes' };
+}
+
+function grammarOf(
+  { tools, isParallel }: ForcedCalls,
+  written: keyof typeof forms,
+  other: GrammarRules | null,
+): GrammarRules {
   const { between, ...parts } = forms[written];
-  const functions = tools.map(({ name, parameters }) => (parameters === null ? { name } : { name, parameters }));
+  const functions = tools.map(({ name, parameters, text }) => ({ name, parameters: parameters ?? undefined, text }));
   try {
-    return { rules: grammarOfCalls(functions, { ...parts, between: isParallel ? between : null }), family: written };
+    return grammarOfCalls(functions, { ...parts, between: isParallel ? between : null }, other);
   } catch (error) {
     if (error instanceof BadInputError) throw badField('tools', `tools: ${error.message}`);
     throw error;

@@ -1,3 +1,5 @@
+import type { TextForm } from '../../protocol/grammar/compile/calls.ts';
+
 /** A call of one of the request's tools. */
 export interface ToolCall {
   /** Nine letters and digits; each API puts its own prefix in front. */
@@ -5,6 +7,8 @@ export interface ToolCall {
   readonly name: string;
   /** JSON text of an object. */
   readonly arguments: string;
+  /** What a call passes to a tool that takes a text; absent from calls of other tools. */
+  readonly input?: string | undefined;
 }
 
 /** A piece of an answer, by its meaning. */
@@ -17,6 +21,8 @@ export interface OfferedTool {
   readonly name: string;
   /** The JSON schema of its arguments; null: not stated. */
   readonly parameters: Readonly<Record<string, unknown>> | null;
+  /** The texts that it takes instead of an object; absent from tools that take an object. */
+  readonly text?: TextForm | undefined;
 }
 
 /** Adds a part to `parts`, a text to the one before it if that is of its kind. */

@@ -5,7 +5,7 @@ import { MalformedError } from '../../protocol/codec.ts';
 import type { Input } from '../../protocol/messages.ts';
 import { type AnswerExtra, routedExtra } from '../job/answer-extra.ts';
 import { AnswerSoFar } from '../job/answer-so-far.ts';
-import { costOf, type DeliveredCounts, mostCostOf, payableTokens } from '../job/cost.ts';
+import { costOf, countsOf, mostCostOf, payableTokens } from '../job/cost.ts';
 import { verifyWhole } from '../verification/parts.ts';
 import type { Answer, EarlierPart } from './answer.ts';
 import type { BrokenEnding, BrokenPart } from './broken-part.ts';
@@ -137,8 +137,4 @@ export class PartedAnswer {
       return [{ provider, tokens: end - start, receipt, verification, costLamports, payment }];
     });
   }
-}
-
-function countsOf({ received, ackedTokens }: BrokenPart['job']): DeliveredCounts {
-  return { promptCount: received.promptTokens.length, n: received.n, ackedTokens };
 }

@@ -1,5 +1,6 @@
 import { modes, type Offer, payFrom } from '../../protocol/messages.ts';
 import { priceJob } from '../../protocol/price.ts';
+import type { Job } from './job.ts';
 
 export interface DeliveredCounts {
   readonly promptCount: number;
@@ -7,6 +8,11 @@ export interface DeliveredCounts {
   readonly n: number;
   /** The last acknowledged count; null if nothing was acknowledged. */
   readonly ackedTokens: number | null;
+}
+
+/** What has arrived of a job so far. */
+export function countsOf({ received, ackedTokens }: Pick<Job, 'received' | 'ackedTokens'>): DeliveredCounts {
+  return { promptCount: received.promptTokens.length, n: received.n, ackedTokens };
 }
 
 function graceOf({ payment, terms }: Offer): number {

@@ -1,5 +1,6 @@
 import { QvacError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
+import type { Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { seconds, shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
@@ -24,6 +25,8 @@ export interface DirectJobComponents {
   /** How long the provider's connections have left a probe unanswered, in ms. */
   readonly unansweredMs: () => number;
   readonly key: SigningKey;
+  /** Measures the provider's deadlines. */
+  readonly timer: Pick<Timer, 'delay'>;
   readonly logger: Logger;
 }
 
@@ -58,7 +61,8 @@ export class DirectJob implements Job {
   readonly #encodePrompt: DirectJobInit['encodePrompt'];
   /** True while the job waits for the provider's next frame. */
   #waiting = false;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Each ends one deadline. */
+  readonly #deadlines = new Set<AbortController>();
   #endWatch: () => void = () => undefined;
 
   constructor(components: DirectJobComponents, init: DirectJobInit) {
@@ -267,23 +271,24 @@ export class DirectJob implements Job {
     });
   }
 
-  #deadline(ms: number, message: string, hint?: string): NodeJS.Timeout {
-    const timer = setTimeout(
+  #deadline(ms: number, message: string, hint?: string): AbortController {
+    const met = new AbortController();
+    this.#deadlines.add(met);
+    this.#components.timer.delay(ms, met.signal).then(
       () => this.#stream.abort(new QvacError('E_TIMEOUT', message, { details: { peer: this.provider }, hint })),
-      ms,
+      () => undefined,
     );
-    this.#timers.add(timer);
-    return timer;
+    return met;
   }
 
-  #clear(timer: NodeJS.Timeout): void {
-    clearTimeout(timer);
-    this.#timers.delete(timer);
+  #clear(deadline: AbortController): void {
+    deadline.abort();
+    this.#deadlines.delete(deadline);
   }
 
   #disarm(): void {
     this.#endWatch();
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    for (const deadline of this.#deadlines) deadline.abort();
+    this.#deadlines.clear();
   }
 }

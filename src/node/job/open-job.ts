@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { QvacError, toError } from '../../errors.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, systemTimer, type Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -27,6 +27,8 @@ import { defaultTimeouts, type Job, type JobInit } from './job.ts';
 export interface JobComponents {
   readonly peer: Peer;
   readonly clock: Clock;
+  /** Measures the provider's deadlines. @default the system's */
+  readonly timer?: Pick<Timer, 'delay'> | undefined;
   readonly logger: Logger;
 }
 
@@ -46,7 +48,7 @@ const offerLifeMs = 120_000;
  * @throws QvacError E_NETWORK if the provider cannot be reached; the errors of `lock`
  */
 export async function openJob(
-  { peer, clock, logger }: JobComponents,
+  { peer, clock, timer = systemTimer, logger }: JobComponents,
   init: JobInit,
   options: AbortOptions = {},
 ): Promise<Job> {
@@ -93,7 +95,7 @@ export async function openJob(
   const timeouts = { ...defaultTimeouts, ...init.timeouts };
   const unansweredMs = (): number => peer.unansweredMs(card.peer);
   return new DirectJob(
-    { stream, reopen, unansweredMs, key: peer.key, logger },
+    { stream, reopen, unansweredMs, key: peer.key, timer, logger },
     { jobId, offer, offerSigned, received, timeouts, totals, encodePrompt: init.encodePrompt ?? null },
   );
 }

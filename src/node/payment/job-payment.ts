@@ -10,6 +10,7 @@ import type { ChannelPlace } from './channel/open-channel.ts';
 import {
   type BrokenOff,
   type CheckedAnswer,
+  type ClientPayments,
   type EscrowHold,
   type EscrowWallet,
   isSettled,
@@ -50,6 +51,18 @@ export const paidAcceptMs = 60_000;
 
 /** How long to wait for the settlement of a broken-off answer, in ms. */
 const abandonMs = 2_000;
+
+/**
+ * How a client without payments, or with them, opens the wallet that pays.
+ * @param payments null: it pays nothing
+ */
+export function walletOf(payments: ClientPayments | null): JobPaymentComponents['openWallet'] {
+  return async (options) => {
+    if (payments === null)
+      throw new QvacError('E_LIMIT', 'this provider charges for answers, and this client does not pay');
+    return payments.open(options);
+  };
+}
 
 /** The payment of one question to one provider: planned, put on hold, then settled or abandoned. */
 export class JobPayment {

@@ -14,7 +14,8 @@ import { decodeVerdict } from '../../protocol/validate.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
-import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit, type Run } from './job/job-run.ts';
+import { AnswerRun } from './job/answer-run.ts';
+import type { FinishedJob, JobRun, JobRunComponents, JobRunInit } from './job/job-run.ts';
 import type { KeptFiles, KeptOpening } from './job/kept-files.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
 import { openableAgain } from './job/openable.ts';
@@ -59,7 +60,7 @@ export interface JobHandlerInit extends JobRunInit {
 export class JobHandler {
   readonly #components: JobHandlerComponents;
   readonly #init: JobHandlerInit;
-  readonly #running = new Set<Run>();
+  readonly #running = new Set<JobRun>();
   #idle: () => void = () => undefined;
 
   constructor(components: JobHandlerComponents, init: JobHandlerInit) {
@@ -127,12 +128,12 @@ export class JobHandler {
   }
 
   /** Admits the offer. If it is refused, the client's locked payment is refunded. */
-  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: Run } {
+  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: JobRun } {
     const { kept, payouts } = this.#components;
     try {
       if (kept.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
       const admission = admit(this.#components, frame, stream.remote);
-      const Kind = admission.offer.mode === modes.score ? ScoreRun : JobRun;
+      const Kind = admission.offer.mode === modes.score ? ScoreRun : AnswerRun;
       return { admission, run: new Kind(this.#components, admission, stream, this.#init) };
     } catch (error) {
       const refused = payouts === null ? null : payableOffer(frame, stream.remote);
@@ -150,13 +151,13 @@ export class JobHandler {
     return (signal) => payouts.secure(order, { signal });
   }
 
-  #ended(run: Run): void {
+  #ended(run: JobRun): void {
     this.#running.delete(run);
     if (this.#running.size === 0) this.#idle();
   }
 
   /** Takes acknowledgements until the client sends a frame that belongs after the final head, or closes its side. */
-  async #listen(stream: FrameStream, run: Run, signal: AbortSignal): Promise<AfterFrame | null> {
+  async #listen(stream: FrameStream, run: JobRun, signal: AbortSignal): Promise<AfterFrame | null> {
     for (;;) {
       const frame = await stream.read(['ack', 'challenge', 'verdict'], { signal });
       if (frame === null) return null;
@@ -173,7 +174,7 @@ export class JobHandler {
   /** After the final head: keeps what an opening needs, stores the receipt, answers the challenge. */
   async #conclude(
     stream: FrameStream,
-    run: Run,
+    run: JobRun,
     finished: FinishedJob,
     listening: Promise<AfterFrame | null>,
     end: AbortController,
@@ -250,7 +251,7 @@ export class JobHandler {
   async #converse(
     stream: FrameStream,
     job: KeptJob,
-    run: Run | null,
+    run: JobRun | null,
     first: AfterFrame | null,
     signal: AbortSignal,
   ): Promise<void> {
@@ -324,7 +325,7 @@ export class JobHandler {
 }
 
 /** After its verdict the client of a channel acknowledges once more, to release the price. */
-async function takeRelease(stream: FrameStream, run: Run): Promise<void> {
+async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
   run.verdict();
   const signal = AbortSignal.timeout(channelReleaseS * 1_000);
   for (;;) {

@@ -25,6 +25,11 @@ export interface CandidatesComponents {
   readonly own: () => Promise<Own>;
 }
 
+export interface CandidatesInit {
+  /** How long a search for more providers may take, ms. */
+  readonly searchMs: number;
+}
+
 export interface Own {
   readonly peers: readonly PeerIdString[];
   /** Raw keys. */
@@ -58,14 +63,22 @@ export function scoreSizeOf(
 /** Finds the providers that referees are drawn from. */
 export class Candidates {
   readonly #components: CandidatesComponents;
-  readonly #searchMs: number;
+  readonly #init: CandidatesInit;
   /** The search that is under way for each model. */
-  readonly #searches = new Map<string, Promise<void>>();
-  readonly #end = new AbortController();
+  readonly #searches: Map<string, Promise<void>>;
+  readonly #end: AbortController;
 
-  constructor(components: CandidatesComponents, { searchMs }: { readonly searchMs: number }) {
+  /** @param sharing the one whose searches it shares, and with which it stops. @default it has its own */
+  constructor(components: CandidatesComponents, init: CandidatesInit, sharing?: Candidates) {
     this.#components = components;
-    this.#searchMs = searchMs;
+    this.#init = init;
+    this.#searches = sharing === undefined ? new Map() : sharing.#searches;
+    this.#end = sharing === undefined ? new AbortController() : sharing.#end;
+  }
+
+  /** The same candidates, as far as `payments` can pay them. */
+  paidBy(payments: ClientPayments | null): Candidates {
+    return new Candidates({ ...this.#components, payments }, this.#init, this);
   }
 
   /**
@@ -108,7 +121,7 @@ export class Candidates {
     const running = this.#searches.get(model);
     if (running !== undefined) return running;
     const query = { model, role: 'provider' } as const;
-    const options = { enough, timeoutMs: this.#searchMs, signal: this.#end.signal };
+    const options = { enough, timeoutMs: this.#init.searchMs, signal: this.#end.signal };
     const search = this.#components.discovery.find(query, options).then(
       () => undefined,
       () => undefined,

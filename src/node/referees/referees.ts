@@ -2,6 +2,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import { withJudgement } from '../../proofs/score/referees.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
+import type { ClientPayments } from '../payment/payments.ts';
 import { Candidates, type ScoreSize } from './candidates.ts';
 import { searchMs as defaultSearchMs } from './constants.ts';
 import { Panel, type PanelComponents } from './panel.ts';
@@ -22,6 +23,8 @@ export interface Referees {
    * @throws the signal's reason; nothing else
    */
   ask(init: PanelInit, options?: AbortOptions): Promise<PanelResult>;
+  /** The same, with score jobs that `payments` pays: those of another wallet, or with a person's consent. */
+  paidBy(payments: ClientPayments | null): Referees;
   /** Ends searches for more providers. */
   stop(): void;
 }
@@ -32,7 +35,10 @@ export interface RefereesInit {
 }
 
 export function createReferees(components: PanelComponents, init: RefereesInit = {}): Referees {
-  const candidatesOf = new Candidates(components, { searchMs: init.searchMs ?? defaultSearchMs });
+  return refereesOf(components, new Candidates(components, { searchMs: init.searchMs ?? defaultSearchMs }));
+}
+
+function refereesOf(components: PanelComponents, candidatesOf: Candidates): Referees {
   return {
     async estimate({ count, provider, ...size }, options) {
       const most = { ...size, maxPrice: Number.MAX_SAFE_INTEGER };
@@ -44,6 +50,7 @@ export function createReferees(components: PanelComponents, init: RefereesInit =
       };
     },
     ask: (panel, options = {}) => new Panel(components, candidatesOf, panel, options).run(),
+    paidBy: (payments) => refereesOf({ ...components, payments }, candidatesOf.paidBy(payments)),
     stop: () => candidatesOf.stop(),
   };
 }

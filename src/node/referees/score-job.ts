@@ -17,9 +17,9 @@ import { costOf } from '../job/cost.ts';
 import type { Job, JobInit, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
 import { fetchQuote } from '../job/quote.ts';
-import { type JobPayment, type JobPaymentInit, paidAcceptMs } from '../payment/job-payment.ts';
+import { JobPayment, paidAcceptMs, walletOf } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
-import type { Settlement } from '../payment/payments.ts';
+import type { ClientPayments, Settlement } from '../payment/payments.ts';
 import { experienceOf } from '../selection/learning.ts';
 import type { Reputation } from '../selection/reputation.ts';
 import type { Choice } from '../selection/select.ts';
@@ -27,8 +27,8 @@ import { scoreBaseMs, scoreTokenMs, verdictTimeoutMs } from './constants.ts';
 
 export interface ScoreJobComponents extends JobComponents, JudgeComponents {
   readonly reputation: Pick<Reputation, 'record'>;
-  /** The payment of one score job. */
-  readonly createPayment: (init: JobPaymentInit) => JobPayment;
+  /** Null: no referee is paid. */
+  readonly payments: ClientPayments | null;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   readonly logger: Logger;
 }
@@ -73,10 +73,10 @@ export async function askReferee(
   init: ScoreJobInit,
   options: AbortOptions = {},
 ): Promise<ScoreJob> {
-  const { reputation } = components;
+  const { reputation, payments } = components;
   const { choice, request } = init;
-  const maxPrice = Number(choice.priceLamports);
-  const payment = components.createPayment({ maxTokens: request.sampler.maxTokens, maxPrice });
+  const most = { maxTokens: request.sampler.maxTokens, maxPrice: Number(choice.priceLamports) };
+  const payment = new JobPayment({ openWallet: walletOf(payments) }, most);
   const secret = Uint8Array.from(randomBytes(32));
   let job: Job | null = null;
   try {

@@ -1,12 +1,18 @@
 import type { Assessment } from '../../proofs/checks.ts';
 import { jobIdHex } from '../../protocol/digests.ts';
-import type { FaultCode, Verdict } from '../../protocol/messages.ts';
+import type { RouteMode } from '../../protocol/frames.ts';
+import { type FaultCode, modes, type Verdict } from '../../protocol/messages.ts';
 
 /**
  * How far to check an answer: `none` opens nothing, `sampling` needs no weights, `full` re-executes; `optimistic` opens
  * nothing and trusts, but re-executes an answer by chance.
  */
 export type VerifyLevel = 'none' | 'optimistic' | 'sampling' | 'full';
+
+/** The mode of a job whose answer is checked so far; null: `sampling` or `full`. */
+export function modeOf(level: VerifyLevel | null): RouteMode {
+  return level === 'none' ? modes.none : level === 'optimistic' ? modes.fraud : modes.merkle;
+}
 
 export type Verification = Pick<
   Assessment,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { toHex, utf8 } from '../../../src/lib/bytes.ts';
+import type { Timer } from '../../../src/lib/clock.ts';
 import type { Engine } from '../../../src/model/engine.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import type { TopLogits } from '../../../src/proofs/logits.ts';
@@ -12,6 +14,9 @@ import { kinds } from '../../../src/protocol/messages.ts';
 import { decodeScoreOpening, encodeScoreOpening } from '../../../src/protocol/validate.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised, scoringBy } from '../../support/cheats/engines.ts';
+import { lying } from '../../support/cheats/transcripts.ts';
+import { manualTimer } from '../../support/clock.ts';
+import { createGate } from '../../support/gate.ts';
 import { startProvider, type TestProvider, type TestProviderInit, testSampler } from '../../support/market.ts';
 import { withTamperedAnswers } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
@@ -107,22 +112,71 @@ test('a referee that signs a head and opens nothing counts as not drawn', async 
   assert.equal(report?.result, null);
 });
 
-test('a node that refuses to score the answers of its own kin leaves the decision to others', async (context) => {
-  const refusing = scoringBy(createScriptedEngine(), () => Promise.reject(new Error('not this one')));
-  const providers = [
-    await startProvider(context, { engine: cheap() }),
-    await startProvider(context, { engine: refusing }),
-  ];
-  for (let at = 0; at < 3; at++) providers.push(await startProvider(context));
+test('a referee that answers too late counts as not drawn, and what it sends then changes nothing', async (context) => {
+  const gate = createGate(0);
+  const late = { script: { beforeReplay: (signal?: AbortSignal) => gate.beforeStep(0, signal) } };
+  const providers: TestProvider[] = [];
+  for (const init of [{}, late, {}, {}]) providers.push(await startProvider(context, init));
+  const [provider, suspect, ...others] = providers;
+  const timer = manualTimer();
+  let deadlines = 0;
+  const counting: Pick<Timer, 'now' | 'delay'> = {
+    now: timer.now,
+    async delay(ms, signal) {
+      deadlines++;
+      await timer.delay(ms, signal).finally(() => deadlines--);
+    },
+  };
+  const asker = await startAsker(context, { providers, timer: counting });
+  const asked = asker.ask({ provider: provider?.address ?? null, referees: 3, sampler });
+  await gate.reached;
+  for (const other of others) await other.events.until('job-finished');
+  // The deadlines for the whole and for the next frame are those of the late one alone.
+  while (deadlines !== 2) await setImmediate();
+  timer.advance(40_000);
+  const answer = await asked;
+  gate.open();
+  assert.deepEqual([answer.verification.result, answer.verification.referees.length], ['pass', 2]);
+  const peer = suspect?.peer.id ?? assert.fail();
+  const report = answer.referees.find((each) => each.peer === peer);
+  assert.deepEqual([report?.job, report?.result, report?.isFar], [null, null, false]);
+  assert.match(report?.why ?? '', /gave no complete answer within|sent nothing for/);
+  assert.ok(asker.reputation.standing(peer).aborted > 0.9);
+  await suspect?.events.until('job-failed');
+  assert.equal(suspect?.receipts.size, 0);
+});
+
+test('a provider’s second key that refuses to score its answers alone leaves them to others, and its refusals count', async (context) => {
+  const written = new Map<string, number[]>();
+  const createTranscript = lying((honest, { jobId }) => ({
+    next(top) {
+      const drawn = honest.next(top);
+      written.set(jobId, [...(written.get(jobId) ?? []), drawn.token]);
+      return drawn;
+    },
+  }));
+  const isOwn = (answer: readonly number[]): boolean =>
+    [...written.values()].some((tokens) => tokens.join() === answer.join());
+  const refusing = scoringBy(createScriptedEngine(), (tops, answer) =>
+    isOwn(answer) ? Promise.reject(new Error('not this one')) : tops,
+  );
+  const providers: TestProvider[] = [];
+  for (const init of [{ engine: cheap(), createTranscript }, { engine: refusing }, {}, {}])
+    providers.push(await startProvider(context, init));
   const asker = await startAsker(context, { providers });
-  const answer = await asker.ask({ provider: providers[0]?.address ?? null, referees: 3, sampler });
-  assert.deepEqual([answer.verification.result, answer.verification.faults], ['fail', ['exact-mismatch']]);
   const kin = providers[1]?.peer.id ?? assert.fail();
-  const asked = answer.referees.find(({ peer }) => peer === kin);
-  if (asked !== undefined) {
-    assert.equal(asked.result, null);
-    assert.ok(asker.reputation.standing(kin).aborted > 0.9);
-  }
+  const askedOf = async (provider: TestProvider | undefined) => {
+    const answer = await asker.ask({ provider: provider?.address ?? null, referees: 3, sampler });
+    return { answer, report: answer.referees.find(({ peer }) => peer === kin) ?? assert.fail('not asked') };
+  };
+  const caught = await askedOf(providers[0]);
+  assert.deepEqual(
+    [caught.answer.verification.faults, caught.answer.verification.referees.length, caught.report.result],
+    [['exact-mismatch'], 2, null],
+  );
+  assert.ok(asker.reputation.standing(kin).aborted > 0.9);
+  const honest = await askedOf(providers[2]);
+  assert.deepEqual([honest.answer.verification.result, honest.report.result], ['pass', 'pass']);
 });
 
 test('who draws until the result pleases shows it: the order follows from root and secret, which are fixed', async (context) => {

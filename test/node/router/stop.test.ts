@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
-import type { RouteNews } from '../../../src/node/client/routed/route.ts';
+import type { RouteNews } from '../../../src/node/client/routed/route/route.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
 import { assess } from '../../../src/proofs/checks.ts';

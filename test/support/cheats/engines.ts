@@ -37,16 +37,16 @@ export function sometimesCheap(truth: Engine, cheap: Engine, isCheap: (answer: n
   });
 }
 
-/** Scores the answers of others by `lie`, which gets the true numbers, and answers honestly itself. */
+/** Scores the answers of others by `lie`, which gets the true numbers and the answer, and answers honestly itself. */
 export function scoringBy(
   engine: Engine,
-  lie: (truth: readonly TopLogits[]) => readonly TopLogits[] | Promise<readonly TopLogits[]>,
+  lie: (truth: readonly TopLogits[], answer: readonly number[]) => readonly TopLogits[] | Promise<readonly TopLogits[]>,
 ): Engine {
   return altered(engine, {
     async open(options?: OpenOptions) {
       const session = await engine.open(options);
       if (options?.isScore !== true) return session;
-      return { ...sessionOf(session), replay: async (...args) => lie(await session.replay(...args)) };
+      return { ...sessionOf(session), replay: async (...args) => lie(await session.replay(...args), args[1]) };
     },
   });
 }

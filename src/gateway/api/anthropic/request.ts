@@ -14,7 +14,7 @@ import { inputOf, readMessages, type TemplateOptions, thinkingOptions } from '..
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
-import { refuseBoth, requestTools } from '../tools.ts';
+import { requestTools } from '../tools.ts';
 import { messagesEncoder } from './encoder.ts';
 import { readMessage } from './message.ts';
 import { readToolChoice, readTools } from './tools.ts';
@@ -26,7 +26,6 @@ export function readMessagesRequest(body: unknown, defaults: RequestDefaults): A
   const fields = RequestFields.of(body, table);
   const { tools, ...prompt } = readPrompt(fields, defaults);
   const rules = readOutputFormat(fields);
-  refuseBoth(fields, tools, rules);
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
   if (maxTokens === undefined) throw badField('max_tokens', 'max_tokens: expected a whole number');
   const sampling = readSampling({ fields, maxTokens, stop: 'stop_sequences', rules }, defaults);

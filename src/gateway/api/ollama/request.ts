@@ -15,7 +15,7 @@ import { inputOf, rawInputOf, readMessages, type TemplateOptions, thinkingOption
 import { fieldTable } from '../field-table.ts';
 import { RequestFields } from '../request-fields.ts';
 import { readSampling, type Sampling } from '../sampling.ts';
-import { noTools, readCalls, readFunctions, refuseBoth, requestTools } from '../tools.ts';
+import { noTools, readCalls, readFunctions, requestTools } from '../tools.ts';
 import { type OllamaContent, ollamaEncoder } from './encoder.ts';
 
 const chatContent: OllamaContent = ({ text, thinking, calls }) => ({
@@ -81,7 +81,6 @@ function readRequest(
 ): CompletionRequest {
   const options = fields.object('options');
   const rules = readOllamaFormat(fields);
-  if (tools !== null) refuseBoth(fields, tools, rules);
   const sampling = readOptions(options ?? RequestFields.of({}), rules, defaults);
   const request: CompletionRequest = {
     inference: {

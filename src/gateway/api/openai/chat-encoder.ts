@@ -91,8 +91,10 @@ function messageOf({ parts }: ChoiceEnd) {
   };
 }
 
-function chatCall({ id, name, arguments: json }: ToolCall) {
-  return { id: `call_${id}`, type: 'function', function: { name, arguments: json } };
+function chatCall({ id, name, arguments: json, input }: ToolCall) {
+  return input === undefined
+    ? { id: `call_${id}`, type: 'function', function: { name, arguments: json } }
+    : { id: `call_${id}`, type: 'custom', custom: { name, input } };
 }
 
 function head(start: AnswerStart, object: string) {

@@ -14,8 +14,9 @@ import { inputOf, readMessages, readTemplateOptions, type TemplateOptions, think
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
-import { type RequestTools, readCalls, readFunctions, refuseBoth, requestTools } from '../tools.ts';
+import { type RequestTools, readCalls, readFunctions, requestTools } from '../tools.ts';
 import { chatEncoder } from './chat-encoder.ts';
+import { readCustomCall, readCustomTool } from './custom-tools.ts';
 import { readToolChoice } from './tool-choice.ts';
 
 const efforts = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'] as const;
@@ -33,7 +34,6 @@ export function readChat(body: unknown, defaults: RequestDefaults): ApiRequest {
   const includeUsage = readIncludeUsage(fields);
   const tools = readTools(fields);
   const rules = readResponseFormat(fields);
-  refuseBoth(fields, tools, rules);
   const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true, rules }, defaults);
   if ((fields.raw('repetition_penalty') ?? 1) !== 1) fields.adjust('repetition_penalty', ' ignored');
   const request = {
@@ -71,16 +71,29 @@ function readMessage(message: RequestFields): ApiMessage | null {
   };
   if (role === 'tool') return { role, ...common, callId: message.text('tool_call_id') };
   if (role !== 'assistant') return { role: role === 'developer' ? 'system' : role, ...common };
-  return { role, ...common, calls: readCalls(message) };
+  return { role, ...common, calls: readCalls(message, readCustom) };
+}
+
+/** Null for a call of another type. */
+function readCustom(call: RequestFields, type: unknown): ReturnType<typeof readCustomCall> | null {
+  const made = type === 'custom' ? call.object('custom') : undefined;
+  if (made === undefined) return null;
+  call.ignoreRest();
+  return readCustomCall(made);
 }
 
 /** The tools of a request and what it says about calls. */
 function readTools(fields: RequestFields): RequestTools {
-  const tools = readFunctions(fields);
+  const tools = readFunctions(fields, (tool, type) => {
+    const described = type === 'custom' ? tool.object('custom') : undefined;
+    if (described === undefined) return null;
+    tool.done();
+    return readCustomTool(described, (format) => format.object('grammar'));
+  });
   return requestTools(
     fields,
     tools,
-    readToolChoice(fields, (choice) => choice.object('function')),
+    readToolChoice(fields, (holder, type) => holder.object(type)),
   );
 }
 

@@ -11,6 +11,7 @@ const wordsOf = {
   text: { prefix: 'msg', event: 'response.output_text' },
   reasoning: { prefix: 'rs', event: 'response.reasoning_text' },
 } as const;
+const callPrefixes = { function: 'fc', custom: 'ctc' } as const;
 
 /** The output items of one answer as events: reasoning, messages and calls, each opened and closed in turn. */
 export class ItemWriter {
@@ -69,16 +70,20 @@ export class ItemWriter {
   }
 
   #call(start: AnswerStart, call: ToolCall): string {
-    const place = { item_id: itemId(start, 'call', this.#index), output_index: this.#index };
     const item = callItem(start, call, this.#index);
-    const { name, arguments: json } = call;
+    const place = { item_id: item.id, output_index: this.#index };
+    const { name, arguments: json, input } = call;
+    const [event, delta, done, empty] =
+      input === undefined
+        ? ['response.function_call_arguments', json, { name, arguments: json }, { arguments: '' }]
+        : ['response.custom_tool_call_input', input, { input }, { input: '' }];
     const events = [
       this.#send('response.output_item.added', {
         output_index: this.#index,
-        item: { ...item, status: 'in_progress', arguments: '' },
+        item: { ...item, status: 'in_progress', ...empty },
       }),
-      this.#send('response.function_call_arguments.delta', { ...place, delta: json }),
-      this.#send('response.function_call_arguments.done', { ...place, name, arguments: json }),
+      this.#send(`${event}.delta`, { ...place, delta }),
+      this.#send(`${event}.done`, { ...place, ...done }),
       this.#send('response.output_item.done', { output_index: this.#index, item }),
     ];
     this.#index += 1;
@@ -95,8 +100,8 @@ export function outputItems(start: AnswerStart, parts: readonly AnswerPart[], st
   });
 }
 
-function itemId({ id }: AnswerStart, kind: AnswerPart['kind'], index: number): string {
-  const prefix = kind === 'call' ? 'fc' : wordsOf[kind].prefix;
+function itemId({ id }: AnswerStart, kind: Text['kind'] | keyof typeof callPrefixes, index: number): string {
+  const prefix = kind === 'function' || kind === 'custom' ? callPrefixes[kind] : wordsOf[kind].prefix;
   return index === 0 ? `${prefix}_${id}` : `${prefix}_${id}_${index}`;
 }
 
@@ -114,14 +119,9 @@ function contentOf({ kind, text }: Text): object {
     : { type: 'reasoning_text', text };
 }
 
-function callItem(start: AnswerStart, { id, name, arguments: json }: ToolCall, index: number) {
-  const status = 'completed';
-  return {
-    id: itemId(start, 'call', index),
-    type: 'function_call',
-    status,
-    call_id: `call_${id}`,
-    name,
-    arguments: json,
-  };
+function callItem(start: AnswerStart, { id, name, arguments: json, input }: ToolCall, index: number) {
+  const common = { status: 'completed', call_id: `call_${id}`, name };
+  return input === undefined
+    ? { id: itemId(start, 'function', index), type: 'function_call', ...common, arguments: json }
+    : { id: itemId(start, 'custom', index), type: 'custom_tool_call', ...common, input };
 }

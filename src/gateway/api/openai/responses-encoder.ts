@@ -10,17 +10,11 @@ import {
 } from '../../answer/response-encoder.ts';
 import { trustFields } from '../../answer/trust-fields.ts';
 import { openaiError } from './error.ts';
+import type { RepeatedSettings } from './repeated-settings.ts';
 import { ItemWriter, outputItems } from './response-items.ts';
 
-/** Settings of the request that the response repeats. */
-export interface EchoedSettings {
-  readonly instructions: string | null;
-  readonly maxTokens: number | null;
-  readonly temperature: number;
-}
-
 /** Every event carries a sequence number; the last ones repeat the whole answer. */
-export function responsesEncoder(echo: EchoedSettings): ResponseEncoder {
+export function responsesEncoder(repeated: RepeatedSettings): ResponseEncoder {
   let number = 0;
   let started: AnswerStart | null = null;
   const send = (type: string, data: object): string => event({ type, ...data, sequence_number: number++ }, type);
@@ -30,25 +24,25 @@ export function responsesEncoder(echo: EchoedSettings): ResponseEncoder {
     streamType: sse,
     start: (start) => {
       started = start;
-      const response = responseOf(start, echo, 'in_progress', [], null);
+      const response = responseOf(start, repeated, 'in_progress', [], null);
       return send('response.created', { response }) + send('response.in_progress', { response });
     },
     part: (start, part) => items.part(start, part),
     end: (end) => {
       const status = statusOf(end);
-      const response = responseOf(end, echo, status, outputOf(end), end);
+      const response = responseOf(end, repeated, status, outputOf(end), end);
       return items.end(end, status) + send(`response.${status}`, { response, ...trustFields(end.choices) });
     },
     error: (problem) => {
       const { error } = openaiError(problem);
-      const response = started === null ? {} : responseOf(started, echo, 'failed', [], null);
+      const response = started === null ? {} : responseOf(started, repeated, 'failed', [], null);
       return [
         // Codex acts on this event, OpenAI's own clients on the next.
         send('response.failed', { response: { ...response, status: 'failed', error } }),
         send('error', { code: error.code, message: error.message, param: error.param, error }),
       ].join('');
     },
-    body: (end) => responseOf(end, echo, statusOf(end), outputOf(end), end),
+    body: (end) => responseOf(end, repeated, statusOf(end), outputOf(end), end),
   };
 }
 
@@ -58,7 +52,7 @@ function statusOf(end: AnswerEnd): 'completed' | 'incomplete' {
 
 function responseOf(
   start: AnswerStart,
-  echo: EchoedSettings,
+  repeated: RepeatedSettings,
   status: string,
   output: readonly unknown[],
   end: AnswerEnd | null,
@@ -70,22 +64,16 @@ function responseOf(
     status,
     error: null,
     incomplete_details: status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
-    instructions: echo.instructions,
-    max_output_tokens: echo.maxTokens,
+    ...repeated,
+    background: false,
     model: modelName(start.source),
     output,
-    parallel_tool_calls: true,
     previous_response_id: null,
-    reasoning: { effort: null, summary: null },
+    service_tier: 'default',
     store: false,
-    temperature: echo.temperature,
-    text: { format: { type: 'text' } },
-    tool_choice: 'auto',
-    tools: [],
-    top_p: 1,
+    top_logprobs: 0,
     truncation: 'disabled',
     usage: end === null ? null : usageOf(end),
-    metadata: {},
   };
 }
 

@@ -13,15 +13,9 @@ import { inputOf, type TemplateOptions, thinkingOptions } from '../conversation.
 import { fieldTable } from '../field-table.ts';
 import { quoted, RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
-import {
-  leaveOut,
-  readArguments,
-  readDefinition,
-  readToolName,
-  refuseBoth,
-  requestTools,
-  type ToolDefinition,
-} from '../tools.ts';
+import { leaveOut, readArguments, readDefinition, readToolName, requestTools, type ToolDefinition } from '../tools.ts';
+import { readCustomCall, readCustomTool } from './custom-tools.ts';
+import { repeatedSettings } from './repeated-settings.ts';
 import { responsesEncoder } from './responses-encoder.ts';
 import { readToolChoice } from './tool-choice.ts';
 
@@ -34,13 +28,10 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     ...readInput(fields),
   ];
   const maxTokens = fields.whole('max_output_tokens', ...maxTokensRange);
-  const tools = requestTools(
-    fields,
-    readTools(fields),
-    readToolChoice(fields, (choice) => choice),
-  );
+  const defined = readTools(fields);
+  const choice = readToolChoice(fields, (holder) => holder);
+  const tools = requestTools(fields, defined, choice);
   const rules = readTextFormat(fields);
-  refuseBoth(fields, tools, rules);
   const sampling = readSampling({ fields, maxTokens, stop: null, rules }, defaults);
   readInclude(fields);
   fields.object('stream_options')?.done();
@@ -61,15 +52,8 @@ export function readResponse(body: unknown, defaults: RequestDefaults): ApiReque
     adjusted: fields.adjusted,
   };
   fields.finish();
-  return {
-    kind: 'completion',
-    request,
-    encoder: responsesEncoder({
-      instructions: instructions ?? null,
-      maxTokens: maxTokens ?? null,
-      temperature: sampling.inference.sampler.temperature / 100,
-    }),
-  };
+  const repeated = repeatedSettings(fields, { tools: defined, choice, sampler: sampling.inference.sampler });
+  return { kind: 'completion', request, encoder: responsesEncoder(repeated) };
 }
 
 function readInput(fields: RequestFields): readonly ApiMessage[] {
@@ -95,7 +79,10 @@ function readItem(item: RequestFields): ApiMessage | null {
       return readReasoningItem(item);
     case 'function_call':
       return readCall(item);
+    case 'custom_tool_call':
+      return readTextCall(item);
     case 'function_call_output':
+    case 'custom_tool_call_output':
       return readOutput(item);
     default:
       item.refuse('type', quoted(type), noteOn(type));
@@ -107,7 +94,7 @@ function readItem(item: RequestFields): ApiMessage | null {
 function noteOn(type: string): string {
   return type === 'item_reference'
     ? 'this gateway stores no responses: send the item itself, and store: false'
-    : 'tools other than functions are not offered';
+    : 'tools other than functions and custom tools are not offered';
 }
 
 /** Reasoning, text and calls of one answer are items of their own; a template wants one message. */
@@ -152,6 +139,10 @@ function readCall(item: RequestFields): ApiMessage {
   return { role: 'assistant', content: '', calls: [call] };
 }
 
+function readTextCall(item: RequestFields): ApiMessage {
+  return { role: 'assistant', content: '', calls: [{ id: item.text('call_id'), ...readCustomCall(item) }] };
+}
+
 function readOutput(item: RequestFields): ApiMessage {
   const content = readContent(item, 'output', ['input_text', 'output_text', 'text']);
   const callId = item.text('call_id');
@@ -163,6 +154,7 @@ function readTools(fields: RequestFields): readonly ToolDefinition[] {
   return (fields.list('tools') ?? []).flatMap((value, at) => {
     const tool = fields.item('tools', at, value);
     const type = tool.raw('type');
+    if (type === 'custom') return readCustomTool(tool, (format) => format);
     if (type !== 'function') {
       leaveOut(tool, type);
       return [];

@@ -1,41 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import { messageOf, QvacError } from '../../../errors.ts';
+import { messageOf } from '../../../errors.ts';
 import { equalBytes } from '../../../lib/bytes.ts';
 import { type AnswerGrammar, followAnswer } from '../../../model/answer-grammar.ts';
 import type { Engine, EngineSession, Schedule } from '../../../model/engine.ts';
 import { createGrammarMatcher, type GrammarMatcher } from '../../../proofs/grammar/grammar-matcher.ts';
-import { encodeHead } from '../../../proofs/head.ts';
 import type { TopLogits } from '../../../proofs/logits.ts';
 import { createScoreTranscript, type ScoreTranscript } from '../../../proofs/score/score-transcript.ts';
-import { signBody } from '../../../proofs/signing.ts';
 import { execClassOf } from '../../../protocol/digests.ts';
-import { kinds, payFrom, type Signed } from '../../../protocol/messages.ts';
+import type { Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
-import type { PaidJob } from '../payment/payouts.ts';
 import { OfferRefusal } from '../refusal.ts';
-import { AckGate } from './ack-gate.ts';
-import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
-import { type FinishedJob, type JobRunComponents, type JobRunInit, type Run, tooLate } from './job-run.ts';
+import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job-run.ts';
 import { openableScore } from './openable.ts';
 
 /** Steps between two turns of the event loop while the leaves are hashed. */
 const stepsPerTurn = 64;
 
 /** One admitted score job (section 4.7) from its accept to its head, and the acknowledgement of that. */
-export class ScoreRun implements Run {
-  readonly #components: JobRunComponents;
-  readonly #admission: Admission;
+export class ScoreRun extends JobRun {
   readonly #transcript: ScoreTranscript;
-  readonly #writer: AnswerWriter;
-  readonly #gate: AckGate;
-  readonly #isPaid: boolean;
   /** What the answer's grammar allowed at each step; null without one. */
   readonly #grammar: AnswerGrammar | null;
-  readonly #stop = new AbortController();
-  #paid: PaidJob | null = null;
-  #accepted = false;
   #hasSentHead = false;
   #finalSigned: Signed | null = null;
 
@@ -44,12 +31,8 @@ export class ScoreRun implements Run {
     const { vocabulary } = components.engine.tokenizer;
     const { stops } = offer.sampler;
     const matcher = (): GrammarMatcher | null => grammar && createGrammarMatcher({ rules: grammar, vocabulary, stops });
-    this.#grammar = grammar && followAnswer(input.continuation, matcher());
-    this.#components = components;
-    this.#admission = admission;
-    this.#isPaid = offer.payment.pay !== payFrom.nothing;
-    this.#gate = new AckGate({ jobId, offer, stallMs: init.ackStallMs, maxWaitMs: init.maxAckWaitMs });
-    this.#transcript = createScoreTranscript({
+    const followed = grammar && followAnswer(input.continuation, matcher());
+    const transcript = createScoreTranscript({
       jobId,
       offer,
       inputDigest,
@@ -58,82 +41,37 @@ export class ScoreRun implements Run {
       jobSecret: randomBytes(32),
       matcher: matcher(),
     });
-    this.#writer = createAnswerWriter(stream, { stallMs: init.stallMs, onFailure: (reason) => this.leave(reason) });
-  }
-
-  get accepted(): boolean {
-    return this.#accepted;
+    // Last, since it starts the heartbeats.
+    super(components, admission, stream, init);
+    this.#grammar = followed;
+    this.#transcript = transcript;
   }
 
   /** Whether a challenge may come: a paid score opens nothing before its head is acknowledged. */
-  get finished(): boolean {
-    return this.#hasSentHead && (!this.#isPaid || this.#gate.ackedTokens === this.#transcript.tokens.length);
+  override get finished(): boolean {
+    return this.#hasSentHead && (!this.isPaid || this.gate.ackedTokens === this.#transcript.tokens.length);
   }
 
-  /** As of `JobRun`, but without an early end: a score is whole, or the job failed and nothing is due. */
-  async run(
-    onAccept: () => void,
-    secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null,
-  ): Promise<FinishedJob> {
-    const { prompt, inputDigest } = this.#admission;
-    const { signal } = this.#stop;
-    const onLate = (): void => this.#stop.abort(tooLate());
-    try {
-      this.#paid = secure === null ? null : await secure(signal);
-      this.#paid?.late.addEventListener('abort', onLate);
-      this.#accepted = true;
-      this.#writer.frame({ t: 'accept', promptTokens: prompt.tokens, inputDigest, tail: prompt.tail });
-      this.#gate.sent(0, true);
-      onAccept();
-      // All of the work comes now, so it does not begin before something is due for it.
-      await this.#gate.acknowledged(0, signal);
-      await this.#score();
-      return await this.#finish();
-    } catch (error) {
-      this.#paid?.decline();
-      throw error;
-    } finally {
-      this.#paid?.late.removeEventListener('abort', onLate);
-      this.#writer.stop();
-    }
+  /** Without an early end: a score is whole, or the job failed and nothing is due. */
+  protected override async compute(accept: () => void): Promise<FinishedJob> {
+    accept();
+    // All of the work comes now, so it does not begin before something is due for it.
+    await this.gate.acknowledged(0, this.stop.signal);
+    await this.#score();
+    return this.#finish();
   }
 
-  abort(reason: Error): void {
-    this.#stop.abort(reason);
-  }
-
-  leave(reason: Error): void {
-    this.#stop.abort(reason);
-  }
-
-  /** @throws QvacError E_BAD_PEER if the acknowledgement is invalid or out of place */
-  async acknowledge(signed: Signed): Promise<void> {
-    const ack = this.#gate.take(signed, (each) => this.#paid?.refusalOf(each) ?? null);
-    this.#paid?.take(ack, signed);
+  protected override async keepAcknowledged(): Promise<void> {
     if (this.isInChannel && this.#finalSigned !== null) await this.#keep(this.#finalSigned);
-    if (this.#gate.isCancelled) this.leave(new QvacError('E_INTERRUPTED', 'the client cancelled its score job'));
-    this.#gate.open();
-  }
-
-  get isInChannel(): boolean {
-    return this.#admission.offer.payment.pay === payFrom.channel;
-  }
-
-  verdict(): void {
-    this.#gate.verdict();
-  }
-
-  gone(): void {
-    this.#paid?.leave();
   }
 
   async #score(): Promise<void> {
-    const { engine } = this.#components;
-    const { exec, input } = this.#admission;
-    const { signal } = this.#stop;
+    const { engine } = this.components;
+    const { exec, input } = this.admission;
+    const { signal } = this.stop;
     const session = await engine.open({ signal, exec, isScore: true });
     try {
-      const tops = await this.#replay(session, scheduleOf(engine, this.#admission.offer.execClass));
+      const tops = await this.#replay(session, scheduleOf(engine, this.admission.offer.execClass));
       for (const [at, top] of tops.entries()) {
         if (this.#grammar?.isLost(at) === true)
           throw new OfferRefusal('bad-input', 'the answer is not of its grammar, or costs too much to follow');
@@ -147,50 +85,49 @@ export class ScoreRun implements Run {
   }
 
   #replay(session: EngineSession, schedule: Schedule): Promise<readonly TopLogits[]> {
-    const { prompt, input, offer } = this.#admission;
+    const { prompt, input, offer } = this.admission;
     return session.replay(prompt.tokens, input.continuation, offer.sampler.topK, {
-      signal: this.#stop.signal,
+      signal: this.stop.signal,
       schedule,
       allowedAt: this.#grammar?.allowedAt,
     });
   }
 
   async #finish(): Promise<FinishedJob> {
-    const { key } = this.#components;
     const final = this.#transcript.head();
-    const finalSigned = signBody(key, kinds.head, this.#admission.jobId, encodeHead(final));
+    const finalSigned = this.sign(final);
     this.#finalSigned = finalSigned;
     // Kept before it is sent: after a crash at least the prompt is due, which was acknowledged.
-    await Promise.all([this.#keep(finalSigned), this.#paid?.keepSteps(this.#transcript.keptSteps(0))]);
-    this.#gate.finalHead(final.n);
-    this.#gate.sent(final.n, true);
+    await Promise.all([this.#keep(finalSigned), this.paid?.keepSteps(this.#transcript.keptSteps(0))]);
+    this.gate.finalHead(final.n);
+    this.gate.sent(final.n, true);
     this.#hasSentHead = true;
-    this.#writer.head(finalSigned);
+    this.writer.head(finalSigned);
     await this.#headAcknowledged(final.n);
-    const ack = this.#gate.last;
-    if (ack !== null) await this.#paid?.deliver({ head: finalSigned, ack });
-    await this.#writer.drained();
+    const ack = this.gate.last;
+    if (ack !== null) await this.paid?.deliver({ head: finalSigned, ack });
+    await this.writer.drained();
     return {
-      admission: this.#admission,
+      admission: this.admission,
       transcript: openableScore(this.#transcript),
       text: '',
       final,
       finalSigned,
       ack,
-      paid: this.#paid,
+      paid: this.paid,
       savings: { reused: 0, guessed: 0, accepted: 0 },
     };
   }
 
   async #keep(head: Signed): Promise<void> {
-    await this.#paid?.keep({ head: () => head, ack: this.#gate.last });
+    await this.paid?.keep({ head: () => head, ack: this.gate.last });
   }
 
   /** A client that does not acknowledge the head pays for the prompt alone, and gets no opening. Never throws. */
   async #headAcknowledged(n: number): Promise<void> {
-    await this.#gate.acknowledged(n, this.#stop.signal).catch((error: unknown) => {
-      const { logger } = this.#components;
-      logger.info('a score was not acknowledged', { job: this.#admission.jobId, reason: messageOf(error) });
+    await this.gate.acknowledged(n, this.stop.signal).catch((error: unknown) => {
+      const { logger } = this.components;
+      logger.info('a score was not acknowledged', { job: this.admission.jobId, reason: messageOf(error) });
     });
   }
 }

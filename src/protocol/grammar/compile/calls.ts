@@ -1,5 +1,10 @@
 import type { GrammarRules } from '../rules.ts';
 import { schemaItems } from './json-schema.ts';
+import { JsonText } from './json-text.ts';
+import { larkItems } from './lark.ts';
+import { compilePattern } from './pattern.ts';
+import { wholeOf } from './regex.ts';
+import { parseRegex } from './regex-parser.ts';
 import { type Items, literal, RuleBuilder } from './rule-builder.ts';
 import { isObject } from './schema/keywords.ts';
 
@@ -8,6 +13,14 @@ export interface CallableFunction {
   readonly name: string;
   /** The JSON schema of its arguments, which are an object. @default any object */
   readonly parameters?: unknown;
+  /** Of a function that takes a text: its arguments are `{"input": …}`. */
+  readonly text?: TextForm | undefined;
+}
+
+/** The texts that a function takes: any, or those of a regular expression or of a grammar in Lark's notation. */
+export interface TextForm {
+  readonly syntax: 'any' | 'regex' | 'lark';
+  readonly definition: string;
 }
 
 /** A text, or a token by its id, which other tokens of the same text do not meet. */
@@ -33,18 +46,42 @@ export interface CallForm {
  *   between: ['\n'],
  * });
  * ```
+ * @param other answers that may be given instead of calls
  * @throws BadInputError as `grammarOfJsonSchema`
  */
-export function grammarOfCalls(functions: readonly CallableFunction[], form: CallForm): GrammarRules {
+export function grammarOfCalls(
+  functions: readonly CallableFunction[],
+  form: CallForm,
+  other: GrammarRules | null = null,
+): GrammarRules {
   const rules = new RuleBuilder();
-  const called = functions.map(({ name, parameters }) => [
-    ...literal(JSON.stringify(name).slice(1, -1)),
+  const called = functions.map((each) => [
+    ...literal(JSON.stringify(each.name).slice(1, -1)),
     ...partsOf(form.beforeArguments),
-    ...schemaItems(rules, isObject(parameters) ? { type: 'object', ...parameters } : { type: 'object' }),
+    ...argumentItems(rules, each),
   ]);
   const call = [...partsOf(form.beforeName), ...rules.choice(called), ...partsOf(form.afterArguments)];
   const more = form.between === null ? [] : rules.repeat([...partsOf(form.between), ...call], 0, null);
-  return rules.finish([...call, ...more]);
+  const calls: Items = [...call, ...more];
+  return rules.finish(other === null ? calls : rules.choice([calls, rules.embed(other)]));
+}
+
+function argumentItems(rules: RuleBuilder, { parameters, text }: CallableFunction): Items {
+  if (text !== undefined) return [...literal('{"input": '), ...textItems(new JsonText(rules), text), ...literal('}')];
+  return schemaItems(rules, isObject(parameters) ? { type: 'object', ...parameters } : { type: 'object' });
+}
+
+/** The texts as JSON strings. */
+function textItems(json: JsonText, { syntax, definition }: TextForm): Items {
+  const writer = (ranges: readonly number[]): Items => json.written(ranges);
+  switch (syntax) {
+    case 'any':
+      return json.string();
+    case 'regex':
+      return json.quoted(compilePattern(json.rules, wholeOf(parseRegex(definition)), writer));
+    case 'lark':
+      return json.quoted(larkItems(json.rules, definition, writer));
+  }
 }
 
 function partsOf(parts: readonly CallPart[]): Items {

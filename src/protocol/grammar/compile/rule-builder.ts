@@ -81,6 +81,18 @@ export class RuleBuilder {
     return [...this.#exactly(item, min), ...(max === null ? this.#anyNumberOf(item) : this.#upTo(item, max - min))];
   }
 
+  /** The texts of another grammar. @throws BadInputError as `add` */
+  embed(grammar: GrammarRules): Items {
+    const numbers = grammar.map((_, number) => this.reserve(number === 0 ? 'the form of the answer' : undefined));
+    const renumbered = (item: GrammarItem): GrammarItem => (typeof item === 'number' ? (numbers[item] ?? 0) : item);
+    for (const [number, rule] of grammar.entries())
+      this.define(
+        numbers[number] ?? 0,
+        rule.map((items) => items.map(renumbered)),
+      );
+    return numbers.slice(0, 1);
+  }
+
   /** @throws BadInputError for a grammar that no provider may take */
   finish(whole: Items): GrammarRules {
     this.#rules[0] = [whole];

@@ -1,9 +1,9 @@
-import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
-import type { Receipt } from '../../../proofs/receipt.ts';
-import type { Received } from '../../../proofs/received.ts';
-import type { Signed } from '../../../protocol/messages.ts';
-import type { AnswerSoFar } from '../../job/answer-so-far.ts';
-import type { AnswerFrame } from '../../job/job.ts';
+import type { AbortOptions, PeerIdString } from '../../../../lib/types.ts';
+import type { Receipt } from '../../../../proofs/receipt.ts';
+import type { Received } from '../../../../proofs/received.ts';
+import type { Signed } from '../../../../protocol/messages.ts';
+import type { AnswerSoFar } from '../../../job/answer-so-far.ts';
+import type { AnswerFrame } from '../../../job/job.ts';
 import type { Picked, RouteQuestion } from './picked.ts';
 import type { SignedVerdict } from './router-word.ts';
 

@@ -1,12 +1,12 @@
-import { equalBytes, fromUtf8 } from '../../../lib/bytes.ts';
-import { parseReceipt, type Receipt, serialiseReceipt } from '../../../proofs/receipt.ts';
-import type { Received } from '../../../proofs/received.ts';
-import { verifyBody } from '../../../proofs/signing.ts';
-import { MalformedError } from '../../../protocol/codec.ts';
-import { jobIdHex } from '../../../protocol/digests.ts';
-import { kinds, type Signed, type Verdict } from '../../../protocol/messages.ts';
-import { decodeVerdict } from '../../../protocol/validate.ts';
-import type { FrameStream } from '../../streams/streams.ts';
+import { equalBytes, fromUtf8 } from '../../../../lib/bytes.ts';
+import { parseReceipt, type Receipt, serialiseReceipt } from '../../../../proofs/receipt.ts';
+import type { Received } from '../../../../proofs/received.ts';
+import { verifyBody } from '../../../../proofs/signing.ts';
+import { MalformedError } from '../../../../protocol/codec.ts';
+import { jobIdHex } from '../../../../protocol/digests.ts';
+import { kinds, type Signed, type Verdict } from '../../../../protocol/messages.ts';
+import { decodeVerdict } from '../../../../protocol/validate.ts';
+import type { FrameStream } from '../../../streams/streams.ts';
 
 export interface SignedVerdict {
   readonly verdict: Verdict;

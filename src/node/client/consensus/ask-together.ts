@@ -1,29 +1,16 @@
-import { QvacError } from '../../errors.ts';
-import { equalBytes, toHex } from '../../lib/bytes.ts';
-import type { AbortOptions } from '../../lib/types.ts';
-import { consensusMembers } from '../../protocol/constants.ts';
-import type { Referees } from '../referees/referees.ts';
-import type { RefereeCount } from '../referees/reports.ts';
-import type { Choice } from '../selection/select.ts';
-import { isRecomputed } from '../verification/verification.ts';
-import type { Answer, AskObserver, ConsensusMember } from './answer.ts';
-import { ConsensusTable } from './consensus.ts';
-import { askProvider, type DirectComponents, type DirectInit, type DirectOutcome } from './direct.ts';
+import { QvacError } from '../../../errors.ts';
+import { equalBytes, toHex } from '../../../lib/bytes.ts';
+import { consensusMembers } from '../../../protocol/constants.ts';
+import type { Choice } from '../../selection/select.ts';
+import { isRecomputed } from '../../verification/verification.ts';
+import type { Answer, AskObserver, ConsensusMember } from '../answer.ts';
+import { askProvider } from '../direct/ask-provider.ts';
+import type { DirectInit, DirectOutcome } from '../direct/direct-init.ts';
+import { PartedAnswer } from '../parted-answer.ts';
+import { noOffer, type Question } from '../question.ts';
+import { ConsensusTable } from './consensus-table.ts';
 
-export interface TogetherInit {
-  /** Best first. */
-  readonly choices: readonly Choice[];
-  /** The same question for each. */
-  readonly question: Omit<DirectInit, 'choice' | 'level' | 'refereeCount' | 'maxPrice'>;
-  /** Referees by lot that decide if the answers do not agree; null: none. */
-  readonly refereeCount: RefereeCount | null;
-  /** For all answers and score jobs together, lamports. */
-  readonly maxPrice: number;
-  /** The observer of one member's answer. */
-  observing(observer: AskObserver, member: Choice): AskObserver;
-}
-
-/** One member with what came of its answer. */
+/** One member, and how its question ended. */
 interface Member {
   readonly choice: Choice;
   readonly outcome: DirectOutcome;
@@ -32,41 +19,57 @@ interface Member {
 /**
  * Asks several providers of different payees the same question with the same seed, and compares their answers
  * (`ConsensusTable`). One of those with which most agree is shown.
- * @throws QvacError E_NO_PROVIDER if there are too few, E_TOO_DEAR if all together may cost too much, or what the first
- * one failed with if none answers
+ * @throws QvacError E_NO_PROVIDER if there are too few, E_TOO_DEAR if all together may cost too much, or the first
+ * member's error if none answers
  */
-export async function askTogether(
-  components: Omit<DirectComponents, 'referees'> & { readonly referees: Referees },
-  init: TogetherInit,
-  observer: AskObserver,
-  options: AbortOptions,
-): Promise<Answer> {
-  const members = membersOf(init.choices);
+export async function askTogether(question: Question): Promise<Answer> {
+  const { components, init, observer, refereePlan } = question;
+  const { verifier, referees = null } = components;
+  if (referees === null) throw new Error('answers can be compared only by a client with referees');
+  const { soFar, totals } = new PartedAnswer(init.input, question.extra);
+  const choices = await question.choose(question.criteria);
+  const [best] = choices;
+  if (best === undefined) throw noOffer();
+  const { modelId } = best;
+  const shared = {
+    ...question.sharedDirectInit(),
+    input: init.input,
+    sampler: init.sampler,
+    soFar,
+    earlier: totals,
+    seed: question.seed(),
+    level: 'full',
+  } as const;
+  const refereeCount = await refereePlan.for({ model: modelId, level: 'full' }, null, 0n);
+  verifier.prepare(modelId, 'full');
+  // One file for all: another quantisation would be another answer.
+  const members = membersOf(choices.filter((choice) => choice.modelId === modelId));
   const shareLamports = shareOf(members, init.maxPrice);
   const peers = members.map(({ card }) => card.peer);
-  const table = new ConsensusTable(components.referees, peers, init.refereeCount);
+  const table = new ConsensusTable(referees, peers, refereeCount);
   const asked = await Promise.all(
-    members.map(async (choice): Promise<Member> => {
-      const { peer } = choice.card;
-      const direct: DirectInit = {
-        ...init.question,
-        choice,
-        level: 'full',
-        refereeCount: init.refereeCount ?? 1,
-        maxPrice: Number(choice.priceLamports) + shareLamports,
-      };
-      try {
-        const parts = { ...components, referees: table.panelOf(peer) };
-        return { choice, outcome: await askProvider(parts, direct, init.observing(quiet(observer), choice), options) };
-      } catch (error) {
-        if (!(error instanceof QvacError)) throw error;
-        return { choice, outcome: { answer: null, error, broken: null } };
-      } finally {
-        table.left(peer);
-      }
+    members.map((choice) => {
+      const maxPrice = Number(choice.priceLamports) + shareLamports;
+      return askMember(question, table, { ...shared, choice, refereeCount: refereeCount ?? 1, maxPrice });
     }),
   );
   return shown(asked, table, observer);
+}
+
+async function askMember(question: Question, table: ConsensusTable, init: DirectInit): Promise<Member> {
+  const { components, observer, options, selectionLog } = question;
+  const { choice } = init;
+  const { peer } = choice.card;
+  const parts = { ...components, referees: table.panelOf(peer) };
+  const observing = selectionLog.observing(quiet(observer), { provider: peer });
+  try {
+    return { choice, outcome: await askProvider(parts, init, observing, options) };
+  } catch (error) {
+    if (!(error instanceof QvacError)) throw error;
+    return { choice, outcome: { answer: null, error, broken: null } };
+  } finally {
+    table.left(peer);
+  }
 }
 
 /** The best ones of different payees: of one execution class if there are enough, since then tokens must be equal. */

@@ -1,13 +1,13 @@
-import { raceSignal } from '../../lib/abort.ts';
-import { equalBytes } from '../../lib/bytes.ts';
-import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
-import { isSameList } from '../../proofs/checks/same-list.ts';
-import { noStatistics } from '../../proofs/checks/statistics.ts';
-import type { Receipt } from '../../proofs/receipt.ts';
-import { decodeOffer } from '../../protocol/validate.ts';
-import type { Referees } from '../referees/referees.ts';
-import type { PanelInit, PanelResult, RefereeCount } from '../referees/reports.ts';
-import type { PanelAsker } from './recompute.ts';
+import { raceSignal } from '../../../lib/abort.ts';
+import { equalBytes } from '../../../lib/bytes.ts';
+import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
+import { isSameList } from '../../../proofs/checks/same-list.ts';
+import { noStatistics } from '../../../proofs/checks/statistics.ts';
+import type { Receipt } from '../../../proofs/receipt.ts';
+import { decodeOffer } from '../../../protocol/validate.ts';
+import type { Referees } from '../../referees/referees.ts';
+import type { PanelInit, PanelResult, RefereeCount } from '../../referees/reports.ts';
+import type { PanelAsker } from '../recompute.ts';
 
 /** One provider's answer, or the place of one that gave none. */
 interface Seat {

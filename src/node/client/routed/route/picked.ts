@@ -1,19 +1,26 @@
-import { QvacError } from '../../../errors.ts';
-import { equalBytes } from '../../../lib/bytes.ts';
-import { shortPeer } from '../../../lib/names.ts';
-import type { PeerIdString } from '../../../lib/types.ts';
-import { isSameList } from '../../../proofs/checks/same-list.ts';
-import { peerIdOf, verifyBody } from '../../../proofs/signing.ts';
-import { MalformedError } from '../../../protocol/codec.ts';
-import { jobIdOf, requestDigestOf, sha256 } from '../../../protocol/digests.ts';
-import type { FrameOf, RouteMode, RouteSampler } from '../../../protocol/frames.ts';
-import { inputFor } from '../../../protocol/input/system-in-turn.ts';
-import { isExtraOf } from '../../../protocol/messages/extra.ts';
-import { quotedLamports } from '../../../protocol/messages/quote.ts';
-import { type CardModel, type Input, kinds, type Offer, type Quote, type Signed } from '../../../protocol/messages.ts';
-import { decodeOffer, decodeQuote } from '../../../protocol/validate.ts';
-import { type VerifiedCard, verifyCard } from '../../cards/cards.ts';
-import { modelsNamed } from '../../discovery/query.ts';
+import { QvacError } from '../../../../errors.ts';
+import { equalBytes } from '../../../../lib/bytes.ts';
+import { shortPeer } from '../../../../lib/names.ts';
+import type { PeerIdString } from '../../../../lib/types.ts';
+import { isSameList } from '../../../../proofs/checks/same-list.ts';
+import { peerIdOf, verifyBody } from '../../../../proofs/signing.ts';
+import { MalformedError } from '../../../../protocol/codec.ts';
+import { jobIdOf, requestDigestOf, sha256 } from '../../../../protocol/digests.ts';
+import type { FrameOf, RouteMode, RouteSampler } from '../../../../protocol/frames.ts';
+import { inputFor } from '../../../../protocol/input/system-in-turn.ts';
+import { isExtraOf } from '../../../../protocol/messages/extra.ts';
+import { quotedLamports } from '../../../../protocol/messages/quote.ts';
+import {
+  type CardModel,
+  type Input,
+  kinds,
+  type Offer,
+  type Quote,
+  type Signed,
+} from '../../../../protocol/messages.ts';
+import { decodeOffer, decodeQuote } from '../../../../protocol/validate.ts';
+import { type VerifiedCard, verifyCard } from '../../../cards/cards.ts';
+import { modelsNamed } from '../../../discovery/query.ts';
 
 /** What the client asked of the router; the router's claims are compared with it. */
 export interface RouteQuestion {
