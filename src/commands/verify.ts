@@ -21,7 +21,7 @@ function lines(answer: VerifiedAnswer, words: string, summary: ReceiptSummary, o
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
   const facts = [
-    plural(summary.start + summary.tokens, 'token'),
+    summary.vectors === null ? plural(summary.start + summary.tokens, 'token') : plural(summary.vectors, 'vector'),
     providersWords({ provider: summary.provider, earlier: whoBefore(summary, earlier) }),
     `model ${shortId(summary.model)}`,
     output.style(style, words, 'stdout'),

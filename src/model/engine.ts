@@ -42,8 +42,8 @@ export interface EncodeOptions {
 export interface Tokenizer {
   readonly facts: ModelFacts;
   /**
-   * The prompt of `input` (section 2), or the tokens of all texts of one to embed (section 4.9): renders the file's template with every control text broken, tokenises piece by
-   * piece, puts BOS in front if the file asks for it.
+   * The prompt of `input` (section 2): renders the file's template with every control text broken, tokenises piece by
+   * piece, puts BOS in front if the file asks for it. Of an input to embed (section 4.9) the tokens of all texts.
    * @throws QvacError E_BAD_INPUT for an input that has to be refused or that the template refuses; E_CONTEXT for one
    * that cannot fit into the context, before the work of finding out by how much
    */
@@ -133,6 +133,11 @@ export interface OpenOptions extends AbortOptions {
   readonly owner?: string | undefined;
 }
 
+export interface EmbedOptions extends AbortOptions {
+  /** A text of a job that has begun: it waits however long the line is. @default false */
+  readonly isUnderWay?: boolean | undefined;
+}
+
 export interface SlotUse {
   readonly total: number;
   readonly used: number;
@@ -172,7 +177,7 @@ export interface Engine {
    * @param tokens with those that the model puts around a text
    * @throws QvacError E_BUSY if the line is full
    */
-  embed?(tokens: readonly number[], options?: AbortOptions): Promise<Float32Array>;
+  embed?(tokens: readonly number[], options?: EmbedOptions): Promise<Float32Array>;
   dispose(): Promise<void>;
 }
 

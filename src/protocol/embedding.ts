@@ -1,4 +1,4 @@
-import { maxDimensions } from './constants.ts';
+import { maxDimensions, maxEmbeddedTokens } from './constants.ts';
 import type { Input } from './input/input.ts';
 import type { SamplerSettings } from './layouts/offer.ts';
 import type { CardModel } from './messages/card.ts';
@@ -36,9 +36,23 @@ export function embedInput(texts: readonly string[], truncate: number | null = n
   };
 }
 
+/** Texts are cut at the end of the model's context, whatever that is (`inputFor`). */
+export const truncateAtContext = 2 ** 31;
+
 /** Tokens of each text that count; null: all. Of an input with the template `embed`. */
 export function truncationOf({ options: { truncate } }: Pick<Input, 'options'>): number | null {
   return typeof truncate === 'number' ? truncate : null;
+}
+
+/**
+ * The most prompt tokens that a job of this model can have: beside an answer what is left of the context, of texts the
+ * whole context each.
+ * @param maxTokens of the answer, or texts
+ */
+export function promptRoom(model: Pick<CardModel, 'can' | 'context'>, maxTokens: number): number {
+  return dimensionsOf(model) === null
+    ? model.context - maxTokens
+    : Math.min(maxEmbeddedTokens, model.context * maxTokens);
 }
 
 /** The neutral sampler of an offer for `texts` vectors: nothing is drawn. */

@@ -14,7 +14,7 @@ import { inputDigestOf, requestDigestOf } from '../../src/protocol/digests.ts';
 import { encodeInput, parseInput } from '../../src/protocol/input/input.ts';
 import { promptTokenBound } from '../../src/protocol/input/prompt-bound.ts';
 import { decodeExtra, encodeExtra, extraDigestOf } from '../../src/protocol/messages/extra.ts';
-import { type FaultCode, finish } from '../../src/protocol/messages.ts';
+import type { FaultCode } from '../../src/protocol/messages.ts';
 import { decodeOpening, encodeOpening } from '../../src/protocol/validate.ts';
 import { createEmbedJob, embedDimensions, honestVector } from '../support/embed-job.ts';
 import { readVectors } from '../support/vectors.ts';

@@ -4,7 +4,7 @@ import { anySignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { embedInput } from '../../protocol/embedding.ts';
 import type { Exec } from '../../protocol/messages.ts';
-import type { Engine, EngineSession, Schedule, SelfTestResult, Tokenizer } from '../engine.ts';
+import type { EmbedOptions, Engine, EngineSession, Schedule, SelfTestResult, Tokenizer } from '../engine.ts';
 import type { EngineComponents, Platform } from './engine.ts';
 import { isSameExec, isSameMachine } from './exec-classes.ts';
 import { createLoaderOf, type Loader } from './loader.ts';
@@ -14,7 +14,7 @@ import type { Pool, Weights } from './weights.ts';
 
 /** Texts at the same time: one alone keeps all threads busy. */
 const slotCount = 1;
-/** Tokens of the texts that the self-test embeds: short ones, both sides of llama.cpp's change of kernels, and long ones. */
+/** Tokens of the texts that the self-test embeds: short and long ones, and those where llama.cpp changes its kernels. */
 const testedLengths: readonly number[] = [2, 7, 63, 64, 200, 513];
 const speedTokens = 64;
 /** An embedded text stands for so many tokens of an answer where a queue is sized: few milliseconds. */
@@ -118,9 +118,9 @@ class EmbeddingEngine implements Engine {
     throw new QvacError('E_ENGINE', `${this.facts.name} embeds texts, and answers nothing`);
   }
 
-  async embed(tokens: readonly number[], { signal }: AbortOptions = {}): Promise<Float32Array> {
+  async embed(tokens: readonly number[], { signal, isUnderWay }: EmbedOptions = {}): Promise<Float32Array> {
     this.#shutdown.signal.throwIfAborted();
-    await this.slots.take({ signal });
+    await this.slots.take({ signal, isUnderWay });
     try {
       return await this.#parts.loader.use(({ pool }) => {
         signal?.throwIfAborted();

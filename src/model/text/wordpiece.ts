@@ -5,8 +5,8 @@ import { type TokenTable, tokenTypes } from './token-bytes.ts';
 
 /**
  * The tokenizer of BERT models (protocol section 4.9), as the models were trained with it: Hugging Face's
- * `BertNormalizer` (clean text, Chinese characters apart, accents stripped, lower case), then the longest pieces of each
- * word. llama.cpp's own differs where a text holds combining marks or Hangul, which it takes for other characters.
+ * `BertNormalizer` (clean text, Chinese characters apart, accents stripped, lower case), then the longest pieces of
+ * each word. llama.cpp's own differs for Hangul, of which it keeps the first sound, and for marks of Indic scripts.
  */
 export interface WordPiece {
   /** Without the tokens at the start and the end of a text. */

@@ -55,14 +55,16 @@ async function askForOne(question: Question): Promise<Answer> {
   }
 }
 
-/** The router to ask through. A `route` frame has no place for a grammar. @throws QvacError E_USAGE */
-function wantedRouter({ init: { router = null }, extra, observer }: Question): WantedRouter | null {
-  if (router === null || extra.rules === undefined) return router;
+/** The router to ask through. A `route` frame has no place for a grammar, or for vectors. @throws QvacError E_USAGE */
+function wantedRouter({ init: { router = null, input }, extra, observer }: Question): WantedRouter | null {
+  const isEmbedding = input.template === 'embed';
+  if (router === null || (extra.rules === undefined && !isEmbedding)) return router;
+  const what = isEmbedding ? 'a request to embed texts' : 'a question with a grammar';
   if (!router.optional)
-    throw new QvacError('E_USAGE', 'a question with a grammar cannot go through a router', {
+    throw new QvacError('E_USAGE', `${what} cannot go through a router`, {
       hint: 'ask a provider directly: --provider <peer>',
     });
-  observer.note('a question with a grammar goes to the provider itself, not through the router');
+  observer.note(`${what} goes to the provider itself, not through the router`);
   return null;
 }
 

@@ -15,6 +15,7 @@ import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
 import { AnswerRun } from './job/answer-run.ts';
+import { EmbedRun } from './job/embed-run.ts';
 import type { FinishedJob, JobRun, JobRunComponents, JobRunInit } from './job/job-run.ts';
 import type { KeptFiles, KeptOpening } from './job/kept-files.ts';
 import type { KeptJob, KeptJobs } from './job/kept-jobs.ts';
@@ -56,7 +57,7 @@ export interface JobHandlerInit extends JobRunInit {
   readonly onEvent: (event: ProviderEvent) => void;
 }
 
-/** The provider's side of `/qvac/job/1.0.0`. */
+/** The provider's side of `/qvac/job/1.0.0` and `/qvac/embed/1.0.0`. */
 export class JobHandler {
   readonly #components: JobHandlerComponents;
   readonly #init: JobHandlerInit;
@@ -80,17 +81,18 @@ export class JobHandler {
 
   /**
    * Handles one stream: an offer with all that follows, or a late challenge.
+   * @param isEmbedding the stream is one of `/qvac/embed/1.0.0`
    * @throws OfferRefusal to be sent to the client; QvacError E_BAD_PEER, E_TRUNCATED
    */
-  async handle(stream: FrameStream): Promise<void> {
+  async handle(stream: FrameStream, isEmbedding = false): Promise<void> {
     const first = await readWithin(stream, ['offer', 'challenge'], this.#init.firstFrameMs);
-    if (first?.t === 'offer') await this.#serve(stream, first);
+    if (first?.t === 'offer') await this.#serve(stream, first, isEmbedding);
     else if (first?.t === 'challenge') await this.#answerLate(stream, first);
   }
 
-  async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
+  async #serve(stream: FrameStream, frame: FrameOf<'offer'>, isEmbedding: boolean): Promise<void> {
     const { clock } = this.#components;
-    const { admission, run } = this.#admit(stream, frame);
+    const { admission, run } = this.#admit(stream, frame, isEmbedding);
     const ids = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
     const end = new AbortController();
@@ -102,7 +104,7 @@ export class JobHandler {
         this.#init.onEvent({
           event: 'job-accepted',
           ...ids,
-          mode: modeName(admission.offer.mode),
+          mode: admission.settings.embed === undefined ? modeName(admission.offer.mode) : 'embed',
           promptTokens: admission.prompt.tokens.length,
           maxTokens: admission.offer.sampler.maxTokens,
         });
@@ -111,7 +113,8 @@ export class JobHandler {
       this.#init.onEvent({
         event: 'job-finished',
         ...ids,
-        tokens: finished.final.n,
+        tokens: finished.transcript.tokens.length,
+        vectors: finished.vectors?.counts.length ?? null,
         finish: finished.final.finish,
         ms: clock.now() - began,
         ...finished.savings,
@@ -128,12 +131,18 @@ export class JobHandler {
   }
 
   /** Admits the offer. If it is refused, the client's locked payment is refunded. */
-  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: JobRun } {
+  #admit(
+    stream: FrameStream,
+    frame: FrameOf<'offer'>,
+    isEmbedding: boolean,
+  ): { readonly admission: Admission; readonly run: JobRun } {
     const { kept, payouts } = this.#components;
     try {
       if (kept.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
+      if ((frame.input.template === 'embed') !== isEmbedding)
+        throw new OfferRefusal('bad-offer', 'this stream is not the one for such an offer');
       const admission = admit(this.#components, frame, stream.remote);
-      const Kind = admission.offer.mode === modes.score ? ScoreRun : AnswerRun;
+      const Kind = kindOf(admission);
       return { admission, run: new Kind(this.#components, admission, stream, this.#init) };
     } catch (error) {
       const refused = payouts === null ? null : payableOffer(frame, stream.remote);
@@ -180,7 +189,7 @@ export class JobHandler {
     end: AbortController,
   ): Promise<void> {
     const { offer } = finished.admission;
-    const isOpened = offer.mode !== modes.none;
+    const isOpened = offer.mode !== modes.none || finished.vectors !== undefined;
     const keepMs = !isOpened ? verdictWaitMs : this.#init.keepMs;
     const job: KeptJob = {
       jobId: finished.admission.jobId,
@@ -234,7 +243,7 @@ export class JobHandler {
       root,
       isScore,
       keepUntil,
-      transcript: receipt.opening === null ? openableAgain(found) : null,
+      transcript: receipt.opening === null ? openableAgain(found, receipt) : null,
       opening: receipt.opening,
       receipt,
       paid: null,
@@ -335,16 +344,22 @@ async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
   }
 }
 
+function kindOf({ offer, settings }: Admission): typeof AnswerRun | typeof ScoreRun | typeof EmbedRun {
+  if (settings.embed !== undefined) return EmbedRun;
+  return offer.mode === modes.score ? ScoreRun : AnswerRun;
+}
+
 function keptOpeningOf(
   { jobId, client, commit, root, isScore, keepUntil }: KeptJob,
-  { admission, final }: FinishedJob,
+  { admission, final, vectors }: FinishedJob,
 ): KeptOpening {
   const { challenge, payment } = admission.offer;
   const paidWith = { [payFrom.nothing]: null, [payFrom.jobAccount]: jobId, [payFrom.channel]: toHex(payment.account) };
   const paidBy = paidWith[payment.pay];
   return {
     ...{ jobId, client, commit, root, isScore, keepUntil },
-    ...{ n: final.n, count: challenge.count, payment: paidBy },
+    // No chain asks for vectors, so no payment keeps what opens them.
+    ...{ n: final.n, count: challenge.count, payment: vectors === undefined ? paidBy : null },
   };
 }
 

@@ -23,12 +23,17 @@ function lengthOf(vector: Float32Array): number {
   return Math.sqrt(squares);
 }
 
-/** Section 6: from which distance on vectors are far, the mean and any single one. */
+/** Section 4.9: how far vectors of another class may be from the recomputed ones. */
 export interface DistanceLimits {
+  /** The mean of at least `minMeanVectors`. */
   readonly mean: number;
+  /** Any one of them. */
   readonly single: number;
 }
 
+/** The mean of fewer says little. */
+export const minMeanVectors = 8;
+
 /** Of weights of 16 bits or more, and of coarser ones. How they came about: docs/VERIFICATION.md. */
 export const fineLimits: DistanceLimits = { mean: 1e-5, single: 1e-4 };
-export const coarseLimits: DistanceLimits = { mean: 5e-4, single: 2e-3 };
+export const coarseLimits: DistanceLimits = { mean: 3e-4, single: 1.5e-3 };

@@ -75,9 +75,7 @@ export function checkedVectors(vectors: Vectors, dimensions: number): readonly U
   const { counts, values } = vectors;
   const split = splitVectors(vectors, dimensions);
   if (values.length !== 4 * dimensions * counts.length)
-    throw badVectors(
-      `${values.length / 4} numbers for ${counts.length} texts, expected ${dimensions * counts.length} (${dimensions} each)`,
-    );
+    throw badVectors(`${values.length / 4} numbers for ${counts.length} vectors of ${dimensions}`);
   for (const [i, bytes] of split.entries())
     if (!vectorOfBytes(bytes).every(Number.isFinite)) throw badVectors(`vector ${i} holds NaN or an infinity`);
   return split;

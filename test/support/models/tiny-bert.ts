@@ -33,7 +33,9 @@ const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
 const words =
   'the of and to in is that it was for on are as with his they at be this from have or by one had not but what all ' +
   'hello world text embed vector token привет мир καλημερα kosmos naive cafe strasse';
-const letters = 'abcdefghijklmnopqrstuvwxyz0123456789абвгдежзийклмнопрстуфхцчшщъыьэюяαβγδεζηθικλμνξοπρστυφχψωßıæø\u1112\u1161\u11ab';
+const letters =
+  'abcdefghijklmnopqrstuvwxyz0123456789ßıæø\u1112\u1161\u11ab' +
+  'абвгдежзийклмнопрстуфхцчшщъыьэюяαβγδεζηθικλμνξοπρστυφχψω';
 const alone = `!"#$%&'()*+,-./:;<=>?@[\\]^_\`{|}~…—“”€你好世界文本カタひら`;
 
 /** As `vocab.txt` says it, in the spelling of a GGUF: a word begins with `▁`, any other piece has no `##`. */
