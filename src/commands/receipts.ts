@@ -42,7 +42,7 @@ async function describeEntry(entry: RoleEntry) {
       shortPeer(provider),
       model.slice(0, 8),
       vectors === null ? String(tokens) : plural(vectors, 'vector'),
-      `${mode === 'score' ? 'score · ' : ''}${verdict === null ? '-' : resultWords(verdict)}`,
+      `${mode === 'score' ? 'score · ' : ''}${verdict === null ? '-' : resultWords(verdict, vectors)}`,
     ];
     return { value: { ...base, askedAt, provider, model, tokens, vectors, verdict }, cells };
   } catch (error) {

@@ -181,8 +181,9 @@ function report(output: Output, event: ProviderEvent): void {
   switch (event.event) {
     case 'job-accepted': {
       const [what, most] = event.mode === 'score' ? ['score', ''] : ['job', 'at most '];
-      const unit = event.mode === 'embed' ? 'text' : 'token';
-      const sizes = `${plural(event.promptTokens, 'prompt token')}, ${unit === 'text' ? '' : most}${plural(event.maxTokens, unit)}`;
+      const amount =
+        event.mode === 'embed' ? plural(event.maxTokens, 'text') : `${most}${plural(event.maxTokens, 'token')}`;
+      const sizes = `${plural(event.promptTokens, 'prompt token')}, ${amount}`;
       return output.event(event, `· ${what} ${shortId(event.job)} for ${shortPeer(event.client)}: ${sizes}`);
     }
     case 'job-finished': {

@@ -133,7 +133,7 @@ export const command = defineCommand({
           earlier: assessment.earlier.map(({ id, provider, tokens }) => ({ id, provider, tokens })),
           atFault: assessment.atFault,
         },
-        lines({ ...assessment, checks }, resultWords(assessment), summary, output),
+        lines({ ...assessment, checks }, resultWords(assessment, summary.vectors), summary, output),
       );
       const code = exitCodeOf(assessment, options);
       if (code !== exitCodes.ok && result !== 'fail' && tier !== 'exact' && tier !== 'statistical') {

@@ -9,7 +9,7 @@ import type { AbortOptions } from '../lib/types.ts';
 import type { Answer, AskObserver } from '../node/client/answer.ts';
 import { ask } from '../node/client/ask.ts';
 import type { AskComponents, AskInit } from '../node/client/ask-init.ts';
-import { type EmbedInit, type Embeddings, embed } from '../node/client/embed.ts';
+import { type Embeddings, type EmbedInit, embed } from '../node/client/embed.ts';
 import type { Discovery } from '../node/discovery/discovery.ts';
 import { identityFromSeed, loadIdentity } from '../node/home/identity.ts';
 import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-store.ts';

@@ -154,9 +154,16 @@ export function moneyWords({ id, payment }: Pick<ReceiptSummary, 'id' | 'payment
   return state === 'open' || state === 'submitted' ? `${words}; ${more}` : words;
 }
 
-/** `verified exact`, `checked: sampling`, `failed exact: exact-mismatch`. */
-export function resultWords({ result, tier, faults }: Pick<VerdictSummary, 'result' | 'tier' | 'faults'>): string {
+/**
+ * `verified exact`, `checked: sampling`, `failed exact: exact-mismatch`.
+ * @param vectors of an embedding job: what was not recomputed was not checked. @default null
+ */
+export function resultWords(
+  { result, tier, faults }: Pick<VerdictSummary, 'result' | 'tier' | 'faults'>,
+  vectors: number | null = null,
+): string {
   if (result === 'fail') return `failed ${tier}: ${faults.join(', ')}`;
   if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) return `verified ${tier}`;
+  if (vectors !== null) return 'not checked, signed only';
   return `checked: ${tier}${result === 'pass' ? '' : ', inconclusive'}`;
 }

@@ -14,7 +14,7 @@ import type { Pool, Weights } from './weights.ts';
 
 /** Texts at the same time: one alone keeps all threads busy. */
 const slotCount = 1;
-/** Tokens of the texts that the self-test embeds: short and long ones, and those where llama.cpp changes its kernels. */
+/** Tokens of the texts that the self-test embeds: short, long, and where llama.cpp changes its kernels. */
 const testedLengths: readonly number[] = [2, 7, 63, 64, 200, 513];
 const speedTokens = 64;
 /** An embedded text stands for so many tokens of an answer where a queue is sized: few milliseconds. */

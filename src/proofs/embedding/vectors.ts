@@ -14,7 +14,7 @@ export interface Vectors {
   readonly values: Uint8Array;
 }
 
-/** `leaf_i` of an embedding job, from the digests of the text's tokens (`input`) and of the vector's bytes (`values`). */
+/** `leaf_i` of an embedding job, from the digests of the text's tokens and of the vector's bytes. */
 export function vectorLeaf(jobId: Uint8Array, { i, input, values }: Omit<OpenedVector, 'path'>): Uint8Array {
   return sha256(concat(Uint8Array.of(0), embedTag, jobId, u32(i), input, values));
 }

@@ -42,8 +42,7 @@ describe('the words of a text', () => {
     ['\u{20000}\u{2b821}\u{2b920}', '\u{20000} \u{2b821} \u{2b920}'],
   ];
 
-  for (const [text, words] of cases)
-    it(JSON.stringify(text), () => assert.equal(wordsOf(text).join(' '), words));
+  for (const [text, words] of cases) it(JSON.stringify(text), () => assert.equal(wordsOf(text).join(' '), words));
 });
 
 describe('the tokens of a text', () => {
@@ -99,7 +98,7 @@ describe('the tokens of a text', () => {
   const agreed = [
     ...' \t\n\r\u00a0\u3000',
     ...'abcxyzABCXYZ0189',
-    ..."!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+    ...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~',
     ...'éÉñÑüÜçÇåÅßøØæÆıŁłđ',
     ...'абвгдежзийёЁЙЖЩЭЮЯ',
     ...'αβγδωΑΒΓΔΩάΆσςΣ',

@@ -26,8 +26,7 @@ export interface TinyBertInit {
   readonly change?: ((name: string, weights: Float32Array) => Float32Array) | undefined;
 }
 
-export const tinyBertDimensions = 64;
-const shape = { dim: tinyBertDimensions, layers: 2, heads: 4, ffn: 128 };
+const shape = { dim: 64, layers: 2, heads: 4, ffn: 128 };
 
 const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
 const words =
@@ -39,7 +38,7 @@ const letters =
 const alone = `!"#$%&'()*+,-./:;<=>?@[\\]^_\`{|}~…—“”€你好世界文本カタひら`;
 
 /** As `vocab.txt` says it, in the spelling of a GGUF: a word begins with `▁`, any other piece has no `##`. */
-export function tinyBertVocabulary(): { readonly tokens: readonly string[]; readonly types: readonly number[] } {
+function tinyBertVocabulary(): { readonly tokens: readonly string[]; readonly types: readonly number[] } {
   const pieces = [
     '[unused1]',
     ...words.split(' ').map((word) => `▁${word}`),

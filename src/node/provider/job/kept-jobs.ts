@@ -84,7 +84,10 @@ const extraCopies = 8;
 /** Estimated memory of a job without its offer: once it is opened, little more than its tokens. */
 function weightOf({ transcript, receipt }: KeptJob): number {
   return (
-    jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0)
+    jobBytes +
+    tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) +
+    (receipt.vectors?.values.length ?? 0) +
+    stepBytes * (transcript?.n ?? 0)
   );
 }
 
