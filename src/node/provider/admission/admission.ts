@@ -97,7 +97,7 @@ export function admit(
   const isEmbedding = settings.embed !== undefined;
   const room = isEmbedding ? maxEmbeddedTokens : model.context;
   if (promptTokenBound(frame.input) > room * maxBytesPerToken)
-    throw new OfferRefusal('bad-offer', `the prompt is far longer than ${room} tokens`);
+    throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${room} tokens`);
   const prompt = promptOf(engine, frame.input, { isScored: offer.mode === modes.score, grammar });
   const { tokensPerSecond } = card.compute;
   if (isEmbedding) checkTextTokens(offer, prompt.tokens.length, tokensPerSecond);
