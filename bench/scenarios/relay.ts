@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { identityFromSeed } from '../../src/node/home/identity.ts';
-import { createPeer, type Peer } from '../../src/node/peer/peer.ts';
+import { createPeer } from '../../src/node/peer/libp2p-peer.ts';
+import type { Peer } from '../../src/node/peer/peer.ts';
 import type { FrameStream } from '../../src/node/streams/streams.ts';
 import { decodeFrame, encodeFrame } from '../../src/protocol/frame-codec.ts';
 import type { Frame } from '../../src/protocol/frames.ts';

@@ -9,10 +9,11 @@ import type { Engine, EngineInit, Tokenizer } from './engine.ts';
 import { shardPaths } from './fetch/shards.ts';
 import { createEmbeddingEngine } from './run/embedding-engine.ts';
 import { createEngine, type Platform } from './run/engine.ts';
-import { isCuttable, type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
+import { hasTokensOnly, isCuttable, type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
 import { startWithDevice } from './run/native/backend.ts';
 import { internalsOfSequence } from './run/native/internals.ts';
 import { createLanes } from './run/native/lanes.ts';
+import { byLane } from './run/native/native-call.ts';
 import type { NativeSequence } from './run/native/public-evaluate.ts';
 import type { Lanes, LanesInit, Pool, PoolInit, Vocabulary, Weights } from './run/weights.ts';
 import { dimensionsOfFile } from './text/embedding-facts.ts';
@@ -265,10 +266,13 @@ async function loadWeights(library: Library, header: GgufHeader, { signal, onLoa
     ...(signal === undefined ? {} : { loadSignal: signal }),
     ...(onLoad === undefined ? {} : { onLoadProgress: onLoad }),
   });
+  const { isRecurrent, isHybrid } = model.fileInsights;
+  const isLastErasable = hasTokensOnly(header) && !isRecurrent && !isHybrid;
   return {
     gpuLayers: library.backend === 'cpu' ? 0 : model.gpuLayers,
     flash: model.flashAttentionSupported,
-    isCuttable: isCuttable(header) && !model.fileInsights.isRecurrent && !model.fileInsights.isHybrid,
+    isCuttable: isCuttable(header) && isLastErasable,
+    isLastErasable,
     ...vocabularyOf(model),
     openLanes: (init, options = {}) => openLanes(model, init, options),
     openPool: (init, options = {}) => openPool(model, init, options),
@@ -293,6 +297,7 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
       flashAttention: init.flash !== false && model.flashAttentionSupported,
       ...(init.coarseKv === true ? { experimentalKvCacheKeyType: 'Q8_0', experimentalKvCacheValueType: 'Q8_0' } : {}),
       ...(signal === undefined ? {} : { createSignal: signal }),
+      batching: { itemPrioritizationStrategy: byLane },
       failedCreationRemedy: false,
     })
     .catch((error: unknown) => {

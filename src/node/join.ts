@@ -12,7 +12,8 @@ import { createRunFiles, type RunEntry } from './home/run-files.ts';
 import { parseAddress, parseDialable, targetPeer } from './peer/addresses.ts';
 import { keepPorts, readKeptPorts, withKeptPorts } from './peer/kept-ports.ts';
 import type { PeerRole } from './peer/libp2p.ts';
-import { createPeer, type Peer, type PeerExtension } from './peer/peer.ts';
+import { createPeer } from './peer/libp2p-peer.ts';
+import type { Peer, PeerExtension } from './peer/peer.ts';
 
 export interface JoinComponents {
   readonly config: Config;

@@ -13,6 +13,7 @@ import { type Subject, subjectOf } from './checks/subject.ts';
 import { checkVectors } from './embedding/check-vectors.ts';
 import { isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
+import type { PooledMisses } from './statistics/pooled.ts';
 
 export type { CheckReport } from './checks/check-run.ts';
 export type { Evidence } from './checks/evidence.ts';
@@ -31,6 +32,8 @@ export interface Assessment extends Statistics {
   readonly calibration: Uint8Array | null;
   /** Score jobs that the result rests on, in the order of their draw; empty if the verifier computed itself. */
   readonly referees: readonly JobId[];
+  /** What it adds to the evidence about the provider over many answers (section 6); null if nothing. */
+  readonly pooled: PooledMisses | null;
 }
 
 /**
@@ -56,6 +59,7 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
     execClass: isExecuted ? (evidence.replay?.execClass ?? null) : null,
     calibration: isExecuted ? (evidence.calibration?.digest ?? null) : null,
     referees: [],
+    pooled: execution.pooled,
   };
 }
 
@@ -71,6 +75,7 @@ function assessVectors(run: CheckRun, subject: Subject, evidence: Evidence): Ass
     execClass: isRecomputed ? (evidence.recomputed?.execClass ?? null) : null,
     calibration: null,
     referees: [],
+    pooled: null,
   };
 }
 

@@ -140,7 +140,7 @@ export async function openClient({ config, logger }: ClientContext, init: Client
             reach: (provider, options) => discovery.get(provider, options),
             clock,
             dir: home.channels.client,
-            policy: policyOf(config, init.keepsChannels ?? false),
+            policy: policyOf(config, { keeps: init.keepsChannels ?? false, isShared: sweepMs !== undefined }),
             onNews: init.onChannel,
           },
       logger,
@@ -208,13 +208,11 @@ export async function openClient({ config, logger }: ClientContext, init: Client
     },
     async embed(request, observer, options = {}) {
       firstRouter ??= theirRouter();
-      const router = await firstRouter;
+      if ((await firstRouter) !== null) observer.note('texts go to the provider itself, not through the router');
       const { settings } = config;
       const wanted: EmbedInit = {
         ...request,
         model: models.asked,
-        // A router carries no vectors: it is passed over, and the person is told.
-        router: router && { ...router, optional: true },
         provider: settings.provider,
         verify: settings.verify,
         maxPrice: settings.maxPrice,

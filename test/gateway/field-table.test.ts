@@ -39,6 +39,7 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   text: 'Hi',
   input: 'Hi',
   prompt: 'Hi',
+  suffix: 'Hi',
   system: 'Be brief',
   instructions: 'Be brief',
   raw: true,
@@ -74,6 +75,8 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   verify: 'none',
   referees: 1,
   max_price: 0,
+  pay: 'job',
+  max_deposit: 0,
   wallet: null,
   consent: 'page-1',
   response_format: { type: 'json_object' },
@@ -214,7 +217,11 @@ function bodyFor(route: Route, { field }: FieldRule, value: unknown): object {
 test('treats every field as the table says', async (context) => {
   const { url } = await startGateway(context, {
     providers: [
-      { provider: { burst: 10_000 }, script: { stopAfter: 3, slots: 8, queue: 64 }, offering: { can: ['tools'] } },
+      {
+        provider: { burst: 10_000 },
+        script: { stopAfter: 3, slots: 8, queue: 64 },
+        offering: { can: ['fim', 'tools'] },
+      },
       { provider: { burst: 10_000 }, engine: createScriptedEmbedder() },
     ],
     here: [createScriptedEngine({ stopAfter: 3 })],

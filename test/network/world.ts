@@ -7,6 +7,8 @@ import { type Internet, type InternetInit, startInternet } from './internet.ts';
 /** An internet with relays, whose addresses are all that other nodes need. */
 export interface World {
   readonly internet: Internet;
+  /** A folder for files of the nodes. */
+  readonly home: string;
   /** By their hosts. */
   readonly relays: ReadonlyMap<string, NetNode>;
   /** Multiaddrs of the relays, for `--bootstrap`. */
@@ -40,7 +42,7 @@ export async function openWorld(
     relays.set(host, relay);
     bootstrap.push(...ports.map((port) => `/ip4/${internet.ip(host)}/tcp/${port}/p2p/${relay.id}`));
   }
-  return { internet, relays, bootstrap, start };
+  return { internet, home, relays, bootstrap, start };
 }
 
 /** Waits until a node is reached through so many relays. */

@@ -70,10 +70,13 @@ async function runRelay(): Promise<Peer> {
   return peer;
 }
 
+let startedAt = Number.NaN;
+
 async function runClient(): Promise<TestAsker> {
+  startedAt = performance.now();
   const asker = await startAsker(context, {
     peer: peerInit,
-    discovery: { bootstrap },
+    discovery: { bootstrap, cachePath: init.cachePath },
     engines: [createScriptedEngine()],
   });
   follow(asker.peer);
@@ -82,12 +85,12 @@ async function runClient(): Promise<TestAsker> {
 
 async function askOnce({ ask }: TestAsker, provider: string | null, maxTokens: number): Promise<NetAnswer> {
   const began = performance.now();
-  let firstTextMs = Number.NaN;
+  let firstTextAt = Number.NaN;
   const answer = await ask(
     { provider, model: 'scripted', verify: 'full', sampler: { ...testSampler, maxTokens } },
     {
       onText: () => {
-        if (Number.isNaN(firstTextMs)) firstTextMs = performance.now() - began;
+        if (Number.isNaN(firstTextAt)) firstTextAt = performance.now();
       },
     },
   );
@@ -97,7 +100,8 @@ async function askOnce({ ask }: TestAsker, provider: string | null, maxTokens: n
     result,
     tier,
     tokens: answer.tokens,
-    firstTextMs,
+    firstTextMs: firstTextAt - began,
+    firstTextFromStartMs: firstTextAt - startedAt,
     totalMs: performance.now() - began,
   };
 }
@@ -123,6 +127,9 @@ async function obey(command: NetNodeCommand): Promise<Record<string, unknown>> {
     }
     case 'disconnect':
       await peer.disconnect(command.peer as PeerIdString);
+      return {};
+    case 'leave':
+      await asker?.discovery.stop();
       return {};
   }
 }

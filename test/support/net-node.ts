@@ -19,6 +19,8 @@ export interface NetNodeInit extends Pick<PeerInit, 'listen' | 'announce' | 'rea
   readonly bootstrap?: readonly string[] | undefined;
   /** Milliseconds before each token of a provider. @default 0 */
   readonly stepMs?: number | undefined;
+  /** File of the peers that a client has seen in earlier runs. @default null: not kept */
+  readonly cachePath?: string | null | undefined;
 }
 
 export type NetNodeEvent =
@@ -32,6 +34,8 @@ export interface NetAnswer {
   readonly tier: string;
   readonly tokens: number;
   readonly firstTextMs: number;
+  /** From the start of the node. */
+  readonly firstTextFromStartMs: number;
   readonly totalMs: number;
 }
 
@@ -53,13 +57,15 @@ export interface NetNode {
   look(): Promise<NetRelay>;
   /** Closes all connections to a peer. */
   disconnect(peer: string): Promise<void>;
+  /** Has a client write its cache, as at the end of a run. It finds no peers any more. */
+  leave(): Promise<void>;
 }
 
 export type NetNodeCommand =
   | { readonly do: 'ask'; readonly provider: string | null; readonly maxTokens: number }
   | { readonly do: 'card'; readonly peer: string }
   | { readonly do: 'disconnect'; readonly peer: string }
-  | { readonly do: 'look' };
+  | { readonly do: 'look' | 'leave' };
 
 export interface NetRelay {
   readonly circuits: number;
@@ -122,5 +128,6 @@ export async function startNetNode(
     cardMs: async (peer) => Number((await obey({ do: 'card', peer })).ms),
     look: async () => (await obey({ do: 'look' })) as unknown as NetRelay,
     disconnect: async (peer) => void (await obey({ do: 'disconnect', peer })),
+    leave: async () => void (await obey({ do: 'leave' })),
   };
 }

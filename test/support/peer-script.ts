@@ -6,7 +6,7 @@ import { createCardIssuer } from '../../src/node/cards/card-issuer.ts';
 import { createDiscovery } from '../../src/node/discovery/discovery.ts';
 import { keysOfCard } from '../../src/node/discovery/query.ts';
 import { loadIdentity } from '../../src/node/home/identity.ts';
-import { createPeer } from '../../src/node/peer/peer.ts';
+import { createPeer } from '../../src/node/peer/libp2p-peer.ts';
 import { testContent, testModel } from './offers.ts';
 import type { PeerScript } from './peer-process.ts';
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { type Identity, identityFromSeed } from '../../src/node/home/identity.ts';
-import { createPeer, type Peer, type PeerInit } from '../../src/node/peer/peer.ts';
+import { createPeer } from '../../src/node/peer/libp2p-peer.ts';
+import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
 
 /** A new identity for each call. */
 export function testIdentity(): Promise<Identity> {

@@ -28,8 +28,8 @@ export interface RelayProcess {
   readonly id: PeerIdString;
   /** The first address that it listens on, a loopback one if there is any. */
   readonly address: string;
-  /** What it does, and the bytes that it keeps in memory after a garbage collection. */
-  look(): Promise<{ readonly stats: RelayStats; readonly memoryBytes: number }>;
+  /** What it does, and after a garbage collection the bytes that it keeps and those of the whole process. */
+  look(): Promise<{ readonly stats: RelayStats; readonly memoryBytes: number; readonly residentBytes: number }>;
 }
 
 /** Starts `relay-script.ts`, and waits until it runs. Killed with the test. @param on a host of a separate network */

@@ -1,12 +1,12 @@
 // A relay in a separate process. Its one argument is a `RelayScript` in JSON; it prints {id, address} once it runs, and
-// answers each line of its input with {stats, memoryBytes}: what it keeps in memory after a garbage collection.
+// answers each line of its input with {stats, memoryBytes, residentBytes}, the bytes after a garbage collection.
 import { createInterface } from 'node:readline';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { loadIdentity } from '../../src/node/home/identity.ts';
-import { createPeer } from '../../src/node/peer/peer.ts';
+import { createPeer } from '../../src/node/peer/libp2p-peer.ts';
 import { createRelayServer } from '../../src/node/relay/relay-server.ts';
 import type { RelayScript } from './relay-process.ts';
 
@@ -35,6 +35,7 @@ await peer.start();
 process.stdout.write(`${JSON.stringify({ id: peer.id, address: peer.listening()[0] })}\n`);
 createInterface({ input: process.stdin }).on('line', () => {
   collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  process.stdout.write(`${JSON.stringify({ stats: relay.stats(), memoryBytes: heapUsed + external })}\n`);
+  const { heapUsed, external, rss } = process.memoryUsage();
+  const memory = { memoryBytes: heapUsed + external, residentBytes: rss };
+  process.stdout.write(`${JSON.stringify({ stats: relay.stats(), ...memory })}\n`);
 });

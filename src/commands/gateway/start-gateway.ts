@@ -57,9 +57,14 @@ export async function startGateway(
       openEscrow: (wallet, options) => openEscrowOf(config, wallet, options),
       openOwn,
       receipts: components.receipts,
+      channels: {
+        peer: components.peer,
+        reach: (provider, options) => components.discovery.get(provider, options),
+        clock,
+      },
       logger,
     },
-    { dir: home.payments.client },
+    { dir: home.payments.client, channelDir: home.pageChannels },
   );
   const network = {
     ...components,
@@ -99,6 +104,7 @@ export async function startGateway(
   await gateway.start().catch((error: unknown) => {
     throw startError(error, former, port);
   });
+  void wallets.start();
   const { url } = gateway;
   const giveBack = await writeGatewayRun(home.run, { url, token, startedAt: clock.now(), network: networkName });
   return {

@@ -27,7 +27,7 @@ export function createNetworkEmbeddingClient(components: NetworkInferenceClientC
 
 function initOf(query: EmbeddingQuery, requestId: string): EmbedInit {
   const { texts, truncate, model, provider, verify, maxPrice, timeoutMs } = query;
-  return { texts, truncate, model, provider, verify, maxPrice, timeoutMs, router: null, request: requestId };
+  return { texts, truncate, model, provider, verify, maxPrice, timeoutMs, request: requestId };
 }
 
 function knownOf(answer: Answer, promptTokens: number): EmbeddingResult['jobs'][number] {

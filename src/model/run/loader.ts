@@ -14,8 +14,6 @@ export interface Loaded {
 
 export interface LoaderInit {
   readonly lanes: LanesInit;
-  /** Lanes that jobs use; companions use the one behind them, if there is one. */
-  readonly jobLanes: number;
   /** Most prompts that are kept between jobs. */
   readonly maxKept: number;
   /** Puts the weights down after so long without use, ms; null never does. */
@@ -40,19 +38,18 @@ export interface Loader<With = Loaded> {
 }
 
 /** A loader of weights that generate. */
-export function createLoader({ lanes: lanesInit, jobLanes, maxKept, idleMs, loadWeights }: LoaderInit): Loader {
+export function createLoader({ lanes: lanesInit, maxKept, idleMs, loadWeights }: LoaderInit): Loader {
   return createLoaderOf<Loaded>({
     idleMs,
     async load(options) {
       const weights = await loadWeights(options);
       try {
         const lanes = await weights.openLanes(lanesInit, options);
-        const spare = lanesInit.lanes > jobLanes ? jobLanes : null;
         return {
           weights,
           lanes,
-          rounds: createRounds(lanes, spare),
-          pool: createLanePool(lanes, { lanes: jobLanes, maxKept }),
+          rounds: createRounds(lanes),
+          pool: createLanePool(lanes, { lanes: lanesInit.lanes, maxKept }),
         };
       } catch (error) {
         await weights.dispose();

@@ -12,11 +12,13 @@ import {
   controlTextsOf,
   piecesOf,
 } from '../../protocol/input/control-text.ts';
+import { gapTokensOf } from '../../protocol/input/gap.ts';
 import { finish, type Input } from '../../protocol/messages.ts';
 import type { EncodeOptions, EngineInit, ModelFacts, Prompt, Tokenizer } from '../engine.ts';
 import type { Vocabulary as NativeVocabulary } from '../run/weights.ts';
 import { createBounds } from './bounds.ts';
 import { dimensionsOfFile } from './embedding-facts.ts';
+import { createGapRenderer } from './gap-prompt.ts';
 import { describeGguf, flagOf, type GgufHeader, numberOf, textOf } from './gguf.ts';
 import { createPromptRenderer, rawText, refusalOf } from './prompt.ts';
 import { encodeTexts, type TextEncoder } from './text-tokens.ts';
@@ -39,19 +41,46 @@ export interface TokenizerComponents {
 export function createTokenizer({ header, table, init, vocabulary, dispose }: TokenizerComponents): Tokenizer {
   const facts = factsOf(header, init, vocabulary, table);
   const bos = numberOf(header, 'tokenizer.ggml.bos_token_id');
-  const controlTexts = new ControlTexts(
-    controlTextsOf({ size: table.size, textOf: (id) => table.textOf(id) ?? null, typeOf: table.typeOf }, facts.stops),
-  );
-  const renderedPieces = createRendering({ header, table, facts, bos, controlTexts });
+  const vocabularyTexts = { size: table.size, textOf: (id: number) => table.textOf(id) ?? null, typeOf: table.typeOf };
+  const controls = controlTextsOf(vocabularyTexts, facts.stops);
+  const controlTexts = new ControlTexts(controls);
+  const renderedPieces = createRendering(header, table, facts, { bos, controlTexts });
+  const gapTokens = gapTokensOf({ ...vocabularyTexts, numberOf: (key) => numberOf(header, key), stops: facts.stops });
+  const gaps = createGapRenderer(gapTokens, controls, (id) => table.textOf(id) ?? '', facts.name);
   const bounds = createBounds(table, facts.context);
   const bytes = bytesOfTokens(table, facts);
 
+  function withBos(tokens: readonly number[]): readonly number[] {
+    const isWanted = flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos;
+    return isWanted ? [bos, ...tokens] : tokens;
+  }
+
   function encodePieces(pieces: readonly string[]): readonly number[] {
     const [first = '', ...rest] = pieces;
-    const tokens = vocabulary.tokenize(first);
-    if (flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos)
-      tokens.unshift(bos);
-    return [...tokens, ...rest.flatMap((piece) => tokeniseBehind(vocabulary, table, piece))];
+    return [
+      ...withBos(vocabulary.tokenize(first)),
+      ...rest.flatMap((piece) => tokeniseBehind(vocabulary, table, piece)),
+    ];
+  }
+
+  function encodeGap(input: Input): { readonly rendering: readonly number[]; readonly text: string } {
+    const parts = gaps.render(input);
+    bounds.checkPieces(parts.flatMap(([, pieces]) => pieces));
+    const tokens = parts.flatMap(([token, pieces]) => {
+      const around = pieces.flatMap((piece) => tokeniseBehind(vocabulary, table, piece));
+      gaps.check(around);
+      return [token, ...around];
+    });
+    return {
+      rendering: withBos(tokens),
+      text: parts.map(([token, pieces]) => (table.textOf(token) ?? '') + pieces.join('')).join(''),
+    };
+  }
+
+  function encodeText(input: Input): { readonly rendering: readonly number[]; readonly text: string } {
+    const pieces = renderedPieces(input);
+    bounds.checkPieces(pieces);
+    return { rendering: encodePieces(pieces), text: pieces.join('') };
   }
 
   const texts = isEmbedding(facts) ? textEncoderOf(header, table, { controlTexts, encodePieces }) : null;
@@ -99,13 +128,11 @@ export function createTokenizer({ header, table, init, vocabulary, dispose }: To
         });
       bounds.checkInput(input);
       checkTokens(input, options);
-      const pieces = renderedPieces(input);
-      bounds.checkPieces(pieces);
-      const rendering = encodePieces(pieces);
+      const { rendering, text } = input.template === 'fim' ? encodeGap(input) : encodeText(input);
       return {
         tokens: [...rendering, ...input.continuation],
         renderingCount: rendering.length,
-        tail: Array.from(pieces.join('').slice(-2 * tailCharacters))
+        tail: Array.from(text.slice(-2 * tailCharacters))
           .slice(-tailCharacters)
           .join(''),
       };
@@ -118,19 +145,12 @@ export function createTokenizer({ header, table, init, vocabulary, dispose }: To
 }
 
 /** The pieces of text that an input becomes, by the file's own template. */
-function createRendering({
-  header,
-  table,
-  facts,
-  bos,
-  controlTexts,
-}: {
-  readonly header: GgufHeader;
-  readonly table: TokenTable;
-  readonly facts: ModelFacts;
-  readonly bos: number | undefined;
-  readonly controlTexts: ControlTexts;
-}): (input: Input) => readonly string[] {
+function createRendering(
+  header: GgufHeader,
+  table: TokenTable,
+  facts: ModelFacts,
+  { bos, controlTexts }: { readonly bos: number | undefined; readonly controlTexts: ControlTexts },
+): (input: Input) => readonly string[] {
   const eos = numberOf(header, 'tokenizer.ggml.eos_token_id');
   const template = textOf(header, 'tokenizer.chat_template');
   const renderer =

@@ -96,7 +96,7 @@ export async function fetchCard(
   const deadline = AbortSignal.timeout(fetchTimeoutMs);
   const signal = anySignal(deadline, options.signal);
   try {
-    const stream = await peer.open(target, cardProtocol, { signal });
+    const stream = await peer.open(target, cardProtocol, { signal, eager: true });
     try {
       const frame = await stream.read(['card', 'busy', 'error'], { signal });
       if (frame === null)

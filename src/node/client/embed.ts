@@ -9,7 +9,7 @@ import type { AskComponents, AskInit } from './ask-init.ts';
 
 /** What of a question concerns texts that are embedded. */
 export interface EmbedInit
-  extends Pick<AskInit, 'model' | 'verify' | 'provider' | 'router' | 'maxPrice' | 'pay' | 'timeoutMs' | 'request'> {
+  extends Pick<AskInit, 'model' | 'verify' | 'provider' | 'maxPrice' | 'pay' | 'timeoutMs' | 'request'> {
   /** At least one. */
   readonly texts: readonly string[];
   /** Cuts texts that are longer than the model's context. @default false: they are refused */
@@ -31,6 +31,7 @@ const maxTextsPerJob = 64;
 
 /**
  * Embeds texts, in as many jobs as they need, all by the same model file. Each is checked, settled and has a receipt.
+ * They go to the provider itself: a router carries no vectors.
  * @param init `maxPrice` and `timeoutMs` are for all jobs together
  * @throws QvacError as of `ask`
  */

@@ -97,7 +97,7 @@ export async function openJob(
   });
   const totals = (await init.lock?.({ jobId, offer, offerSigned })) ?? null;
   const target = init.target ?? card.peer;
-  const stream = await peer.open(target, protocol, options);
+  const stream = await peer.open(target, protocol, { ...options, eager: true });
   try {
     await stream.write({ t: 'offer', body, sig: offerSigned.sig, input, extra, grammar }, options);
   } catch (error) {

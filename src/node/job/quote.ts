@@ -73,7 +73,7 @@ export async function fetchQuote(
   const deadline = AbortSignal.timeout(quoteTimeoutMs);
   const signal = anySignal(deadline, options.signal);
   try {
-    const stream = await peer.open(request.target ?? card.peer, quoteProtocol, { signal });
+    const stream = await peer.open(request.target ?? card.peer, quoteProtocol, { signal, eager: true });
     try {
       const ask = { t: 'ask', modelId: model.id, requestDigest, mode, promptTokens, maxTokens, pay } as const;
       await stream.write(ask, { signal });

@@ -14,6 +14,7 @@ import { kadProtocol } from '../../protocol/discovery-keys.ts';
 import { circuits } from './circuit/transport.ts';
 import { dialOrder } from './dial/dial-order.ts';
 import { BoundedStore } from './libp2p/bounded-store.ts';
+import { handshakeEagerly } from './libp2p/eager.ts';
 import { type Internals, internals } from './libp2p/internals.ts';
 import { noteProtocolsOnce } from './libp2p/noted-protocols.ts';
 import { boundedPing } from './libp2p/ping.ts';
@@ -43,6 +44,8 @@ export interface NodeInit {
 
 export type QvacNode = Libp2p<{ identify: Identify; internals: Internals; dht?: SingleKadDHT }>;
 
+/** The name of the handshake. */
+const noiseProtocol = '/noise';
 /** Most open streams of one side of a connection. */
 export const maxStreams = 256;
 
@@ -112,6 +115,7 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
     },
   });
   noteProtocolsOnce(node);
+  handshakeEagerly(node.services.internals.upgrader, noiseProtocol);
   return node;
 }
 

@@ -24,7 +24,8 @@ import { handleChannel } from './channel-handler.ts';
 import type { ProviderEvent } from './events.ts';
 import { createKeptFiles, type KeptFiles, type KeptFilesInit } from './job/kept-files.ts';
 import { createKeptJobs } from './job/kept-jobs.ts';
-import { JobHandler, type ReceiptSink } from './job-handler.ts';
+import { Openings, type ReceiptSink } from './job/openings.ts';
+import { JobHandler } from './job-handler.ts';
 import type { ProviderPayouts } from './payment/payouts.ts';
 import { handleQuote } from './quote-handler.ts';
 import { frameOf, offerRefusalOf } from './refusal.ts';
@@ -141,23 +142,14 @@ class EngineProvider implements Provider {
     this.#keptFiles = keptFiles;
     const quotes = createQuotes({ clock, key: peer.key });
     const card = () => cards.current().card;
+    const { key } = peer;
+    const openings = new Openings(
+      { kept: createKeptJobs({ clock }), keptFiles, receipts, key, clock, logger },
+      { keepMs, onEvent },
+    );
     const jobs = new JobHandler(
-      {
-        engine,
-        card,
-        quotes,
-        seen: this.#seen,
-        kept: createKeptJobs({ clock }),
-        keptFiles,
-        receipts,
-        payouts,
-        key: peer.key,
-        createTranscript,
-        clock,
-        timer,
-        logger,
-      },
-      { firstFrameMs, stallMs, ackStallMs, maxAckWaitMs, keepMs, onEvent },
+      { engine, card, quotes, seen: this.#seen, openings, payouts, key, createTranscript, clock, timer, logger },
+      { firstFrameMs, stallMs, ackStallMs, maxAckWaitMs, onEvent },
     );
     const channels = payouts?.channels ?? null;
     const limit = createRateLimit({ perSecond, burst });

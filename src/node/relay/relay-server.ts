@@ -224,7 +224,8 @@ class CircuitRelay implements RelayServer {
     const signal = AbortSignal.timeout(acceptTimeoutMs);
     let stream: Stream | null = null;
     try {
-      stream = await link.newStream(stopProtocol, { signal, maxOutboundStreams: this.#limits.maxCircuitsPerTarget });
+      const options = { signal, maxOutboundStreams: this.#limits.maxCircuitsPerTarget, eager: true };
+      stream = await link.newStream(stopProtocol, options);
       sendMessage(stream, encodeStop({ type: 'connect', peer: source.toMultihash().bytes, limit: null }));
       const answer = decodeStop(await readMessage(stream, signal));
       if (answer.type === 'status' && answer.status === circuitStatus.ok) return stream;

@@ -3,7 +3,7 @@ import { QvacError, toError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 import type { Frame } from '../../protocol/frames.ts';
-import { type FrameStream, LibP2PFrameStream } from './streams.ts';
+import { type FrameStream, type FrameStreamOptions, LibP2PFrameStream } from './streams.ts';
 
 /** How long the other side may take to end a stream after our handler is done, in ms. */
 const lingerMs = 5_000;
@@ -23,13 +23,13 @@ export interface ServeHooks {
 }
 
 /** The frames of a libp2p stream with `remote`. @throws QvacError E_BAD_PEER if its key is not Ed25519 */
-export function frameStream(stream: Stream, remote: PeerId): LibP2PFrameStream {
+export function frameStream(stream: Stream, remote: PeerId, options: FrameStreamOptions = {}): LibP2PFrameStream {
   const publicKey = remote.publicKey?.raw;
   if (publicKey === undefined || remote.type !== 'Ed25519') {
     stream.abort(new Error('not an Ed25519 peer'));
     throw new QvacError('E_BAD_PEER', `${remote.toString()} has no Ed25519 key`);
   }
-  return new LibP2PFrameStream(stream, { peer: remote.toString() as PeerIdString, publicKey });
+  return new LibP2PFrameStream(stream, { peer: remote.toString() as PeerIdString, publicKey }, options);
 }
 
 /** Runs a handler on a stream that the other side opened. Errors end that stream alone; never throws. */

@@ -51,6 +51,8 @@ export interface FrameStream {
 export interface FrameStreamOptions {
   /** How long a write waits while the other side does not read, in ms. @default 30_000 */
   readonly stallTimeoutMs?: number | undefined;
+  /** The error of a stream that broke off, by its cause. Null: E_TRUNCATED. @default null */
+  readonly explain?: ((cause: Error | null) => QvacError | null) | undefined;
 }
 
 /** Bytes of the length before each frame (protocol section 4). */
@@ -64,6 +66,7 @@ export class LibP2PFrameStream implements FrameStream {
   readonly #stream: Stream;
   readonly #writer: PieceWriter;
   readonly #inbox: Inbox;
+  readonly #explain: FrameStreamOptions['explain'];
   #reading = false;
   #remoteEnded: boolean;
   #closed = false;
@@ -72,6 +75,7 @@ export class LibP2PFrameStream implements FrameStream {
   constructor(stream: Stream, remote: FrameStream['remote'], options: FrameStreamOptions = {}) {
     this.#stream = stream;
     this.remote = remote;
+    this.#explain = options.explain;
     this.#writer = new PieceWriter(
       stream,
       {
@@ -207,11 +211,13 @@ export class LibP2PFrameStream implements FrameStream {
   }
 
   #truncated(): QvacError {
-    return this.#failure instanceof QvacError
-      ? this.#failure
-      : new QvacError('E_TRUNCATED', `the connection to ${shortPeer(this.remote.peer)} broke off`, {
-          cause: this.#failure ?? undefined,
-        });
+    if (this.#failure instanceof QvacError) return this.#failure;
+    return (
+      this.#explain?.(this.#failure) ??
+      new QvacError('E_TRUNCATED', `the connection to ${shortPeer(this.remote.peer)} broke off`, {
+        cause: this.#failure ?? undefined,
+      })
+    );
   }
 
   #bad(what: string, cause?: unknown): QvacError {

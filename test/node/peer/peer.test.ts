@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { loadIdentity } from '../../../src/node/home/identity.ts';
-import { createPeer } from '../../../src/node/peer/peer.ts';
+import { createPeer } from '../../../src/node/peer/libp2p-peer.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { framed, openRaw, startStranger } from '../../support/hostile.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { identityFromSeed } from '../../../src/node/home/identity.ts';
 import { circuitStatus } from '../../../src/node/peer/circuit/messages.ts';
-import { createPeer } from '../../../src/node/peer/peer.ts';
+import { createPeer } from '../../../src/node/peer/libp2p-peer.ts';
 import type { RelayEvent } from '../../../src/node/relay/relay-server.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { connectTo, hasReservations, requestHop, startHidden, startRelay } from '../../support/circuits.ts';

@@ -46,7 +46,7 @@ export async function askProvider(
 async function fetchQuote({ components, init, input, mode, payment, signal }: Attempt): Promise<SignedQuote> {
   const { choice, sampler } = init;
   const { card, model, priceLamports } = choice;
-  const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, priceLamports };
+  const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, slots: model.slots, priceLamports };
   const pay = await payment.choose(provider, { signal });
   const request = { card, model, input, mode, pay, maxTokens: sampler.maxTokens };
   return quoteAnswer(components, request, { signal });

@@ -70,7 +70,7 @@ async function exchange<Result>(
   const late = AbortSignal.timeout(channelFrameMs);
   const signal = anySignal(late, options.signal);
   try {
-    const stream = await peer.open(target, channelProtocol, { signal });
+    const stream = await peer.open(target, channelProtocol, { signal, eager: true });
     try {
       return await run(stream, signal);
     } finally {

@@ -7,11 +7,20 @@ export class CircuitConnection extends AbstractMultiaddrConnection {
   readonly #stream: Stream;
   #resuming = false;
 
-  /** @param stream paused, as `readMessage` leaves it */
+  /** It sends from the start, and receives from `receive` on. */
   constructor(stream: Stream, init: Pick<AbstractMultiaddrConnectionInit, 'remoteAddr' | 'direction' | 'log'>) {
     super(init);
     this.#stream = stream;
-    stream.addEventListener('message', (event) => {
+    stream.addEventListener('drain', () => this.safeDispatchEvent('drain'));
+    stream.addEventListener('close', (event) => {
+      if (event.error === undefined) this.onTransportClosed();
+      else this.abort(event.error);
+    });
+  }
+
+  /** Receives what follows on the stream, which is paused, as `readMessage` leaves it. */
+  receive(): void {
+    this.#stream.addEventListener('message', (event) => {
       // A throw in this listener would end the process.
       try {
         this.onData(event.data);
@@ -20,13 +29,9 @@ export class CircuitConnection extends AbstractMultiaddrConnection {
         this.abort(toError(error));
       }
     });
-    stream.addEventListener('drain', () => this.safeDispatchEvent('drain'));
-    stream.addEventListener('remoteCloseWrite', () => this.#endWithRemote());
-    stream.addEventListener('close', (event) => {
-      if (event.error === undefined) this.onTransportClosed();
-      else this.abort(event.error);
-    });
-    if (stream.readStatus === 'paused') stream.resume();
+    this.#stream.addEventListener('remoteCloseWrite', () => this.#endWithRemote());
+    if (this.#stream.readStatus === 'paused') this.#stream.resume();
+    this.#endWithRemote();
   }
 
   /** As a socket, it is over when the other side writes nothing more and all of it was read. */

@@ -24,7 +24,8 @@ export interface Reservation {
  * @throws CircuitError if it refuses; RawMessageError; the error of libp2p; the signal's reason
  */
 export async function reserve(connection: Connection, signal: AbortSignal): Promise<Reservation> {
-  const stream = await connection.newStream(hopProtocol, { signal, maxOutboundStreams: maxInboundCircuits });
+  const options = { signal, maxOutboundStreams: maxInboundCircuits, eager: true };
+  const stream = await connection.newStream(hopProtocol, options);
   try {
     sendMessage(stream, encodeHop({ type: 'reserve' }));
     const answer = decodeHop(await readMessage(stream, signal));

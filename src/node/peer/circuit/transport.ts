@@ -84,17 +84,28 @@ class CircuitTransport implements Transport {
     const { relay, target } = splitCircuit(address);
     const connection = await this.#reach(relay, options.signal);
     const signal = anySignal(options.signal, AbortSignal.timeout(messageTimeoutMs));
-    const stream = await connection.newStream(hopProtocol, { signal, maxOutboundStreams: maxInboundCircuits });
+    const hop = { signal, maxOutboundStreams: maxInboundCircuits, eager: true };
+    const stream = await connection.newStream(hopProtocol, hop);
+    const maConn = new CircuitConnection(stream, {
+      remoteAddr: address,
+      direction: 'outbound',
+      log: this.#log.newScope('outbound'),
+    });
+    sendMessage(stream, encodeHop({ type: 'connect', peer: peerIdFromString(target).toMultihash().bytes }));
+    // libp2p reads the limits when the handshake is over.
+    const upgrade: DialTransportOptions & { limits?: ConnectionLimits } = { ...options };
+    const accepted = readMessage(stream, signal).then((answer) => {
+      Object.assign(upgrade, limitsOf(acceptedBy(answer)));
+      maConn.receive();
+    });
     try {
-      sendMessage(stream, encodeHop({ type: 'connect', peer: peerIdFromString(target).toMultihash().bytes }));
-      const answer = decodeHop(await readMessage(stream, signal));
-      if (answer.type !== 'status') throw new CircuitError(circuitStatus.unexpectedMessage);
-      if (answer.status !== circuitStatus.ok) throw new CircuitError(answer.status);
-      const init = { remoteAddr: address, direction: 'outbound', log: this.#log.newScope('outbound') } as const;
-      const maConn = new CircuitConnection(stream, init);
-      return await options.upgrader.upgradeOutbound(maConn, { ...options, ...limitsOf(answer.limit) });
+      // The handshake goes out behind the request, and its answer comes behind the relay's.
+      const [upgraded] = await Promise.all([options.upgrader.upgradeOutbound(maConn, upgrade), accepted]);
+      return upgraded;
     } catch (error) {
       stream.abort(toError(error));
+      // A refusal of the relay says more.
+      await accepted;
       throw error;
     }
   }
@@ -129,6 +140,7 @@ class CircuitTransport implements Transport {
         direction: 'inbound',
         log: this.#log.newScope('inbound'),
       });
+      maConn.receive();
       await this.#components.upgrader.upgradeInbound(maConn, { signal, ...limitsOf(request.limit) });
     } catch (error) {
       stream.abort(toError(error));
@@ -163,6 +175,14 @@ function splitCircuit(address: Multiaddr): { readonly relay: Multiaddr; readonly
   const [, relay, target] = circuitPattern.exec(address.toString()) ?? [];
   if (relay === undefined || target === undefined) throw new Error(`${address} is not an address through a relay`);
   return { relay: multiaddr(relay), target };
+}
+
+/** What the relay allows for the circuit. @throws CircuitError if it refuses; RawMessageError */
+function acceptedBy(answer: Uint8Array): CircuitLimit | null {
+  const message = decodeHop(answer);
+  if (message.type !== 'status') throw new CircuitError(circuitStatus.unexpectedMessage);
+  if (message.status !== circuitStatus.ok) throw new CircuitError(message.status);
+  return message.limit;
 }
 
 function limitsOf(limit: CircuitLimit | null): { readonly limits?: ConnectionLimits } {

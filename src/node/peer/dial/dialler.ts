@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { Connection, PeerId } from '@libp2p/interface';
+import { type Connection, ConnectionClosedError, type PeerId } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
@@ -8,6 +8,7 @@ import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import { frameStream } from '../../streams/serve-stream.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { isRelayed, parseTarget, type Target } from '../addresses.ts';
+import { type EagerOption, isUnanswered } from '../libp2p/eager.ts';
 import { maxStreams, type QvacNode } from '../libp2p.ts';
 import { dialError, isStaleConnection } from '../peer-errors.ts';
 import { addressTimeoutMs, laterMs, maxDialled, openTimeoutMs, relayGapMs } from './constants.ts';
@@ -25,6 +26,8 @@ export interface DiallerComponents {
   /** Chooses among the addresses of a peer. @default all. @throws QvacError if none may be dialled */
   readonly choose?: ((peer: PeerId, addresses: readonly Multiaddr[]) => readonly Multiaddr[]) | undefined;
 }
+
+export interface OpenOptions extends AbortOptions, EagerOption {}
 
 /** Opens connections and streams in bounded time; its errors are one line. */
 export class Dialler {
@@ -45,15 +48,19 @@ export class Dialler {
   }
 
   /** A stream, on an open connection if there is one. @throws QvacError as `Peer.open` */
-  async open(target: PeerIdString | string, protocol: string, options: AbortOptions): Promise<FrameStream> {
+  async open(
+    target: PeerIdString | string,
+    protocol: string,
+    { signal: givenUp, eager }: OpenOptions,
+  ): Promise<FrameStream> {
     const destination = parseTarget(target);
-    return this.#bounded(destination, options, async (signal) => {
+    return this.#bounded(destination, { signal: givenUp }, async (signal) => {
       const warm = this.linkTo(destination.peer);
       try {
-        return await openStream(warm ?? (await this.#dialForStream(destination, signal)), protocol, signal);
+        return await openStream(warm ?? (await this.#dialForStream(destination, signal)), protocol, { signal, eager });
       } catch (error) {
         if (warm === null || !isStaleConnection(error)) throw error;
-        return openStream(await this.#dialForStream(destination, signal), protocol, signal);
+        return openStream(await this.#dialForStream(destination, signal), protocol, { signal, eager });
       }
     });
   }
@@ -157,9 +164,19 @@ function isLikely(rank: Rank): boolean {
   return rank === ranks.near || rank === ranks.public || rank === ranks.publicIp6;
 }
 
-async function openStream(connection: Connection, protocol: string, signal: AbortSignal): Promise<FrameStream> {
-  return frameStream(
-    await connection.newStream(protocol, { signal, maxOutboundStreams: maxStreams, runOnLimitedConnection: true }),
-    connection.remotePeer,
-  );
+async function openStream(
+  connection: Connection,
+  protocol: string,
+  options: EagerOption & { readonly signal: AbortSignal },
+): Promise<FrameStream> {
+  const { remotePeer } = connection;
+  const all = { ...options, maxOutboundStreams: maxStreams, runOnLimitedConnection: true };
+  const stream = await connection.newStream(protocol, all);
+  return frameStream(stream, remotePeer, {
+    // As if it had not been opened.
+    explain: (cause) =>
+      isUnanswered(stream)
+        ? dialError(cause ?? new ConnectionClosedError(), shortPeer(remotePeer.toString() as PeerIdString))
+        : null,
+  });
 }

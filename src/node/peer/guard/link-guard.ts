@@ -4,6 +4,8 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { customerOfIp, ipOfMultiaddr } from '../../../lib/ip-kind.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { isRelayed, usableAddress } from '../addresses.ts';
+import { withEagerStreams } from '../libp2p/eager.ts';
+import { sparseUpdates } from '../libp2p/sparse-updates.ts';
 import type { Bans } from './bans.ts';
 
 /** yamux's muxer, whose type its package does not export. */
@@ -32,6 +34,8 @@ const defaultLinkLimits: LinkLimits = {
 
 /** Time between two checks of all connections, in ms. */
 const tickMs = 250;
+/** A connection that has left a probe unanswered for so long may be dead, in ms. */
+const doubtAfterMs = 1_000;
 
 /** A watched connection. */
 interface Link {
@@ -57,6 +61,7 @@ export class LinkGuard {
   readonly #links = new Set<Link>();
   readonly #linksOf = new Map<PeerIdString, Set<Link>>();
   readonly #perIp = new Map<string, number>();
+  readonly #linkOf = new WeakMap<StreamMuxer, Link>();
   #made: Muxer | null = null;
   #timer: NodeJS.Timeout | null = null;
 
@@ -70,8 +75,11 @@ export class LinkGuard {
   /** The muxer for `createLibp2p`. */
   muxer(init: YamuxMuxerInit): () => StreamMuxerFactory {
     const factory = yamux(init)();
-    const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (maConn) =>
-      (this.#made = factory.createStreamMuxer(maConn));
+    const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (maConn) => {
+      const muxer: Muxer = sparseUpdates(factory.createStreamMuxer(maConn));
+      this.#made = withEagerStreams(muxer, () => !isDoubtful(this.#linkOf.get(muxer)));
+      return muxer;
+    };
     return () => ({ ...factory, protocol: factory.protocol, createStreamMuxer });
   }
 
@@ -126,6 +134,7 @@ export class LinkGuard {
     const fresh = { allowance: this.#limits.streamBurst, ticks: 0, waiting: false, rttMs: null };
     const link: Link = { peer, maConn, muxer, ...fresh };
     this.#links.add(link);
+    this.#linkOf.set(muxer, link);
     const links = this.#linksOf.get(peer) ?? new Set();
     this.#linksOf.set(peer, links.add(link));
     const place = isRelayed(maConn.remoteAddr) ? null : customerOf(maConn.remoteAddr);
@@ -181,6 +190,11 @@ export class LinkGuard {
       else if (!link.waiting && quietMs >= probeEveryMs) this.#probe(link);
     }
   }
+}
+
+/** Whether the connection may be dead: a stream on it is then worth waiting for, and opened anew on another one. */
+function isDoubtful(link: Link | undefined): boolean {
+  return link?.waiting === true && link.ticks * tickMs >= doubtAfterMs;
 }
 
 function customerOf(address: Multiaddr): string {

@@ -3,9 +3,11 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
-import type { Signed } from '../../../protocol/messages.ts';
+import { modes, type Signed } from '../../../protocol/messages.ts';
 import type { PaidJob } from '../payment/payouts.ts';
+import type { FinishedJob } from './job-run.ts';
 import type { Openable } from './openable.ts';
+import { receiptOf } from './receipt-of.ts';
 
 /** A finished job that may still be challenged. */
 export interface KeptJob {
@@ -28,6 +30,30 @@ export interface KeptJob {
   readonly paid: Pick<PaidJob, 'verdict'> | null;
   /** Resolves when the last write of the receipt has ended, even if it failed. */
   saved: Promise<void>;
+}
+
+/** @param keepUntil unix milliseconds */
+export function keptJobOf(finished: FinishedJob, keepUntil: number): KeptJob {
+  const { admission, final, transcript, paid } = finished;
+  const { mode, client, challenge } = admission.offer;
+  return {
+    jobId: admission.jobId,
+    client,
+    commit: challenge.commit,
+    root: final.root,
+    isScore: mode === modes.score,
+    keepUntil,
+    transcript: isOpened(finished) ? transcript : null,
+    opening: null,
+    receipt: receiptOf(finished),
+    paid,
+    saved: Promise.resolve(),
+  };
+}
+
+/** Whether the client may have it opened: vectors are, though no chain may ask for them (section 4.9). */
+export function isOpened({ admission, vectors }: FinishedJob): boolean {
+  return admission.offer.mode !== modes.none || vectors !== undefined;
 }
 
 /** Finished jobs, kept while they may be challenged. */

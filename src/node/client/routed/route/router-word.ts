@@ -1,11 +1,9 @@
-import { equalBytes, fromUtf8 } from '../../../../lib/bytes.ts';
+import { fromUtf8 } from '../../../../lib/bytes.ts';
 import { parseReceipt, type Receipt, serialiseReceipt } from '../../../../proofs/receipt.ts';
 import type { Received } from '../../../../proofs/received.ts';
-import { verifyBody } from '../../../../proofs/signing.ts';
+import { verdictBy } from '../../../../proofs/verdict.ts';
 import { MalformedError } from '../../../../protocol/codec.ts';
-import { jobIdHex } from '../../../../protocol/digests.ts';
-import { kinds, type Signed, type Verdict } from '../../../../protocol/messages.ts';
-import { decodeVerdict } from '../../../../protocol/validate.ts';
+import type { Signed, Verdict } from '../../../../protocol/messages.ts';
 import type { FrameStream } from '../../../streams/streams.ts';
 
 export interface SignedVerdict {
@@ -21,18 +19,8 @@ export function ownVerdict(
   { publicKey }: FrameStream['remote'],
   { jobId, final }: Received,
 ): SignedVerdict | null {
-  try {
-    const verdict = decodeVerdict(signed.body);
-    const isOwn =
-      equalBytes(verdict.verifier, publicKey) &&
-      jobIdHex(verdict.jobId) === jobId &&
-      final !== null &&
-      equalBytes(verdict.root, final.root);
-    return isOwn && verifyBody(publicKey, kinds.verdict, jobId, signed) ? { verdict, signed } : null;
-  } catch (error) {
-    if (error instanceof MalformedError) return null;
-    throw error;
-  }
+  const verdict = final === null ? null : verdictBy(publicKey, { jobId, root: final.root }, signed);
+  return verdict && { verdict, signed };
 }
 
 /**

@@ -1,0 +1,236 @@
+import { messageOf, QvacError } from '../../../errors.ts';
+import { equalBytes, toHex } from '../../../lib/bytes.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Logger } from '../../../lib/log.ts';
+import type { JobId, PeerIdString } from '../../../lib/types.ts';
+import type { Receipt } from '../../../proofs/receipt.ts';
+import { type SigningKey, signBody } from '../../../proofs/signing.ts';
+import { verdictBy } from '../../../proofs/verdict.ts';
+import { channelReleaseS } from '../../../protocol/constants.ts';
+import { sha256 } from '../../../protocol/digests.ts';
+import type { FrameOf } from '../../../protocol/frames.ts';
+import { payFrom, type Signed, type Verdict } from '../../../protocol/messages.ts';
+import type { FrameStream } from '../../streams/streams.ts';
+import type { ProviderEvent } from '../events.ts';
+import { OfferRefusal } from '../refusal.ts';
+import type { FinishedJob, JobRun } from './job-run.ts';
+import type { KeptFiles, KeptOpening } from './kept-files.ts';
+import { isOpened, type KeptJob, type KeptJobs, keptJobOf } from './kept-jobs.ts';
+import { openableAgain } from './openable.ts';
+
+/** The frames that a client may send after the final head; a `cancel` may have crossed it. */
+export type AfterFrame = FrameOf<'challenge'> | FrameOf<'verdict'>;
+
+/** How long to wait for a verdict in mode `none` or after a late challenge, in ms. */
+const verdictWaitMs = 60_000;
+
+/** Stores the receipts of finished jobs. */
+export interface ReceiptSink {
+  /** Stores a receipt; a later one of the same job replaces it. */
+  save(receipt: Receipt): Promise<unknown>;
+  /** One that an earlier process stored. @throws if there is none */
+  get(id: JobId): Promise<{ readonly receipt: Receipt }>;
+}
+
+export interface OpeningsComponents {
+  readonly kept: KeptJobs;
+  readonly keptFiles: KeptFiles;
+  readonly receipts: ReceiptSink;
+  readonly key: SigningKey;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface OpeningsInit {
+  /** How long a finished job is kept for its challenge, in ms (section 4.3). */
+  readonly keepMs: number;
+  readonly onEvent: (event: ProviderEvent) => void;
+}
+
+/** A job that has sent its final head, on its own stream. */
+export interface Concluding {
+  readonly stream: FrameStream;
+  readonly run: JobRun;
+  /** The client's first frame after the final head; null once it closes its side. */
+  readonly first: Promise<AfterFrame | null>;
+  /** Aborted when no challenge comes in time. */
+  readonly end: AbortController;
+}
+
+/** What follows a final head: keeps the job, answers its challenge, takes the client's verdict, stores the receipt. */
+export class Openings {
+  readonly #components: OpeningsComponents;
+  readonly #init: OpeningsInit;
+
+  constructor(components: OpeningsComponents, init: OpeningsInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  /** True if no further job can be kept: then no new job may be admitted. */
+  get full(): boolean {
+    return this.#components.kept.full;
+  }
+
+  /**
+   * Keeps what an opening needs, stores the receipt, and answers the challenge.
+   * @throws OfferRefusal to be sent to the client; QvacError E_BAD_PEER, E_TIMEOUT
+   */
+  async conclude(finished: FinishedJob, { stream, run, first, end }: Concluding): Promise<void> {
+    const canBeOpened = isOpened(finished);
+    const keepMs = canBeOpened ? this.#init.keepMs : verdictWaitMs;
+    const job = keptJobOf(finished, this.#components.clock.now() + keepMs);
+    // Not awaited: a slow disk must not delay the opening.
+    if (canBeOpened) {
+      this.#components.kept.add(job);
+      const stepsOf = (): Uint8Array => finished.transcript.keptSteps(0);
+      void this.#components.keptFiles.write(keptOpeningOf(job, finished), stepsOf);
+    }
+    void this.#save(job);
+    const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
+    timer.unref();
+    try {
+      await this.#converse(stream, job, run, await first, end.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Answers a challenge that is the first frame of a new stream (section 4.3). Errors as of `conclude`. */
+  async answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
+    const job = await this.#find(stream.remote.publicKey, sha256(challenge.secret));
+    if (job === null) throw new OfferRefusal('gone', 'no kept job has this secret');
+    await this.#converse(stream, job, null, challenge, AbortSignal.timeout(verdictWaitMs));
+  }
+
+  /** A finished job of this process or, with what was kept of it on disk, of an earlier one. */
+  async #find(client: Uint8Array, commit: Uint8Array): Promise<KeptJob | null> {
+    const { kept, keptFiles, receipts } = this.#components;
+    const known = kept.find(client, commit);
+    if (known !== null) return known;
+    const found = await keptFiles.read(client, commit);
+    if (found === null) return null;
+    const { jobId, root, isScore, keepUntil } = found.opening;
+    const { receipt } = await receipts.get(jobId);
+    const job: KeptJob = {
+      jobId,
+      client,
+      commit,
+      root,
+      isScore,
+      keepUntil,
+      transcript: receipt.opening === null ? openableAgain(found, receipt) : null,
+      opening: receipt.opening,
+      receipt,
+      paid: null,
+      saved: Promise.resolve(),
+    };
+    kept.add(job);
+    return job;
+  }
+
+  /**
+   * Answers challenges until the client sends a verdict or closes its side.
+   * @param run takes the last acknowledgements on the job's own stream; null on another
+   */
+  async #converse(
+    stream: FrameStream,
+    job: KeptJob,
+    run: JobRun | null,
+    first: AfterFrame | null,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const client = stream.remote.peer;
+    let verdict: Verdict | null = null;
+    try {
+      let frame: AfterFrame | FrameOf<'ack'> | null = first;
+      while (frame !== null && frame.t !== 'verdict') {
+        if (frame.t === 'challenge')
+          await stream.write({ t: 'opening', ...this.#open(job, frame.secret, client) }, { isScore: job.isScore });
+        else await run?.acknowledge({ body: frame.body, sig: frame.sig });
+        frame = await stream.read(run === null ? ['challenge', 'verdict'] : ['challenge', 'verdict', 'ack'], {
+          signal,
+        });
+      }
+      if (frame !== null) verdict = this.#takeVerdict(job, { body: frame.body, sig: frame.sig });
+    } finally {
+      await this.#save(job);
+    }
+    if (verdict === null) return;
+    this.#init.onEvent({
+      event: 'job-verdict',
+      job: job.jobId,
+      client,
+      result: verdict.result,
+      faults: verdict.faults,
+    });
+    if (run?.isInChannel === true) await takeRelease(stream, run);
+  }
+
+  #open(job: KeptJob, secret: Uint8Array, client: PeerIdString): Signed {
+    if (!equalBytes(sha256(secret), job.commit))
+      throw new QvacError('E_BAD_PEER', 'the secret does not hash to the commit');
+    if (job.opening !== null) return job.opening;
+    if (job.transcript === null) throw new OfferRefusal('gone', 'this job has no opening');
+    const { kind, body, steps } = job.transcript.open(secret);
+    const signed = signBody(this.#components.key, kind, job.jobId, body);
+    // A job has one opening only, so the transcript is no longer needed.
+    job.opening = signed;
+    job.transcript = null;
+    job.receipt = { ...job.receipt, secret, opening: signed };
+    this.#init.onEvent({ event: 'job-opened', job: job.jobId, client, steps });
+    return signed;
+  }
+
+  /** @throws QvacError E_BAD_PEER if the verdict is not the client's own on this job */
+  #takeVerdict(job: KeptJob, signed: Signed): Verdict {
+    const verdict = verdictBy(job.client, job, signed);
+    if (verdict === null) throw new QvacError('E_BAD_PEER', 'the verdict is not the client’s own on this job');
+    job.receipt = { ...job.receipt, verdicts: [signed] };
+    job.paid?.verdict(verdict.result);
+    return verdict;
+  }
+
+  /** Never rejects: a receipt that cannot be stored must not cost the client its opening. */
+  #save(job: KeptJob): Promise<void> {
+    const { receipts, logger } = this.#components;
+    const { receipt } = job;
+    // One after another, so that the newest receipt remains.
+    job.saved = job.saved
+      .then(() => receipts.save(receipt))
+      .then(
+        () => undefined,
+        (error: unknown) =>
+          logger.warn('receipt not saved', {
+            job: job.jobId,
+            reason: messageOf(error),
+          }),
+      );
+    return job.saved;
+  }
+}
+
+/** After its verdict the client of a channel acknowledges once more, to release the price. */
+async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
+  run.verdict();
+  const signal = AbortSignal.timeout(channelReleaseS * 1_000);
+  for (;;) {
+    const frame = await stream.read(['ack'], { signal });
+    if (frame === null) return;
+    await run.acknowledge({ body: frame.body, sig: frame.sig });
+  }
+}
+
+function keptOpeningOf(
+  { jobId, client, commit, root, isScore, keepUntil }: KeptJob,
+  { admission, final, vectors }: FinishedJob,
+): KeptOpening {
+  const { challenge, payment } = admission.offer;
+  const paidWith = { [payFrom.nothing]: null, [payFrom.jobAccount]: jobId, [payFrom.channel]: toHex(payment.account) };
+  const paidBy = paidWith[payment.pay];
+  return {
+    ...{ jobId, client, commit, root, isScore, keepUntil },
+    // No chain asks for vectors, so no payment keeps what opens them.
+    ...{ n: final.n, count: challenge.count, payment: vectors === undefined ? paidBy : null },
+  };
+}
