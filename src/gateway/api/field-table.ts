@@ -37,6 +37,8 @@ const extension: readonly FieldRule[] = [
   honoured('qvac.verify', '`none`, `optimistic`, `sampling` or `full`'),
   honoured('qvac.referees', '0, 1 or 3; at most the operator’s, unless the request has the run’s token'),
   capped('qvac.max_price', 'lamports; with its referees at most the operator’s limit, unless a browser wallet pays'),
+  honoured('qvac.pay', '`auto`, `job` or `channel`'),
+  capped('qvac.max_deposit', 'lamports in one channel; at most the operator’s limit, unless a browser wallet pays'),
   honoured('qvac.wallet', 'from the gateway’s own page only'),
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];
@@ -56,6 +58,8 @@ const grammars: readonly FieldRule[] = [
   honoured('structured_outputs.choice', 'as `guided_choice`'),
 ];
 const format = '`text`, `json_object` or `json_schema` (see below)';
+
+const gap = 'the text behind a gap, for models whose file has the tokens for it';
 
 const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
 const seed = 'all digits up to 2^64 − 1; -1 means random';
@@ -220,7 +224,7 @@ const completions: readonly FieldRule[] = [
   choices,
   refused('best_of', [1]),
   refused('echo', [false]),
-  refused('suffix', ['']),
+  honoured('suffix', gap),
   ...openaiNotes,
   ...extension,
 ];
@@ -401,7 +405,7 @@ const ollamaGenerate: readonly FieldRule[] = [
   honoured('prompt', 'an empty text checks that the model is on offer'),
   honoured('system', 'not with `raw`'),
   honoured('raw'),
-  refused('suffix', ['']),
+  honoured('suffix', `${gap}; not with \`system\``),
   refused('template', ['']),
   refused('images', [[]], notYet),
   refused('context', [[]]),

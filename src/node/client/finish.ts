@@ -112,7 +112,9 @@ export async function finishAnswer(
   const learned = { peer: job.provider, model: init.modelId, priceLamports: answer.costLamports };
   const farTogether = poolWords(learnFrom(reputation, learned, assessment));
   if (farTogether !== null) observer.note(`${shortPeer(job.provider)}: ${farTogether}`);
-  let storeError = await save(components, receipt);
+  // Before the settlement waits for the chain. A passed answer in a channel does not, and is stored once.
+  const isAtOnce = payment.isInChannel && assessment.result !== 'fail';
+  let storeError = isAtOnce ? null : await save(components, receipt);
   const settlement = await payment.settle({ ...conclusion, verdictDigest: sha256(verdict.body) }, options);
   await panel?.concluded;
   if (settlement !== null) storeError = await save(components, { ...receipt, settlement: settlementJson(settlement) });
@@ -225,7 +227,7 @@ async function concludeInTime(
     const { assessment, verdict } = conclusion;
     const release = await payment.release({ assessment, verdictDigest: sha256(verdict.body) });
     const delivering = { signal: AbortSignal.timeout(verdictTimeoutMs) };
-    if (!(await deliverVerdict(job, { verdict, release }, logger, delivering)) && release !== null) payment.tell();
+    payment.delivered(await deliverVerdict(job, { verdict, release }, logger, delivering));
     const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
     return { conclusion, cutShort, ...helpers };
   } finally {

@@ -29,7 +29,6 @@ export interface RoutedInit {
   /** The model's name for people. */
   readonly label: string;
   readonly sampler: SamplerSettings;
-  /** Without a grammar. */
   readonly extra: AnswerExtra;
   /** Steps to open. */
   readonly count: number;

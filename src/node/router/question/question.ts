@@ -254,10 +254,11 @@ export class Question {
     return true;
   }
 
-  /** @throws RouteFailure for an input that every provider must refuse */
+  /** @throws RouteFailure for an input or a grammar that every provider must refuse */
   #checkInput(): void {
     try {
       checkInput(this.#route.input);
+      this.#routed.checkGrammar();
     } catch (error) {
       throw new RouteFailure('bad-input', messageOf(error));
     }
