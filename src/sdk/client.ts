@@ -131,7 +131,7 @@ export async function openClient({ config, logger }: ClientContext, init: Client
             reach: (provider, options) => discovery.get(provider, options),
             clock,
             dir: home.channels.client,
-            policy: policyOf(config, init.keepsChannels ?? false),
+            policy: policyOf(config, { keeps: init.keepsChannels ?? false, isShared: sweepMs !== undefined }),
             onNews: init.onChannel,
           },
       logger,

@@ -68,8 +68,8 @@ class CountingHold implements EscrowHold {
     return this.#hold.release(result);
   }
 
-  tell(): void {
-    this.#hold.tell();
+  delivered(isSent: boolean): void {
+    this.#hold.delivered(isSent);
   }
 
   settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement> {

@@ -59,6 +59,8 @@ const grammars: readonly FieldRule[] = [
 ];
 const format = '`text`, `json_object` or `json_schema` (see below)';
 
+const gap = 'the text behind a gap, for models whose file has the tokens for it';
+
 const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
 const seed = 'all digits up to 2^64 − 1; -1 means random';
 
@@ -90,7 +92,7 @@ const streamOptions: readonly FieldRule[] = [
 const byTools = 'for models whose template takes tools';
 const leftOut = 'is left out; the header `x-qvac-adjusted` tells';
 const otherTools = `a tool that is not a function ${leftOut}`;
-const openaiTools = `\`function\` or \`custom\`; a tool of another type, which OpenAI’s servers run, ${leftOut}`;
+const openaiTools = `\`function\`, \`custom\` or \`namespace\` (responses); a tool of another type ${leftOut}`;
 const toolName = '1 to 128 letters, digits and `_ . : / -`';
 const shownSchema = 'JSON schema; shown to the model, and enforced in forced calls';
 const toolHint = 'a hint for other servers';
@@ -222,7 +224,7 @@ const completions: readonly FieldRule[] = [
   choices,
   refused('best_of', [1]),
   refused('echo', [false]),
-  refused('suffix', ['']),
+  honoured('suffix', gap),
   ...openaiNotes,
   ...extension,
 ];
@@ -240,9 +242,16 @@ const responses: readonly FieldRule[] = [
   honoured('input[].role', '`system`, `developer` (as `system`), `user`, `assistant`'),
   honoured('input[].content', 'text or text parts; null or missing counts as empty'),
   ...textParts('input[].content[].'),
-  ...ignored(clientNote, 'input[].id', 'input[].status', 'input[].phase'),
+  ...ignored(
+    clientNote,
+    'input[].id',
+    'input[].status',
+    'input[].phase',
+    'input[].internal_chat_message_metadata_passthrough',
+  ),
   honoured('input[].call_id', 'the model gets nine letters and digits'),
   honoured('input[].name', toolName),
+  honoured('input[].namespace', 'of the tool'),
   honoured('input[].arguments', 'JSON text of an object'),
   honoured('input[].input', 'of a `custom_tool_call`'),
   honoured('input[].output', 'text or text parts'),
@@ -261,9 +270,13 @@ const responses: readonly FieldRule[] = [
   ...grammars,
   ...ignored(effort, 'text.verbosity'),
   ...toolChoice,
-  ...functionFields('tools[].'),
-  ...customFields('tools[].', 'tools[].format.'),
-  ...ignored(toolHint, 'tools[].defer_loading', 'tools[].allowed_callers', 'tools[].output_schema'),
+  honoured('tools[].tools', 'of a `namespace`; the model sees `NAMESPACE.NAME`'),
+  ...['tools[].', 'tools[].tools[].'].flatMap((tool) => [
+    ...functionFields(tool),
+    ...customFields(tool, `${tool}format.`),
+    ...ignored(toolHint, `${tool}defer_loading`, `${tool}allowed_callers`, `${tool}output_schema`),
+  ]),
+  honoured('tools[].tools[].type', '`function` or `custom`'),
   ...ignored('the gateway runs no tools itself', 'max_tool_calls'),
   refused('previous_response_id', [], noStorage),
   refused('conversation', [], noStorage),
@@ -403,7 +416,7 @@ const ollamaGenerate: readonly FieldRule[] = [
   honoured('prompt', 'an empty text checks that the model is on offer'),
   honoured('system', 'not with `raw`'),
   honoured('raw'),
-  refused('suffix', ['']),
+  honoured('suffix', `${gap}; not with \`system\``),
   refused('template', ['']),
   refused('images', [[]], notYet),
   refused('context', [[]]),

@@ -48,7 +48,7 @@ export async function askProvider(
 async function fetchQuote({ components, init, input, payment, signal }: Attempt): Promise<SignedQuote> {
   const { choice, sampler, level } = init;
   const { card, model, priceLamports } = choice;
-  const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, priceLamports };
+  const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, slots: model.slots, priceLamports };
   const pay = await payment.choose(provider, { signal });
   const request = { card, model, input, mode: modeOf(level), pay, maxTokens: sampler.maxTokens };
   return quoteAnswer(components, request, { signal });
