@@ -8,10 +8,11 @@ import type { AbortOptions } from '../lib/types.ts';
 import type { Engine, EngineInit, Tokenizer } from './engine.ts';
 import { shardPaths } from './fetch/shards.ts';
 import { createEngine, type Platform } from './run/engine.ts';
-import { isCuttable, type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
+import { hasTokensOnly, isCuttable, type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
 import { startWithDevice } from './run/native/backend.ts';
 import { internalsOfSequence } from './run/native/internals.ts';
 import { createLanes } from './run/native/lanes.ts';
+import { byLane } from './run/native/native-call.ts';
 import type { NativeSequence } from './run/native/public-evaluate.ts';
 import type { Lanes, LanesInit, Vocabulary, Weights } from './run/weights.ts';
 import { type GgufHeader, readGguf } from './text/gguf.ts';
@@ -224,10 +225,13 @@ async function loadWeights(library: Library, header: GgufHeader, { signal, onLoa
     ...(signal === undefined ? {} : { loadSignal: signal }),
     ...(onLoad === undefined ? {} : { onLoadProgress: onLoad }),
   });
+  const { isRecurrent, isHybrid } = model.fileInsights;
+  const isLastErasable = hasTokensOnly(header) && !isRecurrent && !isHybrid;
   return {
     gpuLayers: library.backend === 'cpu' ? 0 : model.gpuLayers,
     flash: model.flashAttentionSupported,
-    isCuttable: isCuttable(header) && !model.fileInsights.isRecurrent && !model.fileInsights.isHybrid,
+    isCuttable: isCuttable(header) && isLastErasable,
+    isLastErasable,
     ...vocabularyOf(model),
     openLanes: (init, options = {}) => openLanes(model, init, options),
     dispose: () => model.dispose(),
@@ -251,6 +255,7 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
       flashAttention: init.flash !== false && model.flashAttentionSupported,
       ...(init.coarseKv === true ? { experimentalKvCacheKeyType: 'Q8_0', experimentalKvCacheValueType: 'Q8_0' } : {}),
       ...(signal === undefined ? {} : { createSignal: signal }),
+      batching: { itemPrioritizationStrategy: byLane },
       failedCreationRemedy: false,
     })
     .catch((error: unknown) => {

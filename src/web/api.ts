@@ -63,6 +63,7 @@ export interface ReceiptSummary {
   readonly model: string;
   readonly tokens: number;
   readonly payment: {
+    readonly by: 'job' | 'channel';
     readonly locked: string;
     readonly settlement: {
       readonly state: string;

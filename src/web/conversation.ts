@@ -12,6 +12,8 @@ export interface Trust {
   readonly model: string;
   /** Lamports as decimal text. */
   readonly cost: string;
+  /** What paid a cost, known with the receipt. */
+  readonly paidBy?: 'job' | 'channel' | undefined;
   readonly verified: VerificationStatus;
   readonly receipt: string;
 }

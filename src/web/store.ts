@@ -11,6 +11,10 @@ export interface PageSettings {
   seed: string;
   /** SOL, as typed. */
   maxPrice: string;
+  /** How the connected wallet pays. */
+  pay: 'auto' | 'job' | 'channel';
+  /** The most that one channel may hold, SOL, as typed. */
+  maxDeposit: string;
   theme: 'auto' | 'light' | 'dark';
 }
 
@@ -29,6 +33,8 @@ const fresh: PageSettings = {
   maxTokens: '',
   seed: '',
   maxPrice: '',
+  pay: 'auto',
+  maxDeposit: '',
   theme: 'auto',
 };
 

@@ -62,6 +62,8 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   verify: 'none',
   referees: 1,
   max_price: 0,
+  pay: 'job',
+  max_deposit: 0,
   wallet: null,
   consent: 'page-1',
   response_format: { type: 'json_object' },

@@ -16,6 +16,7 @@ import type { Engine } from '../../src/model/engine.ts';
 import type { Discovery } from '../../src/node/discovery/discovery.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
+import type { Peer } from '../../src/node/peer/peer.ts';
 import { createReferees } from '../../src/node/referees/referees.ts';
 import { createReputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
@@ -49,8 +50,8 @@ export interface TestGatewayInit {
   readonly here?: readonly Engine[] | undefined;
   /** Replaces the network, for faults that no honest network has. */
   readonly inference?: InferenceClient | undefined;
-  /** Browser wallets. @default the gateway accepts none */
-  readonly wallets?: PageWallets | undefined;
+  /** Browser wallets, or how to open them with the gateway's node. @default the gateway accepts none */
+  readonly wallets?: PageWallets | ((client: TestClient) => PageWallets) | undefined;
   /** Payments of the gateway's own wallet. @default it pays nothing */
   readonly payments?: ClientPayments | undefined;
   /** @default an empty folder */
@@ -62,6 +63,12 @@ export interface TestGatewayInit {
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
   readonly gateway?: Partial<GatewayInit> | undefined;
+}
+
+/** The gateway's node and what it finds. */
+export interface TestClient {
+  readonly peer: Peer;
+  readonly discovery: Discovery;
 }
 
 export interface TestGateway {
@@ -102,14 +109,16 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   for (const { address } of providers) await discovery.get(address);
   const receipts = init.receipts ?? createReceiptStore(await temporaryHome(context));
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
-  const inference = init.inference ?? networkInference(context, { peer, discovery, receipts, reputation }, init);
+  const wallets = typeof init.wallets === 'function' ? init.wallets({ peer, discovery }) : init.wallets;
+  const parts = { peer, discovery, receipts, reputation };
+  const inference = init.inference ?? networkInference(context, parts, { ...init, wallets });
   const gateway = createGateway(
     {
       inference,
       market: discovery,
       experience: reputation,
       receipts,
-      wallets: init.wallets ?? null,
+      wallets: wallets ?? null,
       activity: init.activity,
       assets: await loadAssets(),
       clock: systemClock,
@@ -156,7 +165,13 @@ export async function fetchReceipt(url: string, id: string | null): Promise<Resp
 function networkInference(
   context: TestContext,
   parts: Pick<Parameters<typeof createNetworkInferenceClient>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>,
-  { here = [], router, wallets, payments, logger = silentLogger }: TestGatewayInit,
+  {
+    here = [],
+    router,
+    wallets,
+    payments,
+    logger = silentLogger,
+  }: Omit<TestGatewayInit, 'wallets'> & { readonly wallets: PageWallets | undefined },
 ): InferenceClient {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);

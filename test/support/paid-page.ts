@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -6,11 +7,12 @@ import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { createPageWallets, type PageWallets } from '../../src/gateway/page/page-wallets.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { openPage } from './browser.ts';
-import { startGateway, type TestGateway, type TestGatewayInit, testToken } from './gateway.ts';
+import { startGateway, type TestClient, type TestGateway, type TestGatewayInit, testToken } from './gateway.ts';
 import { temporaryHome } from './home.ts';
 import { clientPayments, type PaidProvider, providerPayments, SOL, startChain, type TestChain } from './payments.ts';
 import type { ScriptedInit } from './scripted-engine.ts';
@@ -53,16 +55,20 @@ export async function startPaidMarket(
   const home = await temporaryHome(context);
   const receipts = createReceiptStore(join(home, 'receipts'));
   const ownPays = own ? await clientPayments(context, chain) : null;
-  const openWallets = (): PageWallets =>
-    createPageWallets(
+  let client: TestClient | undefined;
+  const openWallets = (): PageWallets => {
+    const { peer, discovery } = client ?? assert.fail('the gateway has no node yet');
+    return createPageWallets(
       {
         openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, priorityFee, pollMs: 20 }),
         openOwn: async () => ownPays?.escrow ?? null,
         receipts,
+        channels: { peer, reach: (provider, options) => discovery.get(provider, options), clock: systemClock },
         logger: silentLogger,
       },
-      { dir: join(home, 'locked'), patienceMs },
+      { dir: join(home, 'locked'), channelDir: join(home, 'channels'), sweepMs: 500, patienceMs },
     );
+  };
   let paid: PaidProvider | undefined;
   const payments = async (peer: Parameters<typeof providerPayments>[2]) => {
     paid = await providerPayments(context, chain, peer);
@@ -70,7 +76,12 @@ export async function startPaidMarket(
   };
   const started = await startGateway(context, {
     providers: [{ script, offering: paidPrices, payments }],
-    wallets: openWallets(),
+    wallets: (made) => {
+      client = made;
+      const wallets = openWallets();
+      void wallets.start();
+      return wallets;
+    },
     receipts,
     payments: ownPays?.payments,
     ...init,

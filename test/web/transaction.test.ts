@@ -16,8 +16,10 @@ import { openEscrow } from '../../src/escrow/program.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { peerIdOf, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
+import { isAccountOf } from '../../src/web/derived.ts';
 import { type Instruction, networkFeeOf } from '../../src/web/network-fee.ts';
-import { decodeTransaction, isAccountOf, objection } from '../../src/web/transaction.ts';
+import { decodeTransaction } from '../../src/web/transaction.ts';
+import { objection } from '../../src/web/transaction-checks.ts';
 import { encodeOffer, type OfferFields } from '../escrow/layouts.ts';
 import { offerBetween } from '../escrow/world.ts';
 import { startChain } from '../support/payments.ts';
@@ -59,7 +61,16 @@ async function jobCreation(context: TestContext, change: Partial<OfferFields> = 
   return {
     transaction,
     purpose,
-    expected: { wallet: text(key.publicKey), program: text(escrow.program), limit: fields.amount },
+    expected: {
+      wallet: text(key.publicKey),
+      program: text(escrow.program),
+      limit: fields.amount,
+      chain: escrow.chain,
+      now: Date.now(),
+      depositLimit: 0n,
+      depositedIn: () => null,
+      hasOpenChannel: () => false,
+    },
     program: escrow.program,
     key,
   };

@@ -55,9 +55,14 @@ export async function startGateway(
       openEscrow: (wallet, options) => openEscrowOf(config, wallet, options),
       openOwn,
       receipts: components.receipts,
+      channels: {
+        peer: components.peer,
+        reach: (provider, options) => components.discovery.get(provider, options),
+        clock,
+      },
       logger,
     },
-    { dir: home.payments.client },
+    { dir: home.payments.client, channelDir: home.pageChannels },
   );
   const gateway = createGateway(
     {
@@ -95,6 +100,7 @@ export async function startGateway(
   await gateway.start().catch((error: unknown) => {
     throw startError(error, former, port);
   });
+  void wallets.start();
   const { url } = gateway;
   const giveBack = await writeGatewayRun(home.run, { url, token, startedAt: clock.now(), network: networkName });
   return {

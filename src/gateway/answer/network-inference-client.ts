@@ -141,6 +141,8 @@ async function initOf(request: InferenceRequest, components: NetworkInferenceCli
     // Through a router, the router pays.
     router: provider === null && wallet === null ? await components.router() : null,
     maxPrice,
+    pay: request.pay ?? undefined,
+    maxDepositLamports: request.maxDeposit === null ? undefined : BigInt(request.maxDeposit),
     timeoutMs,
     thorough: true,
   };

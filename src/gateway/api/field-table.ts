@@ -37,6 +37,8 @@ const extension: readonly FieldRule[] = [
   honoured('qvac.verify', '`none`, `optimistic`, `sampling` or `full`'),
   honoured('qvac.referees', '0, 1 or 3; at most the operator’s, unless the request has the run’s token'),
   capped('qvac.max_price', 'lamports; with its referees at most the operator’s limit, unless a browser wallet pays'),
+  honoured('qvac.pay', '`auto`, `job` or `channel`'),
+  capped('qvac.max_deposit', 'lamports in one channel; at most the operator’s limit, unless a browser wallet pays'),
   honoured('qvac.wallet', 'from the gateway’s own page only'),
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];

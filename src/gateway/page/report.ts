@@ -40,7 +40,11 @@ export function paymentOf(receipt: Receipt) {
   const { pay, amountLamports } = decodeReceipt(receipt).offer.payment;
   if (pay === payFrom.nothing) return null;
   const { settlement } = receipt;
-  return { locked: amountLamports.toString(), settlement: settlement === null ? null : settlementOf(settlement) };
+  return {
+    by: pay === payFrom.channel ? ('channel' as const) : ('job' as const),
+    locked: amountLamports.toString(),
+    settlement: settlement === null ? null : settlementOf(settlement),
+  };
 }
 
 /** The well-formed parts of a receipt's settlement, which is not signed. */

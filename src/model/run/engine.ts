@@ -52,23 +52,25 @@ export async function createEngine(
   const threads = init.threads ?? Math.max(1, platform.cores - 1);
   const batch = init.batch ?? defaultBatch;
   const promptBatch = init.promptBatch ?? defaultPromptBatch;
-  const jobLanes = Math.max(slots + scoreSlots, maxKept);
-  const companions = threads > 1;
+  const lanes = Math.max(slots + scoreSlots, maxKept);
   const loader = createLoader({
     lanes: {
-      lanes: jobLanes + (companions ? 1 : 0),
+      lanes,
       threads,
-      batch: Math.max(batch, promptBatch),
-      context: tokenizer.facts.context,
+      // A token and a companion of each.
+      batch: Math.max(batch, promptBatch, 2 * lanes),
+      context: tokenizer.facts.context + (threads > 1 ? 1 : 0),
       flash: init.flash,
       coarseKv: init.coarseKv,
     },
-    jobLanes,
     maxKept,
     idleMs: init.idleUnloadMs ?? null,
     loadWeights,
   });
-  const { gpuLayers, flash, isCuttable } = await loader.use(({ weights }) => Promise.resolve(weights), options);
+  const { gpuLayers, flash, isCuttable, isLastErasable } = await loader.use(
+    ({ weights }) => Promise.resolve(weights),
+    options,
+  );
   const exec: Exec = {
     engine: platform.engine,
     backend: platform.backend,
@@ -93,7 +95,7 @@ export async function createEngine(
     tokenizer,
     exec,
     cores: platform.cores,
-    companions,
+    companions: threads > 1 && isLastErasable,
     batchIsFree,
     device: { backend: platform.backend, device: platform.device, memory: platform.memory },
     slots,
@@ -192,6 +194,7 @@ class SlottedEngine implements Engine {
             pool,
             owner: this.keepsPrompts ? (owner ?? null) : null,
             exec,
+            companions: exec.threads === 0 && this.#parts.companions,
             blocksAreExact,
             isAnswerKeepable: blocksAreExact && exec.promptBatch <= exec.batch,
             background: isScore,

@@ -56,7 +56,9 @@ class KeepingLanePool implements LanePool {
   readonly #lanes: Lanes;
   readonly #maxKept: number;
   /** Lanes without a history. */
-  readonly #empty: number[];
+  readonly #empty = new Set<number>();
+  /** Lanes of jobs. */
+  readonly #lent = new Set<number>();
   readonly #kept = new Set<KeptPrompt>();
   #uses = 0;
   /** One lease at a time is taken or given back, so that no history changes while it is compared or copied. */
@@ -65,13 +67,14 @@ class KeepingLanePool implements LanePool {
   constructor(lanes: Lanes, { lanes: count, maxKept }: LanePoolInit) {
     this.#lanes = lanes;
     this.#maxKept = maxKept;
-    this.#empty = Array.from({ length: count }, (_, at) => at);
+    for (let lane = 0; lane < count; lane++) this.#empty.add(lane);
   }
 
   take(request: LaneRequest): Promise<LaneLease> {
     return this.#inTurn(async () => {
       const found = this.#find(request);
       const { lane, reused } = found === null ? { lane: await this.#freeLane(), reused: 0 } : await this.#goOn(found);
+      this.#lent.add(lane);
       const { owner, exec } = request;
       return { lane, reused, giveBack: (kept) => this.#inTurn(() => this.#takeBack(lane, owner, exec, kept)) };
     });
@@ -95,11 +98,11 @@ class KeepingLanePool implements LanePool {
   async #goOn({ kept, length }: Shared): Promise<{ readonly lane: number; readonly reused: number }> {
     kept.usedAt = ++this.#uses;
     const isSameConversation = 2 * length >= kept.tokens.length;
-    const hasOtherLane = this.#empty.length > 0 || this.#kept.size > 1;
+    const hasOtherLane = this.#empty.size > 0 || this.#kept.size > 1;
     if (!isSameConversation && hasOtherLane) {
       const lane = await this.#freeLane(kept);
       if (await this.#lanes.copy(kept.lane, lane, length)) return { lane, reused: length };
-      this.#empty.push(lane);
+      this.#empty.add(lane);
     }
     this.#kept.delete(kept);
     await this.#lanes.erase(kept.lane, length);
@@ -108,7 +111,16 @@ class KeepingLanePool implements LanePool {
 
   /** A lane without a history; if there is none, a kept prompt other than `spared` gives way. */
   async #freeLane(spared: KeptPrompt | null = null): Promise<number> {
-    return this.#empty.pop() ?? (await this.#drop(spared));
+    const lane = this.#bestEmpty();
+    if (lane === undefined) return await this.#drop(spared);
+    this.#empty.delete(lane);
+    return lane;
+  }
+
+  /** The lowest of those with most lent lanes beside them: the engine computes lanes in a row together. */
+  #bestEmpty(): number | undefined {
+    const lentBeside = (lane: number): number => [lane - 1, lane + 1].filter((beside) => this.#lent.has(beside)).length;
+    return [...this.#empty].sort((a, b) => lentBeside(b) - lentBeside(a) || a - b)[0];
   }
 
   /** Gives up a kept prompt other than `spared`. Returns its lane, without a history. */
@@ -121,19 +133,20 @@ class KeepingLanePool implements LanePool {
   }
 
   async #takeBack(lane: number, owner: string | null, exec: Exec, tokens: readonly number[]): Promise<void> {
+    this.#lent.delete(lane);
     const isKept = owner !== null && tokens.length > 0 && this.#maxKept > 0;
     try {
       await this.#lanes.erase(lane, isKept ? tokens.length : 0);
     } catch (error) {
-      this.#empty.push(lane);
+      this.#empty.add(lane);
       throw error;
     }
     if (!isKept) {
-      this.#empty.push(lane);
+      this.#empty.add(lane);
       return;
     }
     this.#kept.add({ lane, owner, exec, tokens, usedAt: ++this.#uses });
-    if (this.#kept.size > this.#maxKept) this.#empty.push(await this.#drop(null));
+    if (this.#kept.size > this.#maxKept) this.#empty.add(await this.#drop(null));
   }
 
   /** Of the client with the most prompts the one used longest ago, so that no client drives out the others' prompts. */

@@ -14,8 +14,6 @@ export interface Loaded {
 
 export interface LoaderInit {
   readonly lanes: LanesInit;
-  /** Lanes that jobs use; companions use the one behind them, if there is one. */
-  readonly jobLanes: number;
   /** Most prompts that are kept between jobs. */
   readonly maxKept: number;
   /** Puts the weights down after so long without use, ms; null never does. */
@@ -81,13 +79,12 @@ class WeightsLoader implements Loader {
     const weights = await this.#init.loadWeights({ signal });
     try {
       const lanes = await weights.openLanes(this.#init.lanes, { signal });
-      const { jobLanes, maxKept } = this.#init;
-      const spare = this.#init.lanes.lanes > jobLanes ? jobLanes : null;
+      const { maxKept } = this.#init;
       return {
         weights,
         lanes,
-        rounds: createRounds(lanes, spare),
-        pool: createLanePool(lanes, { lanes: jobLanes, maxKept }),
+        rounds: createRounds(lanes),
+        pool: createLanePool(lanes, { lanes: this.#init.lanes.lanes, maxKept }),
       };
     } catch (error) {
       await weights.dispose();

@@ -77,14 +77,25 @@ function maxKeptOf(
   return Math.max(slots, Math.min(usualKept, fitting));
 }
 
-/** Keys that a file has if its layers look back over a window only, or keep a state instead of the tokens. */
-const partialHistory = /sliding_window|chunk_size|\.(ssm|wkv|rwkv|shortconv|kda|xlstm|time_mix|token_shift)/;
+/** Keys that a file has if its layers look back over a window only. */
+const windowKeys = /sliding_window|chunk_size/;
+/** Keys that a file has if its layers keep a state instead of the tokens. */
+const stateKeys = /\.(ssm|wkv|rwkv|shortconv|kda|xlstm|time_mix|token_shift)/;
 
 /** False if the file says that a history does not hold all of its tokens. */
 export function isCuttable(header: GgufHeader): boolean {
+  return !hasKey(header, windowKeys) && hasTokensOnly(header);
+}
+
+/** False if the file says that a history is not made of tokens alone, so that none can leave it again. */
+export function hasTokensOnly(header: GgufHeader): boolean {
+  return !hasKey(header, stateKeys);
+}
+
+function hasKey(header: GgufHeader, keys: RegExp): boolean {
   const arch = textOf(header, 'general.architecture') ?? '';
-  return ![...header.metadata].some(
-    ([key, value]) => key.startsWith(`${arch}.`) && partialHistory.test(key) && value !== 0 && value !== false,
+  return [...header.metadata].some(
+    ([key, value]) => key.startsWith(`${arch}.`) && keys.test(key) && value !== 0 && value !== false,
   );
 }
 

@@ -2,9 +2,6 @@ import { type Monotonic, monotonicMs } from '../../lib/clock.ts';
 import type { TopLogits } from '../../proofs/logits.ts';
 import type { LaneCall, Lanes } from './weights.ts';
 
-/** Clears the companion's history every so many steps, so that it stays negligible. */
-const companionSteps = 32;
-const companionToken = 1;
 /** Background work waits until other work has paused for this long: an answer's next token comes sooner, ms. */
 const pauseMs = 50;
 /** The longest that a background call waits, ms. Then background calls have a turn of this length, ms. */
@@ -16,8 +13,6 @@ export interface RoundWork {
   readonly topK: number;
   /** True if other sessions' single tokens may be in the same engine call. */
   readonly shared: boolean;
-  /** True if a call that would carry a single token must carry a companion too (protocol section 2). */
-  readonly companion: boolean;
   /** True if it gives way to all work that is not in the background. @default false */
   readonly background?: boolean | undefined;
 }
@@ -38,14 +33,12 @@ export interface Rounds {
   run(work: RoundWork): Promise<readonly TopLogits[]>;
 }
 
-/** @param spare the lane that companions use, or null if there is none */
-export function createRounds(lanes: Lanes, spare: number | null, monotonic: Monotonic = monotonicMs): Rounds {
-  return new QueuedRounds(lanes, spare, monotonic);
+export function createRounds(lanes: Lanes, monotonic: Monotonic = monotonicMs): Rounds {
+  return new QueuedRounds(lanes, monotonic);
 }
 
 class QueuedRounds implements Rounds {
   readonly #lanes: Lanes;
-  readonly #spare: number | null;
   readonly #monotonic: Monotonic;
   readonly #queue: Waiting[] = [];
   readonly #background: Waiting[] = [];
@@ -56,9 +49,8 @@ class QueuedRounds implements Rounds {
   #draining = false;
   #wake: () => void = () => undefined;
 
-  constructor(lanes: Lanes, spare: number | null, monotonic: Monotonic) {
+  constructor(lanes: Lanes, monotonic: Monotonic) {
     this.#lanes = lanes;
-    this.#spare = spare;
     this.#monotonic = monotonic;
   }
 
@@ -123,7 +115,7 @@ class QueuedRounds implements Rounds {
       (waiting) =>
         isShareable(waiting.work) &&
         waiting.work.topK === first.work.topK &&
-        waiting.work.companion === first.work.companion,
+        waiting.work.call.companion === first.work.call.companion,
     );
     for (const waiting of together) this.#queue.splice(this.#queue.indexOf(waiting), 1);
     return [first, ...together];
@@ -141,12 +133,6 @@ class QueuedRounds implements Rounds {
     const [first] = round;
     if (first === undefined) return;
     const calls = round.map((waiting) => waiting.work.call);
-    const alone = calls.length === 1 && calls[0]?.tokens.length === 1;
-    const spare = this.#spare;
-    if (alone && first.work.companion && spare !== null) {
-      if (this.#lanes.length(spare) >= companionSteps) await this.#lanes.erase(spare, 0);
-      calls.push({ lane: spare, tokens: [companionToken], logitsFrom: 1 });
-    }
     const results = await this.#lanes.evaluate(calls, first.work.topK);
     for (const [at, waiting] of round.entries()) waiting.accept(results[at] ?? []);
   }

@@ -20,7 +20,7 @@ export interface SelfTestComponents {
   readonly vocab: number;
   /** Threads that this engine's own calls use. */
   readonly threads: number;
-  /** True if this engine has a lane for companions. */
+  /** True if this engine gives tokens companions. */
   readonly companions: boolean;
   readonly cores: number;
 }
@@ -66,6 +66,7 @@ export async function testClass(
   { signal }: AbortOptions = {},
 ): Promise<readonly Schedule[] | null> {
   const { threads, companions, cores } = components;
+  if (exec.threads === 0 && !components.weights.isLastErasable) return null;
   const ofClass: Mode = { companion: exec.threads === 0, neighbours: 0 };
   const ofEngine: Mode = { companion: ofClass.companion && companions, neighbours: 0 };
   const busy: Mode = { companion: false, neighbours: Math.min(exec.sequences, maxLanes) - 1 };
@@ -112,7 +113,7 @@ async function recordAt(
 ): Promise<Recorded> {
   const { batch, promptBatch } = exec;
   const history = historyFor(promptBatch, batch);
-  const count = Math.max(2, Math.min(exec.sequences, maxLanes));
+  const count = Math.min(exec.sequences, maxLanes);
   const lanes = await weights.openLanes(
     {
       lanes: count,
@@ -127,14 +128,18 @@ async function recordAt(
     const tokens = testTokens(vocab, history.whole);
     const alone = modes.map(() => new Bits());
     const prefill = withPrefill ? new Bits() : null;
-    // A short history first, then one beyond the length where numbers of threads begin to differ.
-    for (const { prompt, head, whole } of [{ prompt: 0, head: 0, whole: shortTokens }, history]) {
+    const neighbours = Array.from({ length: Math.max(...modes.map((mode) => mode.neighbours)) }, (_, at) => at + 1);
+    for (const lane of neighbours) await runBlocks(lanes, lane, tokens.slice(0, lane * 5), tokens.length, null, signal);
+    // A history beyond the length where numbers of threads begin to differ, with short ones beside it; then a short
+    // one, with that long one beside it.
+    for (const { prompt, head, whole } of [history, { prompt: 0, head: 0, whole: shortTokens }]) {
+      if (head === 0 && neighbours.length > 0) await lanes.copy(0, 1, history.head);
       await lanes.erase(0, 0);
       await runBlocks(lanes, 0, tokens.slice(0, prompt), promptBatch, null, signal);
       await runBlocks(lanes, 0, tokens.slice(prompt, head), batch, null, signal);
       for (const [at, mode] of modes.entries()) {
         await lanes.erase(0, head);
-        await runSteps(lanes, tokens.slice(head, whole), mode, count, alone[at], signal);
+        await runSteps(lanes, tokens.slice(head, whole), mode, alone[at], signal);
       }
       if (prefill === null) continue;
       await lanes.erase(0, prompt);
@@ -147,27 +152,18 @@ async function recordAt(
   }
 }
 
-/** The tokens one per call in lane 0, logits after each; with a companion's or neighbours' tokens beside them. */
+/** The tokens one per call in lane 0, logits after each; with a companion behind or neighbours beside them. */
 async function runSteps(
   lanes: Lanes,
   tokens: readonly number[],
   { companion, neighbours }: Mode,
-  count: number,
   bits: Bits | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const others = Array.from({ length: companion ? 1 : Math.min(neighbours, count - 1) }, (_, at) => at + 1);
-  // Neighbours of different lengths, as in life; a companion starts empty.
-  for (const other of others) {
-    await lanes.erase(other, 0);
-    if (!companion) await runBlocks(lanes, other, tokens.slice(0, other * 5), tokens.length, null, signal);
-  }
+  const others = Array.from({ length: neighbours }, (_, at) => ({ lane: at + 1, tokens: [1], logitsFrom: 1 }));
   for (const token of tokens) {
     signal?.throwIfAborted();
-    const [logits] = await lanes.evaluate(
-      [{ lane: 0, tokens: [token], logitsFrom: 0 }, ...others.map((lane) => ({ lane, tokens: [1], logitsFrom: 1 }))],
-      topK,
-    );
+    const [logits] = await lanes.evaluate([{ lane: 0, tokens: [token], logitsFrom: 0, companion }, ...others], topK);
     bits?.add(logits ?? []);
   }
 }

@@ -15,6 +15,8 @@ export interface SessionComponents {
   readonly owner: string | null;
   /** The class whose schedule this session keeps. */
   readonly exec: Exec;
+  /** True if a token alone in a computation has to be given a companion (protocol section 2). */
+  readonly companions: boolean;
   /** True if blocks of the class's `batch` give the bits of one token per call. */
   readonly blocksAreExact: boolean;
   /** True if one token per call gives the bits of a prompt block, so that a later prompt may go on from an answer. */
@@ -29,13 +31,14 @@ export interface SessionComponents {
   onRelease(): Promise<void>;
 }
 
-/** One job's way through the engine: who may share its calls and when it needs a companion follow from its class. */
+/** One job's way through the engine: who may share its calls follows from its class. */
 export function createSession({
   lanes,
   rounds,
   pool,
   owner,
   exec,
+  companions,
   blocksAreExact,
   isAnswerKeepable,
   context,
@@ -44,7 +47,6 @@ export function createSession({
   onRelease,
 }: SessionComponents): EngineSession {
   const shared = exec.sequences > 1;
-  const companion = exec.threads === 0;
   // The last token of an answer is never evaluated.
   const capacity = context - 1;
   let busy: Promise<unknown> = Promise.resolve();
@@ -61,15 +63,14 @@ export function createSession({
   /** False after a call whose tokens were not counted: what follows is not at its place then. */
   let isCounting = true;
 
-  async function runCall(call: Omit<LaneCall, 'lane'>, run: Run): Promise<readonly TopLogits[]> {
+  async function runCall(call: Omit<LaneCall, 'lane' | 'companion'>, run: Run): Promise<readonly TopLogits[]> {
     run.signal?.throwIfAborted();
     shutdown.throwIfAborted();
     if (lease === null) throw new QvacError('E_BUG', 'the session has no prompt yet');
     const evaluated = rounds.run({
-      call: { lane: lease.lane, ...call },
+      call: { lane: lease.lane, companion: companions, ...call },
       topK: run.topK,
       shared,
-      companion,
       background,
     });
     const logits = await evaluated.catch((error: unknown) => {

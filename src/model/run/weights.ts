@@ -13,6 +13,12 @@ export interface LaneCall {
    * call before gave was done with. @default all
    */
   readonly allowedAt?: ((index: number) => AllowedTokens | null) | undefined;
+  /**
+   * True if no computation may be of this call's token alone (protocol section 2): if it has one token, and no lane
+   * beside its own is in the same engine call, a companion is computed behind it and leaves the history again.
+   * @default false
+   */
+  readonly companion?: boolean | undefined;
 }
 
 export interface LanesInit {
@@ -21,7 +27,7 @@ export interface LanesInit {
   readonly threads: number;
   /** Most tokens per evaluation call. */
   readonly batch: number;
-  /** Tokens that each lane can hold. */
+  /** Tokens that each lane can hold, companions included. */
   readonly context: number;
   /** @default as the weights' `flash` says */
   readonly flash?: boolean | undefined;
@@ -33,7 +39,8 @@ export interface LanesInit {
 export interface Lanes {
   /**
    * Evaluates all `calls` (distinct lanes, at most `batch` tokens together) in one engine call; logits per call and
-   * wanted token.
+   * wanted token. What it saves depends on the lanes: only those whose numbers follow on each other are computed
+   * together, the rest one after another.
    */
   evaluate(calls: readonly LaneCall[], topK: number): Promise<readonly (readonly TopLogits[])[]>;
   /** Tokens in the lane's history. */
@@ -64,6 +71,8 @@ export interface Weights extends Vocabulary {
   readonly flash: boolean;
   /** True if a history holds all of its tokens and can be cut anywhere: no sliding window, nothing recurrent. */
   readonly isCuttable: boolean;
+  /** True if the last token can leave a history again, which then is as before: nothing recurrent. */
+  readonly isLastErasable: boolean;
   openLanes(init: LanesInit, options?: AbortOptions): Promise<Lanes>;
   dispose(): Promise<void>;
 }

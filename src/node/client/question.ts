@@ -20,7 +20,7 @@ import { type Stopwatch, startStopwatch } from './stopwatch.ts';
 /** What is the same for every provider that one question is sent to. */
 export type SharedDirectInit = Pick<
   DirectInit,
-  'extra' | 'count' | 'pay' | 'auditRate' | 'timeouts' | 'stopwatch' | 'thorough'
+  'extra' | 'count' | 'pay' | 'maxDepositLamports' | 'auditRate' | 'timeouts' | 'stopwatch' | 'thorough'
 >;
 
 /** One question from its start to its answer: what was asked, the time that is left, and the offers that suit it. */
@@ -83,11 +83,12 @@ export class Question {
 
   /** @throws QvacError E_TIMEOUT if no time is left */
   sharedDirectInit(): SharedDirectInit {
-    const { pay, thorough = false, timeoutMs } = this.init;
+    const { pay, maxDepositLamports, thorough = false, timeoutMs } = this.init;
     return {
       extra: this.extra,
       count: this.count,
       pay,
+      maxDepositLamports,
       auditRate: this.auditRate,
       timeouts: { totalMs: this.timeLeftMs, allowedMs: timeoutMs },
       stopwatch: this.stopwatch,

@@ -43,6 +43,8 @@ export interface JobPaymentInit {
   readonly pay?: PayPolicy | undefined;
   /** Of channels, only one that is open already pays. @default false */
   readonly isOpenOnly?: boolean | undefined;
+  /** The most that may be deposited in its channel. @default as the wallet's policy says */
+  readonly maxDepositLamports?: bigint | undefined;
   readonly maxTokens: number;
   /** Lamports. */
   readonly maxPrice: number;
@@ -95,8 +97,9 @@ export class JobPayment {
     // Without a wallet the quote is asked for all the same: the plan says then that nothing can be paid.
     const wallet = await this.#components.openWallet(options);
     if (wallet.refusal(pay) !== null) return payFrom.jobAccount;
-    const { pay: policy, isOpenOnly } = this.#init;
-    const wanted = { provider: peer, key, pay, slots, amountLamports: priceLamports, policy, isOpenOnly };
+    const { pay: policy, isOpenOnly, maxDepositLamports } = this.#init;
+    const limits = { policy, isOpenOnly, maxDepositLamports };
+    const wanted = { provider: peer, key, pay, slots, amountLamports: priceLamports, ...limits };
     this.#place = (await wallet.channels?.place(wanted, options)) ?? null;
     return this.#place === null ? payFrom.jobAccount : payFrom.channel;
   }

@@ -190,7 +190,9 @@ export class ProgramWallet implements EscrowWallet {
     const { address } = pending;
     const settle: EscrowHold['settle'] = async (result, options = {}) => {
       const settlement = await this.#settlementService.settle(jobId, pending, result, options);
-      if (settlement.state === 'confirmed') this.channels?.paidByJob(provider);
+      // A wallet that does not confirm leaves the payment to the provider, once the time for a rejection is over.
+      const isDue = settlement.state === 'submitted' && result.assessment.result !== 'fail';
+      if (settlement.state === 'confirmed' || isDue) this.channels?.paidByJob(provider);
       return settlement;
     };
     return {

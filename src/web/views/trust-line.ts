@@ -33,7 +33,7 @@ export function trustLine(trust: Trust): HTMLElement {
       h('strong', {}, words.short),
       ` · ${parts.join(' · ')} · `,
       h('bdi', {}, safeName(trust.model)),
-      ` · ${trust.cost === '0' ? 'free' : sol(BigInt(trust.cost))} · `,
+      ` · ${costOf(trust)} · `,
       h('span', { class: 'link' }, `receipt ${shortId(trust.receipt)}`),
     ),
   );
@@ -53,4 +53,9 @@ export function waitingLine({ provider, model }: NonNullable<Turn['by']>, over: 
       h('bdi', {}, safeName(model)),
     ),
   );
+}
+
+function costOf({ cost, paidBy }: Trust): string {
+  if (cost === '0') return 'free';
+  return `${sol(BigInt(cost))}${paidBy === 'channel' ? ' from the channel' : ''}`;
 }

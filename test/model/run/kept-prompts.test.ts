@@ -40,7 +40,7 @@ function machine({ maxKept = 4, lanes: count = 4, context = 256, ...init }: Mach
   open(init?: OpenInit): EngineSession;
 } {
   const lanes = createHistoryLanes({ lanes: count, context, ...init });
-  const rounds = createRounds(lanes, null);
+  const rounds = createRounds(lanes);
   const pool = createLanePool(lanes, { lanes: count, maxKept });
   return {
     lanes,
@@ -51,6 +51,7 @@ function machine({ maxKept = 4, lanes: count = 4, context = 256, ...init }: Mach
         pool,
         owner,
         exec: asked,
+        companions: false,
         blocksAreExact: isAnswerKeepable,
         isAnswerKeepable,
         context,
@@ -151,6 +152,24 @@ describe('a kept prompt', () => {
     assert.equal(second.savings?.reused, 8);
   });
 
+  it('leaves new jobs lanes in a row, which the engine computes together', async () => {
+    const { lanes, open } = machine({ lanes: 6 });
+    const lengths = (): readonly number[] => [0, 1, 2, 3, 4, 5].map((lane) => lanes.length(lane));
+    const sessions: EngineSession[] = [];
+    for (let at = 0; at < 4; at++) {
+      const session = open({ owner: at === 1 ? 'alice' : null });
+      await session.prefill(tokens(10 + at), 2);
+      sessions.push(session);
+    }
+    assert.deepEqual(lengths(), [10, 11, 12, 13, 0, 0]);
+    await sessions[0]?.release();
+    await sessions[1]?.release();
+    assert.deepEqual(lengths(), [0, 8, 12, 13, 0, 0]);
+    // The prompt in lane 1 is kept, so that lane 4 is the only one beside another job's.
+    await open({ owner: null }).prefill(tokens(20), 2);
+    assert.deepEqual(lengths(), [0, 8, 12, 13, 20, 0]);
+  });
+
   it('is copied for a conversation that shares the beginning alone, and goes on itself', async () => {
     const { lanes, open } = machine();
     const long = tokens(60);
@@ -158,7 +177,7 @@ describe('a kept prompt', () => {
     await run(open(), long);
     const session = open();
     assert.deepEqual(await run(session, branch), await fresh(branch));
-    assert.deepEqual([session.savings?.reused, lanes.copies], [16, ['3>2:16']]);
+    assert.deepEqual([session.savings?.reused, lanes.copies], [16, ['0>1:16']]);
     for (const prompt of [
       [...long, ...tokens(9, 2)],
       [...branch, ...tokens(9, 3)],

@@ -18,6 +18,7 @@ function loggingLoader(idleMs: number | null, failures = 0): { readonly loader: 
     gpuLayers: 0,
     flash: true,
     isCuttable: true,
+    isLastErasable: true,
     tokenize: () => [],
     isStop: () => false,
     openLanes: () => (failing-- > 0 ? Promise.reject(new Error('no memory')) : Promise.resolve(lanes)),
@@ -25,7 +26,6 @@ function loggingLoader(idleMs: number | null, failures = 0): { readonly loader: 
   };
   const loader = createLoader({
     lanes: { lanes: 1, threads: 1, batch: 63, context: 256 },
-    jobLanes: 1,
     maxKept: 0,
     idleMs,
     loadWeights() {

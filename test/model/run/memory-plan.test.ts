@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EngineInit } from '../../../src/model/engine.ts';
-import { isCuttable, type MemoryFacts, memoryPlans, tokenBytesOf } from '../../../src/model/run/memory-plan.ts';
+import {
+  hasTokensOnly,
+  isCuttable,
+  type MemoryFacts,
+  memoryPlans,
+  tokenBytesOf,
+} from '../../../src/model/run/memory-plan.ts';
 import type { GgufHeader, GgufValue } from '../../../src/model/text/gguf.ts';
 
 const mib = 1 << 20;
@@ -87,8 +93,11 @@ describe('the memory for histories', () => {
       'x.wkv.head_size',
       'x.shortconv.l_cache',
       'x.attention.chunk_size',
-    ])
+    ]) {
       assert.deepEqual([isCuttable(header({ [key]: 512 })), isCuttable(header({ [key]: 0 }))], [false, true], key);
+      // A window loses its first tokens, and can lose its last; a state can lose none.
+      assert.equal(hasTokensOnly(header({ [key]: 512 })), key.startsWith('x.attention'), key);
+    }
     assert.ok(isCuttable(header({ 'x.attention.head_count': 9, 'tokenizer.chat_template': 'sliding_window' })));
   });
 });

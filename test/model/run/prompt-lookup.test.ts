@@ -31,10 +31,11 @@ function open({ context = 512, blocksAreExact = true } = {}): {
   const lanes = createHistoryLanes({ lanes: 1, context, exactUpTo: blocksAreExact ? exec.batch : 1 });
   const session = createSession({
     lanes,
-    rounds: createRounds(lanes, null),
+    rounds: createRounds(lanes),
     pool: createLanePool(lanes, { lanes: 1, maxKept: 1 }),
     owner: 'alice',
     exec,
+    companions: false,
     blocksAreExact,
     isAnswerKeepable: false,
     context,

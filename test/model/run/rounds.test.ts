@@ -30,7 +30,7 @@ function countingLanes(count: number): Lanes & { readonly calls: string[] } {
 }
 
 function work(call: LaneCall, options: Partial<RoundWork> = {}): RoundWork {
-  return { call, topK: 20, shared: false, companion: false, ...options };
+  return { call, topK: 20, shared: false, ...options };
 }
 
 const token = (lane: number, value = 7): LaneCall => ({ lane, tokens: [value], logitsFrom: 0 });
@@ -38,14 +38,14 @@ const token = (lane: number, value = 7): LaneCall => ({ lane, tokens: [value], l
 describe('engine calls', () => {
   it('carry the tokens of one session where it may not share', async () => {
     const lanes = countingLanes(2);
-    const rounds = createRounds(lanes, null);
+    const rounds = createRounds(lanes);
     await Promise.all([rounds.run(work(token(0))), rounds.run(work(token(1)))]);
     assert.deepEqual(lanes.calls, ['0:1', '1:1']);
   });
 
   it('carry single tokens of sessions that share together, and blocks alone', async () => {
     const lanes = countingLanes(3);
-    const rounds = createRounds(lanes, null);
+    const rounds = createRounds(lanes);
     const block: LaneCall = { lane: 1, tokens: [1, 2, 3], logitsFrom: 2 };
     const [first, second, third] = await Promise.all([
       rounds.run(work(token(0), { shared: true })),
@@ -61,7 +61,7 @@ describe('engine calls', () => {
 
   it('keep sessions together that go on when a round ends', async () => {
     const lanes = countingLanes(2);
-    const rounds = createRounds(lanes, null);
+    const rounds = createRounds(lanes);
     const decode = async (lane: number): Promise<void> => {
       for (let at = 0; at < 5; at++) await rounds.run(work(token(lane), { shared: true }));
     };
@@ -72,21 +72,9 @@ describe('engine calls', () => {
     );
   });
 
-  it('give a lone token its companion, whose history stays short', async () => {
-    const lanes = countingLanes(2);
-    const rounds = createRounds(lanes, 1);
-    for (let at = 0; at < 34; at++) await rounds.run(work(token(0), { companion: true }));
-    assert.deepEqual(lanes.calls.slice(0, 2), ['0:1 1:1', '0:1 1:1']);
-    assert.deepEqual(lanes.calls.slice(32, 34), ['erase 1', '0:1 1:1']);
-    await rounds.run(work({ lane: 0, tokens: [1, 2], logitsFrom: 1 }, { companion: true }));
-    assert.equal(lanes.calls.at(-1), '0:2');
-    await rounds.run(work(token(0)));
-    assert.equal(lanes.calls.at(-1), '0:1');
-  });
-
   it('fail alone', async () => {
     const lanes = countingLanes(2);
-    const rounds = createRounds(lanes, null);
+    const rounds = createRounds(lanes);
     const [bad, good] = await Promise.allSettled([rounds.run(work(token(0, 13))), rounds.run(work(token(1)))]);
     assert.equal(bad.status, 'rejected');
     assert.equal(good.status, 'fulfilled');
@@ -115,14 +103,14 @@ describe('background calls', () => {
 
   it('run at once if nothing else has run', async () => {
     const lanes = countingLanes(2);
-    const rounds = createRounds(lanes, null, () => now);
+    const rounds = createRounds(lanes, () => now);
     await rounds.run(block(1));
     assert.deepEqual(lanes.calls, ['1:3']);
   });
 
   it('wait while an answer decodes, until it pauses for 50 ms', async () => {
     const lanes = countingLanes(2);
-    const rounds = createRounds(lanes, null, () => now);
+    const rounds = createRounds(lanes, () => now);
     await rounds.run(work(token(0)));
     void rounds.run(block(1));
     for (let at = 0; at < 5; at++) {
@@ -145,7 +133,7 @@ describe('background calls', () => {
         return counting.evaluate(calls, topK);
       },
     };
-    const rounds = createRounds(lanes, null, () => now);
+    const rounds = createRounds(lanes, () => now);
     const ends: number[] = [];
     const score = async (): Promise<void> => {
       for (let at = 0; at < 7; at++) {
@@ -168,7 +156,7 @@ describe('background calls', () => {
 
   it('fail alone', async () => {
     const lanes = countingLanes(2);
-    const rounds = createRounds(lanes, null, () => now);
+    const rounds = createRounds(lanes, () => now);
     const unlucky = rounds.run(work({ lane: 1, tokens: [13], logitsFrom: 0 }, { background: true }));
     await assert.rejects(unlucky, /unlucky/);
     await rounds.run(work(token(0)));

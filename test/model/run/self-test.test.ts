@@ -22,6 +22,8 @@ interface Machine {
   readonly disturbed?: boolean;
   /** Threads change the bits whatever is in the call. */
   readonly threadsMatter?: boolean;
+  /** A history keeps its last token: no companion can leave it again. @default true */
+  readonly isLastErasable?: boolean;
 }
 
 interface Fake extends Weights {
@@ -40,6 +42,7 @@ function fakeWeights(machine: Machine): Fake {
     gpuLayers: 0,
     flash: true,
     isCuttable: true,
+    isLastErasable: machine.isLastErasable !== false,
     tokenize: () => [],
     isStop: () => false,
     dispose: () => Promise.resolve(),
@@ -56,7 +59,8 @@ function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: 
   function evaluateOne(call: LaneCall, round: readonly LaneCall[]): TopLogits[] {
     const history = histories[call.lane] ?? assert.fail();
     const start = history.length;
-    const alone = round.length === 1 && call.tokens.length === 1;
+    const isBeside = ({ lane }: LaneCall): boolean => Math.abs(lane - call.lane) === 1;
+    const alone = call.tokens.length === 1 && call.companion !== true && !round.some(isBeside);
     const variant = [
       call.tokens.length > (machine.exactUpTo ?? Infinity) ? 'block' : '',
       (alone && threads > 1 && start >= (machine.splitsFrom ?? Infinity)) || machine.threadsMatter === true
@@ -89,7 +93,10 @@ function fakeLanes(machine: Machine, { lanes: count, threads, batch, context }: 
       histories[lane]?.splice(from);
       return Promise.resolve();
     },
-    copy: () => Promise.resolve(false),
+    copy(from, to, length) {
+      histories[to] = histories[from]?.slice(0, length) ?? [];
+      return Promise.resolve(true);
+    },
     dispose: () => Promise.resolve(),
   };
 }
@@ -139,6 +146,15 @@ describe('the self-test on machines of every kind', () => {
       batch: 63,
       sameBits: ['alone', 'prefill'],
     });
+  });
+
+  it('declares the true number of threads where no companion can leave the history again', async () => {
+    const machine = { splitsFrom: 300, isLastErasable: false };
+    assert.equal((await own(machine, { threads: 3 })).threads, 3);
+    assert.equal(await testClass(partsOf(machine, 3), { ...exec, threads: 0 }), null);
+    // Lone tokens and those with neighbours differ then: no session shares a call.
+    const { exec: found } = await testOwnClass(partsOf(machine, 3), { ...exec, threads: 3, sequences: 4 }, true);
+    assert.equal(found.sequences, 1);
   });
 
   it('looks for a smaller batch where the usual one is not exact', async () => {

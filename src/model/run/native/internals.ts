@@ -1,4 +1,4 @@
-import type { LaneCall } from '../weights.ts';
+import { isWanted, type NativeCall, nativeTokens } from './native-call.ts';
 
 /**
  * What is used of the library beyond its public interface, which fixes before a call what is read after it: a position
@@ -7,8 +7,7 @@ import type { LaneCall } from '../weights.ts';
  */
 export interface NativeInternals {
   decode<T>(
-    tokens: readonly number[],
-    isWanted: readonly boolean[],
+    call: NativeCall,
     read: (batchIndex: number, at: number) => Promise<T>,
   ): Promise<readonly (T | undefined)[]>;
   createSampler(): NativeSampler;
@@ -55,15 +54,11 @@ export function openReader(internals: NativeInternals): Reader {
 /** One engine call; `read` for each wanted token. */
 export async function decodeReading<T>(
   internals: NativeInternals,
-  { tokens, logitsFrom }: LaneCall,
+  call: NativeCall,
   read: (batchIndex: number, at: number) => Promise<T>,
 ): Promise<readonly T[]> {
-  const results = await internals.decode(
-    tokens,
-    tokens.map((_, at) => at >= logitsFrom),
-    read,
-  );
-  return results.slice(logitsFrom).flatMap((result) => (result === undefined ? [] : [result]));
+  const results = await internals.decode(call, read);
+  return results.slice(call.logitsFrom, call.tokens.length).flatMap((result) => (result === undefined ? [] : [result]));
 }
 
 /**
@@ -87,13 +82,13 @@ export function internalsOfSequence(sequence: object): NativeInternals | null {
   if (decode === null || meter === null || sample === null || nativeModel === null || !isConstructor(samplers))
     return null;
   return {
-    async decode(tokens, isWanted, read) {
-      const priority = 5;
+    async decode(call, read) {
+      const tokens = nativeTokens(call);
       // The context never shifts: a call that would not fit was refused.
       const shift = { size: 1, strategy: 'eraseBeginning' };
       const nothing = (): void => undefined;
-      const wanted = isWanted.map((is) => is || undefined);
-      return (await decode(tokens, wanted, priority, meter, shift, read, nothing)) as Awaited<
+      const wanted = tokens.map((_, at) => isWanted(call, at) || undefined);
+      return (await decode(tokens, wanted, call.lane, meter, shift, read, nothing)) as Awaited<
         ReturnType<typeof read>
       >[];
     },

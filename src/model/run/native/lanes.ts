@@ -3,12 +3,16 @@ import type { TopLogits } from '../../../proofs/logits.ts';
 import type { LaneCall, Lanes } from '../weights.ts';
 import { copySequence, type NativeInternals } from './internals.ts';
 import { createMaskedEvaluation } from './masked.ts';
+import { type NativeCall, nativeCalls, nativeTokens } from './native-call.ts';
 import { controlledEvaluate, type NativeSequence } from './public-evaluate.ts';
 import { firstCount } from './read-logits.ts';
-import { topOf } from './top-logits.ts';
+import { noLogits, topOf } from './top-logits.ts';
 
 export interface LanesComponents {
-  /** One per lane. */
+  /**
+   * One per lane, in the order of the library's numbers, of a context that takes the parts of an engine call as
+   * `byLane` says.
+   */
   readonly sequences: readonly NativeSequence[];
   readonly vocab: number;
   /** How to read logits again without another computation; null if this release of the library does not let us. */
@@ -23,13 +27,18 @@ export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesCom
     if (sequence === undefined) throw new RangeError(`expected a lane below ${sequences.length}, got ${lane}`);
     return sequence;
   };
-  const evaluate = (call: LaneCall, topK: number): Promise<readonly TopLogits[]> => {
+  const evaluate = async (call: NativeCall, topK: number): Promise<readonly TopLogits[]> => {
     const sequence = laneOf(call.lane);
-    if (sequence.nextTokenIndex + call.tokens.length >= sequence.contextSize)
+    const end = sequence.nextTokenIndex + call.tokens.length;
+    if (sequence.nextTokenIndex + nativeTokens(call).length >= sequence.contextSize)
       throw new QvacError('E_CONTEXT', `the context of ${sequence.contextSize} tokens is full`);
-    return call.allowedAt === undefined
-      ? evaluatePlainly(sequence, call, topK, vocab)
-      : masked.evaluate(sequence, call, topK);
+    const tops =
+      call.allowedAt === undefined
+        ? await evaluatePlainly(sequence, call, topK, vocab)
+        : await masked.evaluate(sequence, call, topK);
+    if (sequence.nextTokenIndex > end)
+      await sequence.eraseContextTokenRanges([{ start: end, end: sequence.nextTokenIndex }]);
+    return tops;
   };
   /** Before the call and not within it: what is evaluated together decides the bits. */
   const prepare = async (calls: readonly LaneCall[]): Promise<void> => {
@@ -41,7 +50,7 @@ export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesCom
     evaluate: (calls, topK) =>
       inTurn(async () => {
         await prepare(calls);
-        return await Promise.all(calls.map((call) => evaluate(call, topK)));
+        return await Promise.all(nativeCalls(calls).map((call) => evaluate(call, topK)));
       }),
     length: (lane) => laneOf(lane).nextTokenIndex,
     async erase(lane, from) {
@@ -73,17 +82,22 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
   return turn;
 }
 
-/** Without a grammar some more logits than needed are read; if a tie goes on behind them, the call is made again. */
+/**
+ * Without a grammar some more logits than needed are read; if a tie goes on behind them, the call is made again, now
+ * without other lanes beside it.
+ */
 async function evaluatePlainly(
   sequence: NativeSequence,
-  call: LaneCall,
+  call: NativeCall,
   topK: number,
   vocab: number,
 ): Promise<readonly TopLogits[]> {
   const start = sequence.nextTokenIndex;
-  for (let count = firstCount(topK, vocab); ; count = vocab) {
-    const tops = (await controlledEvaluate(sequence, call, count)).map((logits) => topOf(logits, topK, vocab));
-    if (tops.every((top) => top !== null)) return tops;
-    await sequence.eraseContextTokenRanges([{ start, end: sequence.nextTokenIndex }]);
-  }
+  const evaluate = async (made: NativeCall, count: number): Promise<readonly (TopLogits | null)[]> =>
+    (await controlledEvaluate(sequence, made, count)).map((logits) => topOf(logits, topK, vocab));
+  const tops = await evaluate(call, firstCount(topK, vocab));
+  if (tops.every((top) => top !== null)) return tops;
+  await sequence.eraseContextTokenRanges([{ start, end: sequence.nextTokenIndex }]);
+  const [alone = call] = nativeCalls([call]);
+  return (await evaluate(alone, vocab)).map((top) => top ?? noLogits);
 }

@@ -1,7 +1,7 @@
 import type { TopLogits } from '../../../proofs/logits.ts';
 import type { AllowedTokens } from '../../engine.ts';
-import type { LaneCall } from '../weights.ts';
 import { decodeReading, type NativeInternals, openReader } from './internals.ts';
+import type { NativeCall } from './native-call.ts';
 import { controlledEvaluate, type NativeSequence } from './public-evaluate.ts';
 import { type ReadLogits, readTop } from './read-logits.ts';
 import { allowedTopOf, fewTokens, logitsOf, noLogits, topOf } from './top-logits.ts';
@@ -13,7 +13,7 @@ export interface MaskedEvaluation {
    * gives; if not, they are not used. Leaves the sequence as it was.
    */
   prepare(sequence: NativeSequence, token: number): Promise<void>;
-  evaluate(sequence: NativeSequence, call: LaneCall, topK: number): Promise<readonly TopLogits[]>;
+  evaluate(sequence: NativeSequence, call: NativeCall, topK: number): Promise<readonly TopLogits[]>;
 }
 
 export interface MaskedComponents {
@@ -33,8 +33,9 @@ export function createMaskedEvaluation({ vocab, internalsOf }: MaskedComponents)
     const internals = internalsOf(sequence);
     if (internals === null) return false;
     const start = sequence.nextTokenIndex;
-    const evaluated = async (evaluate: (call: LaneCall) => Promise<readonly TopLogits[]>, mask: AllowedTokens) => {
-      const [top = noLogits] = await evaluate({ lane: 0, tokens: [token], logitsFrom: 0, allowedAt: () => mask });
+    const evaluated = async (evaluate: (call: NativeCall) => Promise<readonly TopLogits[]>, mask: AllowedTokens) => {
+      const call = { lane: 0, tokens: [token], logitsFrom: 0, allowedAt: () => mask, hasCompanion: false };
+      const [top = noLogits] = await evaluate(call);
       await backTo(sequence, start);
       return top;
     };
@@ -87,7 +88,7 @@ function isSameTop(a: TopLogits, b: TopLogits): boolean {
 /** Under a grammar, through the library's internals: each position is read until its allowed tokens are there. */
 async function evaluateReading(
   internals: NativeInternals,
-  call: LaneCall,
+  call: NativeCall,
   topK: number,
   vocab: number,
 ): Promise<readonly TopLogits[]> {
@@ -121,7 +122,7 @@ async function evaluateReading(
 /** Under a grammar, through the public interface: what is read is fixed before the call, so all logits are. */
 async function evaluateReadingAll(
   sequence: NativeSequence,
-  call: LaneCall,
+  call: NativeCall,
   topK: number,
   vocab: number,
 ): Promise<readonly TopLogits[]> {

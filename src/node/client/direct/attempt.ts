@@ -34,12 +34,12 @@ export class Attempt {
     this.signal = signal;
     this.input = inputFor(init.choice.model, init.input);
     this.redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
-    const { sampler, maxPrice, pay } = init;
+    const { sampler, maxPrice, pay, maxDepositLamports } = init;
     const { payments = null } = components;
     const onHold = (lamports: bigint): void => observer.locking?.(lamports);
     this.payment = new JobPayment(
       { openWallet: walletOf(payments) },
-      { pay, maxTokens: sampler.maxTokens, maxPrice, onHold },
+      { pay, maxDepositLamports, maxTokens: sampler.maxTokens, maxPrice, onHold },
     );
   }
 

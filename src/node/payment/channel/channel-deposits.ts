@@ -2,7 +2,6 @@ import type { Escrow } from '../../../escrow/escrow.ts';
 import { smaller } from '../../../lib/bigints.ts';
 import { fromHex } from '../../../lib/bytes.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
-import type { ChannelPolicy } from './channels.ts';
 import { answersPerDeposit } from './constants.ts';
 import type { OpenChannel } from './open-channel.ts';
 
@@ -12,24 +11,33 @@ export interface ChannelDepositsComponents {
   readonly onRaised: (channel: OpenChannel) => void;
 }
 
+export interface RefillLimits {
+  /** What a further answer can cost. */
+  readonly amountLamports: bigint;
+  /** The most that may be deposited in the channel. */
+  readonly maxDepositLamports: bigint;
+}
+
 /** Raises the deposits of channels. */
 export class ChannelDeposits {
   readonly #components: ChannelDepositsComponents;
-  readonly #policy: Pick<ChannelPolicy, 'maxDepositLamports'>;
   /** The deposits that are being raised. */
   readonly #refills = new Map<ChannelId, Promise<void>>();
 
-  constructor(components: ChannelDepositsComponents, policy: Pick<ChannelPolicy, 'maxDepositLamports'>) {
+  constructor(components: ChannelDepositsComponents) {
     this.#components = components;
-    this.#policy = policy;
   }
 
   /**
    * Raises a deposit for further answers of this price, within the limit; does nothing if that does not cover one.
    * @throws QvacError E_FUNDS, E_CHAIN, E_ESCROW, E_HOME
    */
-  async refill(channel: OpenChannel, amountLamports: bigint, options: AbortOptions): Promise<void> {
-    const room = this.#policy.maxDepositLamports - channel.depositLamports;
+  async refill(
+    channel: OpenChannel,
+    { amountLamports, maxDepositLamports }: RefillLimits,
+    options: AbortOptions,
+  ): Promise<void> {
+    const room = maxDepositLamports - channel.depositLamports;
     const lamports = smaller(answersPerDeposit * amountLamports, room);
     if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return;
     const running = this.#refills.get(channel.id) ?? this.raise(channel, lamports, options);

@@ -67,7 +67,7 @@ class ClientChannels implements WalletChannels {
     const parts = { held: this.#held, closer: this.#closer, time: this.#time, logger: components.logger };
     this.#endings = new ChannelEndings(parts, init.onNews);
     const onRaised = (channel: OpenChannel): void => this.#tell(channel, 'topped-up');
-    this.#deposits = new ChannelDeposits({ escrow: components.escrow, onRaised }, init.policy);
+    this.#deposits = new ChannelDeposits({ escrow: components.escrow, onRaised });
   }
 
   async place(wanted: WantedPlace, options: AbortOptions = {}): Promise<ChannelPlace | null> {
@@ -97,10 +97,11 @@ class ClientChannels implements WalletChannels {
     if (channel === null || !(await this.#awaitRoom(channel, options))) return null;
     if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
     if (isOpenOnly) return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
-    if (channel.leftLamports < amountLamports) await this.#deposits.refill(channel, amountLamports, options);
+    const limits = { amountLamports, maxDepositLamports: this.#maxDepositOf(wanted) };
+    if (channel.leftLamports < amountLamports) await this.#deposits.refill(channel, limits, options);
     // Once the next answer may not fit, the deposit is raised while this one is written.
-    else if (channel.leftLamports < 2n * amountLamports)
-      this.#run(() => this.#deposits.refill(channel, amountLamports, { signal: this.#end.signal }));
+    else if (channel.leftLamports < 2n * amountLamports && (this.#init.policy.refillsAhead ?? true))
+      this.#run(() => this.#deposits.refill(channel, limits, { signal: this.#end.signal }));
     return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
   }
 
@@ -167,7 +168,8 @@ class ClientChannels implements WalletChannels {
 
   /** Opens a channel for the sake of one answer, if the provider deserves it. */
   async #openFor(wanted: WantedPlace, options: AbortOptions): Promise<OpenChannel | null> {
-    const { maxDepositLamports: most, pay, keeps = false, isShared = false } = this.#init.policy;
+    const { pay, keeps = false, isShared = false } = this.#init.policy;
+    const most = this.#maxDepositOf(wanted);
     const provider = toHex(wanted.key);
     const isAsked = (wanted.policy ?? pay) === 'channel';
     if (!isAsked && (this.#answers.get(provider) ?? 0) < answersBeforeChannel) return null;
@@ -190,6 +192,11 @@ class ClientChannels implements WalletChannels {
     } finally {
       this.#opening.delete(provider);
     }
+  }
+
+  #maxDepositOf({ maxDepositLamports }: WantedPlace): bigint {
+    const { maxDepositLamports: most } = this.#init.policy;
+    return maxDepositLamports === undefined ? most : smaller(maxDepositLamports, most);
   }
 
   async open(wanted: WantedChannel, options: AbortOptions = {}): Promise<OpenChannel> {

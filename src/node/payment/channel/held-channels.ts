@@ -57,7 +57,8 @@ export class HeldChannels {
     return Promise.all(
       listed.map(async ([id, kept]) => {
         const account = await this.#accountOf(id);
-        return { channel: new OpenChannel(this.#journal, id, kept, account?.deposit ?? 0n), account };
+        const own = this.all.find(({ channel }) => channel.id === id)?.channel;
+        return { channel: own ?? new OpenChannel(this.#journal, id, kept, account?.deposit ?? 0n), account };
       }),
     );
   }
