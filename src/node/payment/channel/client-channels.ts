@@ -94,26 +94,27 @@ class ClientChannels implements WalletChannels {
     const { key, amountLamports, isOpenOnly = false } = wanted;
     const open = this.#held.of(key) ?? (await this.#find(key));
     const channel = open ?? (isOpenOnly ? null : await this.#openFor(wanted, options));
-    if (channel === null || !(await this.#awaitRoom(channel, options))) return null;
+    if (channel === null || !channel.isUsable(await this.#time.now(options))) return null;
     if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
-    if (isOpenOnly) return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
     const limits = { amountLamports, maxDepositLamports: this.#maxDepositOf(wanted) };
-    if (channel.leftLamports < amountLamports) await this.#deposits.refill(channel, limits, options);
+    const mayRefill = !isOpenOnly;
+    if (mayRefill && channel.leftLamports < amountLamports) await this.#deposits.refill(channel, limits, options);
     // Once the next answer may not fit, the deposit is raised while this one is written.
-    else if (channel.leftLamports < 2n * amountLamports && (this.#init.policy.refillsAhead ?? true))
+    else if (mayRefill && channel.leftLamports < 2n * amountLamports && (this.#init.policy.refillsAhead ?? true))
       this.#run(() => this.#deposits.refill(channel, limits, { signal: this.#end.signal }));
-    return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
+    return this.#reserve(channel, amountLamports, options);
   }
 
-  /** @returns whether the channel takes another answer; the end of one under way may make room for it */
-  async #awaitRoom(channel: OpenChannel, options: AbortOptions): Promise<boolean> {
+  /** A place, for which the end of an answer under way may make room; null if there is none. */
+  async #reserve(channel: OpenChannel, amountLamports: bigint, options: AbortOptions): Promise<ChannelPlace | null> {
     const limit = AbortSignal.timeout(roomWaitMs);
     for (;;) {
-      if (!channel.isUsable(await this.#time.now(options))) return false;
-      if (channel.hasRoom) return true;
+      if (!channel.isUsable(await this.#time.now(options)) || channel.leftLamports < amountLamports) return null;
+      // In the same turn as the check: others may wait for the same room.
+      if (channel.hasRoom) return channel.reserve(amountLamports);
       await raceSignal(channel.changed(), anySignal(limit, options.signal)).catch(() => undefined);
       options.signal?.throwIfAborted();
-      if (limit.aborted) return false;
+      if (limit.aborted) return null;
     }
   }
 
