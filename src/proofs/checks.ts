@@ -12,6 +12,7 @@ import type { Statistics } from './checks/statistics.ts';
 import { type Subject, subjectOf } from './checks/subject.ts';
 import { isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
+import type { PooledMisses } from './statistics/pooled.ts';
 
 export type { CheckReport } from './checks/check-run.ts';
 export type { Evidence } from './checks/evidence.ts';
@@ -30,6 +31,8 @@ export interface Assessment extends Statistics {
   readonly calibration: Uint8Array | null;
   /** Score jobs that the result rests on, in the order of their draw; empty if the verifier computed itself. */
   readonly referees: readonly JobId[];
+  /** What it adds to the evidence about the provider over many answers (section 6); null if nothing. */
+  readonly pooled: PooledMisses | null;
 }
 
 /**
@@ -54,6 +57,7 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
     execClass: isExecuted ? (evidence.replay?.execClass ?? null) : null,
     calibration: isExecuted ? (evidence.calibration?.digest ?? null) : null,
     referees: [],
+    pooled: execution.pooled,
   };
 }
 

@@ -83,6 +83,7 @@ const schemas = {
       maxTokens: integer(1, u32Max),
       extra: anyBytes,
     }),
+    grammar: v.unknown(),
     seed: digest,
     commit: digest,
     count: integer(minChallenges, maxChallenges),

@@ -84,6 +84,8 @@ export interface RouteFrame {
   readonly input: Input;
   readonly model: string;
   readonly sampler: RouteSampler;
+  /** As in an offer. */
+  readonly grammar: unknown;
   readonly seed: Uint8Array;
   readonly commit: Uint8Array;
   readonly count: number;
@@ -93,7 +95,7 @@ export interface RouteFrame {
   readonly timeout: number;
 }
 
-/** The sampler settings with `extra` itself instead of its digest. */
+/** The sampler settings with `extra` itself instead of its digest, without what it would have of a grammar. */
 export interface RouteSampler extends SamplerSettings {
   readonly extra: Uint8Array;
 }

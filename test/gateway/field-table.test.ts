@@ -27,6 +27,7 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   text: 'Hi',
   input: 'Hi',
   prompt: 'Hi',
+  suffix: 'Hi',
   system: 'Be brief',
   instructions: 'Be brief',
   raw: true,
@@ -198,7 +199,11 @@ function bodyFor(route: CompletionRoute, { field }: FieldRule, value: unknown): 
 test('treats every field as the table says', async (context) => {
   const { url } = await startGateway(context, {
     providers: [
-      { provider: { burst: 10_000 }, script: { stopAfter: 3, slots: 8, queue: 64 }, offering: { can: ['tools'] } },
+      {
+        provider: { burst: 10_000 },
+        script: { stopAfter: 3, slots: 8, queue: 64 },
+        offering: { can: ['fim', 'tools'] },
+      },
     ],
     here: [createScriptedEngine({ stopAfter: 3 })],
     gateway: { limits: { rate: { burst: 10_000 } } },

@@ -76,6 +76,7 @@ const arbitraries: Readonly<Record<FrameType, fc.Arbitrary<Frame>>> = {
     input,
     model: text,
     sampler,
+    grammar: fc.constantFrom(null, [[[[97, 97], 0], ['t']]]),
     seed: bytes(32),
     commit: bytes(32),
     count: fc.integer({ min: 2, max: 256 }),

@@ -59,6 +59,8 @@ const grammars: readonly FieldRule[] = [
 ];
 const format = '`text`, `json_object` or `json_schema` (see below)';
 
+const gap = 'the text behind a gap, for models whose file has the tokens for it';
+
 const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
 const seed = 'all digits up to 2^64 − 1; -1 means random';
 
@@ -222,7 +224,7 @@ const completions: readonly FieldRule[] = [
   choices,
   refused('best_of', [1]),
   refused('echo', [false]),
-  refused('suffix', ['']),
+  honoured('suffix', gap),
   ...openaiNotes,
   ...extension,
 ];
@@ -403,7 +405,7 @@ const ollamaGenerate: readonly FieldRule[] = [
   honoured('prompt', 'an empty text checks that the model is on offer'),
   honoured('system', 'not with `raw`'),
   honoured('raw'),
-  refused('suffix', ['']),
+  honoured('suffix', `${gap}; not with \`system\``),
   refused('template', ['']),
   refused('images', [[]], notYet),
   refused('context', [[]]),

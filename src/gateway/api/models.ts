@@ -1,6 +1,7 @@
 import type { ModelId } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
+import { fillsGaps } from '../../protocol/input/gap.ts';
 import type { CardModel } from '../../protocol/messages.ts';
 
 /** One model file on offer, with what its providers have in common. */
@@ -91,6 +92,10 @@ export function takesTools({ can }: OfferedModel): boolean {
   return can.includes('tools');
 }
 
+export function takesSuffix({ can }: OfferedModel): boolean {
+  return can.includes(fillsGaps);
+}
+
 export function openaiModel(offered: OfferedModel) {
   const { name, id, model, since, providers, priceIn, priceOut } = offered;
   return {
@@ -106,6 +111,7 @@ export function openaiModel(offered: OfferedModel) {
       price_in: priceIn,
       price_out: priceOut,
       tools: takesTools(offered),
+      suffix: takesSuffix(offered),
     },
   };
 }
@@ -150,7 +156,11 @@ export function ollamaShown(offered: OfferedModel) {
       'qvac.price_in': priceIn,
       'qvac.price_out': priceOut,
     },
-    capabilities: ['completion', ...(takesTools(offered) ? ['tools'] : [])],
+    capabilities: [
+      'completion',
+      ...(takesTools(offered) ? ['tools'] : []),
+      ...(takesSuffix(offered) ? ['insert'] : []),
+    ],
     modified_at: new Date(since * 1_000).toISOString(),
   };
 }

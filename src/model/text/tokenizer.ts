@@ -6,10 +6,12 @@ import { Vocabulary } from '../../proofs/grammar/vocabulary.ts';
 import { textOf as answerText } from '../../proofs/text/answer-text.ts';
 import { maxStops } from '../../protocol/constants.ts';
 import { breakMark, ControlTexts, controlTextsOf } from '../../protocol/input/control-text.ts';
+import { gapTokensOf } from '../../protocol/input/gap.ts';
 import { finish, type Input } from '../../protocol/messages.ts';
 import type { EncodeOptions, EngineInit, ModelFacts, Tokenizer } from '../engine.ts';
 import type { Vocabulary as NativeVocabulary } from '../run/weights.ts';
 import { createBounds } from './bounds.ts';
+import { createGapRenderer } from './gap-prompt.ts';
 import { describeGguf, flagOf, type GgufHeader, numberOf, textOf } from './gguf.ts';
 import { createPromptRenderer, rawText, refusalOf } from './prompt.ts';
 import { type TokenTable, tokenTypes } from './token-bytes.ts';
@@ -30,16 +32,45 @@ export interface TokenizerComponents {
 export function createTokenizer({ header, table, init, vocabulary, dispose }: TokenizerComponents): Tokenizer {
   const facts = factsOf(header, init, vocabulary, table);
   const bos = numberOf(header, 'tokenizer.ggml.bos_token_id');
-  const piecesOf = createRendering(header, table, facts, bos);
+  const texts = { size: table.size, textOf: (id: number) => table.textOf(id) ?? null, typeOf: table.typeOf };
+  const controls = controlTextsOf(texts, facts.stops);
+  const piecesOf = createRendering(header, table, facts, { bos, controlTexts: new ControlTexts(controls) });
+  const gapTokens = gapTokensOf({ ...texts, numberOf: (key) => numberOf(header, key), stops: facts.stops });
+  const gaps = createGapRenderer(gapTokens, controls, (id) => table.textOf(id) ?? '', facts.name);
   const bounds = createBounds(table, facts.context);
   const bytes = bytesOfTokens(table, facts);
 
+  function withBos(tokens: readonly number[]): readonly number[] {
+    const isWanted = flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos;
+    return isWanted ? [bos, ...tokens] : tokens;
+  }
+
   function encodePieces(pieces: readonly string[]): readonly number[] {
     const [first = '', ...rest] = pieces;
-    const tokens = vocabulary.tokenize(first);
-    if (flagOf(header, 'tokenizer.ggml.add_bos_token') === true && bos !== undefined && tokens[0] !== bos)
-      tokens.unshift(bos);
-    return [...tokens, ...rest.flatMap((piece) => tokeniseBehind(vocabulary, table, piece))];
+    return [
+      ...withBos(vocabulary.tokenize(first)),
+      ...rest.flatMap((piece) => tokeniseBehind(vocabulary, table, piece)),
+    ];
+  }
+
+  function encodeGap(input: Input): { readonly rendering: readonly number[]; readonly text: string } {
+    const parts = gaps.render(input);
+    bounds.checkPieces(parts.flatMap(([, pieces]) => pieces));
+    const tokens = parts.flatMap(([token, pieces]) => {
+      const around = pieces.flatMap((piece) => tokeniseBehind(vocabulary, table, piece));
+      gaps.check(around);
+      return [token, ...around];
+    });
+    return {
+      rendering: withBos(tokens),
+      text: parts.map(([token, pieces]) => (table.textOf(token) ?? '') + pieces.join('')).join(''),
+    };
+  }
+
+  function encodeText(input: Input): { readonly rendering: readonly number[]; readonly text: string } {
+    const pieces = piecesOf(input);
+    bounds.checkPieces(pieces);
+    return { rendering: encodePieces(pieces), text: pieces.join('') };
   }
 
   let known: Vocabulary | null = null;
@@ -68,13 +99,11 @@ export function createTokenizer({ header, table, init, vocabulary, dispose }: To
     encodePrompt(input, options = {}) {
       bounds.checkInput(input);
       checkTokens(input, options);
-      const pieces = piecesOf(input);
-      bounds.checkPieces(pieces);
-      const rendering = encodePieces(pieces);
+      const { rendering, text } = input.template === 'fim' ? encodeGap(input) : encodeText(input);
       return {
         tokens: [...rendering, ...input.continuation],
         renderingCount: rendering.length,
-        tail: Array.from(pieces.join('').slice(-2 * tailCharacters))
+        tail: Array.from(text.slice(-2 * tailCharacters))
           .slice(-tailCharacters)
           .join(''),
       };
@@ -91,11 +120,9 @@ function createRendering(
   header: GgufHeader,
   table: TokenTable,
   facts: ModelFacts,
-  bos: number | undefined,
+  { bos, controlTexts }: { readonly bos: number | undefined; readonly controlTexts: ControlTexts },
 ): (input: Input) => readonly string[] {
   const eos = numberOf(header, 'tokenizer.ggml.eos_token_id');
-  const texts = { size: table.size, textOf: (id: number) => table.textOf(id) ?? null, typeOf: table.typeOf };
-  const controlTexts = new ControlTexts(controlTextsOf(texts, facts.stops));
   const template = textOf(header, 'tokenizer.chat_template');
   const renderer =
     template === undefined

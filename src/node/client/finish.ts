@@ -14,8 +14,9 @@ import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
 import type { RefereeCount } from '../referees/reports.ts';
 import { auditRateOf } from '../selection/audit-rate.ts';
-import { learnFrom } from '../selection/learning.ts';
-import type { Experience, Reputation } from '../selection/reputation.ts';
+import type { Experience } from '../selection/experience.ts';
+import { learnFrom, poolWords } from '../selection/learning.ts';
+import type { Reputation } from '../selection/reputation.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
@@ -108,7 +109,9 @@ export async function finishAnswer(
   const options = interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {};
   const { conclusion, cutShort, panel, by } = await concludeInTime(components, init, { depth, observer }, options);
   const { assessment, faultBefore, receipt, verdict } = conclusion;
-  learnFrom(reputation, job.provider, assessment, answer.costLamports);
+  const learned = { peer: job.provider, model: init.modelId, priceLamports: answer.costLamports };
+  const farTogether = poolWords(learnFrom(reputation, learned, assessment));
+  if (farTogether !== null) observer.note(`${shortPeer(job.provider)}: ${farTogether}`);
   // Before the settlement waits for the chain. A passed answer in a channel does not, and is stored once.
   const isAtOnce = payment.isInChannel && assessment.result !== 'fail';
   let storeError = isAtOnce ? null : await save(components, receipt);

@@ -106,7 +106,7 @@ export class Question {
       maxPrice,
       only: null,
       knownShare: this.components.reputation.knownShareOf(input),
-      needs: abilitiesFor(input, this.extra),
+      needs: abilitiesFor(input, { hasGrammar: this.extra.rules !== undefined }),
     };
   }
 

@@ -41,10 +41,10 @@ export interface PaidProvider {
 export interface JobPaymentInit {
   /** Whether a channel may pay. @default as the wallet's policy says */
   readonly pay?: PayPolicy | undefined;
-  /** Of channels, only one that is open already pays. @default false */
-  readonly isOpenOnly?: boolean | undefined;
   /** The most that may be deposited in its channel. @default as the wallet's policy says */
   readonly maxDepositLamports?: bigint | undefined;
+  /** Of channels, only one that is open already pays. @default false */
+  readonly isOpenOnly?: boolean | undefined;
   readonly maxTokens: number;
   /** Lamports. */
   readonly maxPrice: number;
@@ -98,8 +98,8 @@ export class JobPayment {
     const wallet = await this.#components.openWallet(options);
     if (wallet.refusal(pay) !== null) return payFrom.jobAccount;
     const { pay: policy, isOpenOnly, maxDepositLamports } = this.#init;
-    const limits = { policy, isOpenOnly, maxDepositLamports };
-    const wanted = { provider: peer, key, pay, slots, amountLamports: priceLamports, ...limits };
+    const place = { provider: peer, key, pay, slots, amountLamports: priceLamports };
+    const wanted = { ...place, policy, isOpenOnly, maxDepositLamports };
     this.#place = (await wallet.channels?.place(wanted, options)) ?? null;
     return this.#place === null ? payFrom.jobAccount : payFrom.channel;
   }

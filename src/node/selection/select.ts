@@ -3,6 +3,7 @@ import { equalBytes, toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { keepsPrompts } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
+import { fillsGaps } from '../../protocol/input/gap.ts';
 import { quotedLamports } from '../../protocol/messages/quote.ts';
 import { type CardModel, type Mode, modeName, type Pay } from '../../protocol/messages.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
@@ -176,7 +177,8 @@ function examine(
 /** What a provider does not serve of what the question needs. */
 function lackOf(needs: readonly string[], models: readonly CardModel[]): string {
   const lacking = needs.filter((need) => !models.some(({ can }) => can.includes(need)));
-  return lacking.includes('tools') ? 'its model takes no tools' : 'it serves no grammars';
+  if (lacking.includes('tools')) return 'its model takes no tools';
+  return lacking.includes(fillsGaps) ? 'its model fills no gaps' : 'it serves no grammars';
 }
 
 /** Why the provider's stake does not cover `price`, or null. */

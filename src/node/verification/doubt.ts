@@ -17,6 +17,8 @@ export function doubted(found: Assessment, why: string): Assessment {
     result: 'inconclusive',
     faults: [],
     inContinuation: false,
+    // Of two re-executions that contradict each other, neither is evidence.
+    pooled: null,
     checks: found.checks.map((check) =>
       check.result === 'fail' ? { ...check, result: 'inconclusive', detail } : check,
     ),

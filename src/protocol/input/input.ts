@@ -24,12 +24,12 @@ export interface ChatMessage {
 }
 
 /**
- * What the model is asked (section 2). With `raw` there is one message, `options` is empty, `tools` and `date` are
- * null.
+ * What the model is asked (section 2). With `raw` there is one message, with `fim` there are two, the texts before and
+ * behind a gap; `options` is empty then, `tools` and `date` are null.
  */
 export interface Input {
   readonly messages: readonly ChatMessage[];
-  readonly template: 'gguf' | 'raw';
+  readonly template: 'gguf' | 'raw' | 'fim';
   readonly options: Readonly<Record<string, string | number | boolean>>;
   /** JSON text of `[{"type":"function","function":{"name":…, …}}]`, at least one. */
   readonly tools: string | null;
@@ -123,10 +123,12 @@ function isDay(date: string): boolean {
   return year >= 1 && day >= 1 && day <= (days[month - 1] ?? 0);
 }
 
+const gapKeys: ReadonlySet<string> = new Set(['role', 'content']);
+
 export const input = v.pipe(
   v.strictObject({
     messages: v.pipe(v.array(message), v.minLength(1)),
-    template: v.picklist(['gguf', 'raw']),
+    template: v.picklist(['gguf', 'raw', 'fim']),
     options: v.custom<Record<string, string | number | boolean>>(
       isOptions,
       'expected options of text, integer or boolean',
@@ -143,8 +145,17 @@ export const input = v.pipe(
   v.check(
     ({ messages, template, options, tools, date }) =>
       template === 'gguf' ||
-      (messages.length === 1 && Object.keys(options).length === 0 && tools === null && date === null),
-    'a raw input has one message, no options, tools or date',
+      (messages.length === (template === 'raw' ? 1 : 2) &&
+        Object.keys(options).length === 0 &&
+        tools === null &&
+        date === null),
+    'a raw input has one message, one with a gap two, neither options, tools or a date',
+  ),
+  v.check(
+    ({ messages, template }) =>
+      template !== 'fim' ||
+      messages.every((message) => message.role === 'user' && Object.keys(message).every((key) => gapKeys.has(key))),
+    'the messages around a gap are a user’s with nothing but content',
   ),
 );
 

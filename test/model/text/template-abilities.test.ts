@@ -26,6 +26,7 @@ const nothing: TemplateAbilities = {
   tools: false,
   prefill: false,
   needsDate: false,
+  gaps: false,
 };
 const turns = '{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}';
 

@@ -55,26 +55,25 @@ export class ChannelEndings {
   }
 
   async #resume(options: AbortOptions): Promise<readonly ChannelNews[]> {
-    const { held, time, logger } = this.#components;
     const news: ChannelNews[] = [];
-    const now = await time.now(options, true);
+    const now = await this.#components.time.now(options, true);
     // A channel that cannot be closed now must not keep the others open.
-    const closeIfPossible = async (channel: OpenChannel): Promise<void> => {
+    const stepIfPossible = async (channel: OpenChannel): Promise<void> => {
       try {
         news.push(await this.step(channel, options));
       } catch (error) {
         options.signal?.throwIfAborted();
-        logger.warn('a channel is not closed yet', { channel: channel.id, reason: messageOf(error) });
+        this.#components.logger.warn('a channel is not closed yet', { channel: channel.id, reason: messageOf(error) });
       }
     };
-    for (const { channel } of held.all) {
+    for (const { channel } of this.#components.held.all) {
       const isDue = channel.kept.phase === 'closing' || channel.hasFailed || channel.isExpiring(now);
-      if (isDue && !channel.isBusy) await closeIfPossible(channel);
+      if (isDue && !channel.isBusy) await stepIfPossible(channel);
     }
-    for (const { id, kept } of await held.others()) {
-      const taken = isLeft(kept, now) ? await held.take(id) : null;
+    for (const { id, kept } of await this.#components.held.others()) {
+      const taken = isLeft(kept, now) ? await this.#components.held.take(id) : null;
       if (taken === null) continue;
-      await closeIfPossible(taken.channel).finally(() => held.giveBack(taken));
+      await stepIfPossible(taken.channel).finally(() => this.#components.held.giveBack(taken));
     }
     return news;
   }
@@ -88,14 +87,13 @@ export class ChannelEndings {
       throw new QvacError('E_BUSY', `answers are paid from channel ${channel.id.slice(0, 8)} now`, {
         hint: 'try again once they have ended',
       });
-    const { held, closer, time } = this.#components;
     const wasClosing = channel.kept.phase === 'closing';
-    const step = await closer.step(channel, await time.now(options, true), options);
+    const step = await this.#components.closer.step(channel, await this.#components.time.now(options, true), options);
     const news = { ...newsOf(channel), ...endOf(step) };
     if (step.kind === 'ended') {
       // The note is removed last: after a crash in between, a later process repeats this.
-      if (channel.kept.hasEvidence) await closer.clear(channel, options);
-      await held.remove(channel);
+      if (channel.kept.hasEvidence) await this.#components.closer.clear(channel, options);
+      await this.#components.held.remove(channel);
       this.#note(news);
     }
     if (step.kind === 'ended' || !wasClosing) this.#onNews?.(news);

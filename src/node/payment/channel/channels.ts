@@ -13,13 +13,13 @@ export interface ChannelPolicy {
   readonly maxDepositLamports: bigint;
   /** Channels stay open when this process ends, until they expire or are closed by command. @default false */
   readonly keeps?: boolean | undefined;
-  /** Several questions at a time are paid from one channel: its window fits what the provider writes at once. */
-  readonly isShared?: boolean | undefined;
   /**
    * The deposit is raised while an answer is written, once the next one may not fit; else the next one waits for it.
    * @default true
    */
   readonly refillsAhead?: boolean | undefined;
+  /** Several questions at a time are paid from one channel: its window fits what the provider writes at once. */
+  readonly isShared?: boolean | undefined;
 }
 
 /** The provider of an answer, before its quote. */
@@ -34,10 +34,10 @@ export interface WantedPlace {
   readonly amountLamports: bigint;
   /** @default that of the wallet */
   readonly policy?: PayPolicy | undefined;
-  /** Only a channel that is open already pays, with what is left in it. @default false */
-  readonly isOpenOnly?: boolean | undefined;
   /** Lowers the policy's limit. @default the policy's */
   readonly maxDepositLamports?: bigint | undefined;
+  /** Only a channel that is open already pays, with what is left in it. @default false */
+  readonly isOpenOnly?: boolean | undefined;
 }
 
 /** The channels that one wallet pays from. Times are unix ms. */

@@ -67,7 +67,7 @@ class ClientChannels implements WalletChannels {
     const parts = { held: this.#held, closer: this.#closer, time: this.#time, logger: components.logger };
     this.#endings = new ChannelEndings(parts, init.onNews);
     const onRaised = (channel: OpenChannel): void => this.#tell(channel, 'topped-up');
-    this.#deposits = new ChannelDeposits({ escrow: components.escrow, onRaised });
+    this.#deposits = new ChannelDeposits({ escrow: components.escrow, onRaised }, init.policy);
   }
 
   async place(wanted: WantedPlace, options: AbortOptions = {}): Promise<ChannelPlace | null> {
@@ -96,12 +96,11 @@ class ClientChannels implements WalletChannels {
     const channel = open ?? (isOpenOnly ? null : await this.#openFor(wanted, options));
     if (channel === null || !channel.isUsable(await this.#time.now(options))) return null;
     if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
-    const limits = { amountLamports, maxDepositLamports: this.#maxDepositOf(wanted) };
     const mayRefill = !isOpenOnly;
-    if (mayRefill && channel.leftLamports < amountLamports) await this.#deposits.refill(channel, limits, options);
+    if (mayRefill && channel.leftLamports < amountLamports) await this.#deposits.refill(channel, wanted, options);
     // Once the next answer may not fit, the deposit is raised while this one is written.
     else if (mayRefill && channel.leftLamports < 2n * amountLamports && (this.#init.policy.refillsAhead ?? true))
-      this.#run(() => this.#deposits.refill(channel, limits, { signal: this.#end.signal }));
+      this.#run(() => this.#deposits.refill(channel, wanted, { signal: this.#end.signal }));
     return this.#reserve(channel, amountLamports, options);
   }
 
@@ -170,7 +169,7 @@ class ClientChannels implements WalletChannels {
   /** Opens a channel for the sake of one answer, if the provider deserves it. */
   async #openFor(wanted: WantedPlace, options: AbortOptions): Promise<OpenChannel | null> {
     const { pay, keeps = false, isShared = false } = this.#init.policy;
-    const most = this.#maxDepositOf(wanted);
+    const most = this.#deposits.limitFor(wanted);
     const provider = toHex(wanted.key);
     const isAsked = (wanted.policy ?? pay) === 'channel';
     if (!isAsked && (this.#answers.get(provider) ?? 0) < answersBeforeChannel) return null;
@@ -193,11 +192,6 @@ class ClientChannels implements WalletChannels {
     } finally {
       this.#opening.delete(provider);
     }
-  }
-
-  #maxDepositOf({ maxDepositLamports }: WantedPlace): bigint {
-    const { maxDepositLamports: most } = this.#init.policy;
-    return maxDepositLamports === undefined ? most : smaller(maxDepositLamports, most);
   }
 
   async open(wanted: WantedChannel, options: AbortOptions = {}): Promise<OpenChannel> {
