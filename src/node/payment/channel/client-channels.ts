@@ -97,23 +97,26 @@ class ClientChannels implements WalletChannels {
     if (channel === null || !channel.isUsable(await this.#time.now(options))) return null;
     if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
     const mayRefill = !isOpenOnly;
-    if (mayRefill && channel.leftLamports < amountLamports) await this.#deposits.refill(channel, wanted, options);
     // Once the next answer may not fit, the deposit is raised while this one is written.
-    else if (mayRefill && channel.leftLamports < 2n * amountLamports && (this.#init.policy.refillsAhead ?? true))
+    const isLow = channel.leftLamports >= amountLamports && channel.leftLamports < 2n * amountLamports;
+    if (mayRefill && isLow && (this.#init.policy.refillsAhead ?? true))
       this.#run(() => this.#deposits.refill(channel, wanted, { signal: this.#end.signal }));
-    return this.#reserve(channel, amountLamports, options);
+    return this.#reserve(channel, wanted, options);
   }
 
-  /** A place, for which the end of an answer under way may make room; null if there is none. */
-  async #reserve(channel: OpenChannel, amountLamports: bigint, options: AbortOptions): Promise<ChannelPlace | null> {
+  /** A place, for which the end of an answer under way or a larger deposit may make room; null if nothing does. */
+  async #reserve(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<ChannelPlace | null> {
+    const { amountLamports, isOpenOnly = false } = wanted;
     const limit = AbortSignal.timeout(roomWaitMs);
     for (;;) {
-      if (!channel.isUsable(await this.#time.now(options)) || channel.leftLamports < amountLamports) return null;
+      if (!channel.isUsable(await this.#time.now(options))) return null;
+      const isCovered = channel.leftLamports >= amountLamports;
       // In the same turn as the check: others may wait for the same room.
-      if (channel.hasRoom) return channel.reserve(amountLamports);
+      if (isCovered && channel.hasRoom) return channel.reserve(amountLamports);
+      if (!isCovered && !isOpenOnly && (await this.#deposits.refill(channel, wanted, options))) continue;
+      if (!channel.isBusy || limit.aborted) return null;
       await raceSignal(channel.changed(), anySignal(limit, options.signal)).catch(() => undefined);
       options.signal?.throwIfAborted();
-      if (limit.aborted) return null;
     }
   }
 
