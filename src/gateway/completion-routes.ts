@@ -50,7 +50,10 @@ export function addCompletionRoutes(app: Hono<Bindings>, components: AppComponen
   for (const path of [...Object.keys(readers), ...Object.keys(aliases)]) {
     const read = readers[routeOf(path) ?? '/v1/chat/completions'];
     app.post(path, (c) => complete(c, components, init, read));
-    app.all(path, () => {
+    app.all(path, (c) => {
+      // Codex asks for a web socket first; at this status it goes on without one at once.
+      if (c.req.header('upgrade') !== undefined)
+        throw new Problem(426, 'E_USAGE', `${path} takes no web socket, but POST`, { headers: { allow: 'POST' } });
       throw new Problem(405, 'E_USAGE', `${path} takes POST`, { headers: { allow: 'POST' } });
     });
   }

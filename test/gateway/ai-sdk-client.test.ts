@@ -13,7 +13,7 @@ import {
   tool,
 } from 'ai';
 import type { Input } from '../../src/protocol/messages.ts';
-import { longChat, place, placeSchema, startToolTalk, weatherCall } from '../support/client-talk.ts';
+import { longChat, place, placeSchema, startTalk, talk, weatherCall } from '../support/client-talk.ts';
 
 const name = 'scripted/q8_0';
 
@@ -82,7 +82,7 @@ const user = (content: string): ModelMessage => ({ role: 'user', content });
 
 for (const [kind, modelOf] of Object.entries(kinds)) {
   test(`works with Vercel’s AI SDK (${kind}): streamed or not`, async (context: TestContext) => {
-    const { url, inputs } = await startToolTalk(context, [weatherCall.text, 'Rain.', place, 'Fine.'], 2);
+    const { url, inputs } = await startTalk(context, [...talk, ...talk]);
     const model = modelOf(`${url}/v1`);
     const last = (): Input => inputs.at(-1) ?? assert.fail();
     for (const isStreamed of [false, true]) {

@@ -93,6 +93,7 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   tool_use_id: 'c1',
   tool_name: 'add',
   output: '1',
+  namespace: 'sums',
   syntax: 'regex',
   definition: '[a-z]+',
 };
@@ -125,6 +126,10 @@ const special: Readonly<Record<string, unknown>> = {
   '/v1/responses tools[].name': 'add',
   '/v1/responses tools': [{ type: 'function', name: 'add' }],
   '/v1/responses tools[].format.type': 'grammar',
+  '/v1/responses tools[].tools': [{ type: 'function', name: 'add' }],
+  '/v1/responses tools[].tools[].type': 'function',
+  '/v1/responses tools[].tools[].name': 'add',
+  '/v1/responses tools[].tools[].format.type': 'grammar',
   '/v1/responses input[].name': 'add',
   '/api/chat tools[].type': 'function',
   '/api/chat tools[].function.name': 'add',
@@ -159,6 +164,7 @@ const toolsOf: Readonly<Partial<Record<CompletionRoute, object>>> = {
   '/v1/messages': { tools: [{ name: 'add', input_schema: { type: 'object' } }] },
   '/api/chat': chatTools,
 };
+const grouped = { type: 'custom', name: 'add', format: { type: 'grammar', syntax: 'lark', definition: 'start: "x"' } };
 const textGrammar = { type: 'grammar', syntax: 'lark', definition: 'start: "x"' };
 const chatGrammar = { type: 'grammar', grammar: { syntax: 'lark', definition: 'start: "x"' } };
 const textCall = { id: 'c1', type: 'custom', custom: { name: 'add', input: '1' } };
@@ -168,6 +174,11 @@ const block = (role: string, content: object): object => ({ messages: [{ role, c
 /** What a field of this name needs around it, the first match. */
 const surroundings: readonly (readonly [RegExp, (route: CompletionRoute) => object])[] = [
   [/^tools\[\]\.custom\b/, () => ({ tools: [{ type: 'custom', custom: { name: 'add', format: chatGrammar } }] })],
+  [/^tools\[\]\.tools\[\]\.format\b/, () => ({ tools: [{ type: 'namespace', name: 'sums', tools: [grouped] }] })],
+  [
+    /^tools\[\]\.tools\b/,
+    () => ({ tools: [{ type: 'namespace', name: 'sums', tools: [{ type: 'function', ...described }] }] }),
+  ],
   [/^tools\[\]\.format\b/, () => ({ tools: [{ type: 'custom', name: 'add', format: textGrammar }] })],
   [
     /^messages\[\]\.tool_calls\[\]\.custom\b/,
@@ -186,7 +197,10 @@ const surroundings: readonly (readonly [RegExp, (route: CompletionRoute) => obje
     /\.content\[\]\.(tool_use_id|is_error|content\b.*)$/,
     () => block('user', { type: 'tool_result', tool_use_id: 'c1', content: [{ type: 'text', text: '1' }] }),
   ],
-  [/^input\[\]\.(call_id|name|arguments)$/, () => ({ input: [{ type: 'function_call', name: 'add', call_id: 'c1' }] })],
+  [
+    /^input\[\]\.(call_id|name|namespace|arguments)$/,
+    () => ({ input: [{ type: 'function_call', name: 'add', call_id: 'c1' }] }),
+  ],
   [/^input\[\]\.output$/, () => ({ input: [{ type: 'function_call_output', call_id: 'c1' }] })],
 ];
 

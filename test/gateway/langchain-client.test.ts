@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ChatOpenAI } from '@langchain/openai';
 import { AIMessage, type AIMessageChunk, createAgent, HumanMessage, ToolMessage, tool } from 'langchain';
-import { longChat, place, placeSchema, startToolTalk, weatherCall } from '../support/client-talk.ts';
+import { longChat, place, placeSchema, startTalk, talk, weatherCall } from '../support/client-talk.ts';
 
 const chat = longChat.map(({ role, content }) =>
   role === 'user' ? new HumanMessage(content) : new AIMessage(content),
@@ -18,7 +18,7 @@ async function joined(stream: AsyncIterable<AIMessageChunk>): Promise<AIMessageC
 
 for (const useResponsesApi of [false, true]) {
   test(`works with LangChain (${useResponsesApi ? 'responses' : 'chat completions'}), streamed or not`, async (context) => {
-    const { url, inputs } = await startToolTalk(context, [weatherCall.text, 'Rain.', place, 'Fine.'], 2);
+    const { url, inputs } = await startTalk(context, [...talk, ...talk]);
     // Not `streaming: true`, with which it downloads a tokenizer to count the prompt.
     const model = new ChatOpenAI({
       model: 'scripted/q8_0',

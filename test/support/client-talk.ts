@@ -25,20 +25,21 @@ export const placeSchema = {
   additionalProperties: false,
 };
 
+/** What the model says: it calls the tool, tells the result, gives an object, and goes on with a long chat. */
+export const talk: readonly string[] = [weatherCall.text, 'Rain.', place, 'Fine.'];
+
 /** Sixty turns. */
 export const longChat: readonly { readonly role: 'user' | 'assistant'; readonly content: string }[] = Array.from(
   { length: 61 },
   (_, at) => ({ role: at % 2 === 0 ? 'user' : 'assistant', content: `Turn ${at}: ${'so it goes '.repeat(3).trim()}` }),
 );
 
-/** A gateway whose model answers with these texts in turn, as often as `rounds` says, and the inputs that it got. */
-export async function startToolTalk(
+/** A gateway whose model answers with these texts in turn, and the inputs that it got. */
+export async function startTalk(
   context: TestContext,
   answers: readonly string[],
-  rounds: number,
 ): Promise<{ readonly url: string; readonly inputs: readonly Input[] }> {
-  const script = Array.from({ length: rounds }, () => answers).flat();
-  const { engine, inputs } = notingEngine(createDictatedEngine(script, { context: 8_192 }));
+  const { engine, inputs } = notingEngine(createDictatedEngine(answers, { context: 8_192 }));
   const { url } = await startGateway(context, {
     providers: [{ engine, offering: { can: ['tools'] } }],
     gateway: { defaults: { ...testDefaults, maxTokens: 400 } },

@@ -92,7 +92,7 @@ const streamOptions: readonly FieldRule[] = [
 const byTools = 'for models whose template takes tools';
 const leftOut = 'is left out; the header `x-qvac-adjusted` tells';
 const otherTools = `a tool that is not a function ${leftOut}`;
-const openaiTools = `\`function\` or \`custom\`; a tool of another type, which OpenAI’s servers run, ${leftOut}`;
+const openaiTools = `\`function\`, \`custom\` or \`namespace\` (responses); a tool of another type ${leftOut}`;
 const toolName = '1 to 128 letters, digits and `_ . : / -`';
 const shownSchema = 'JSON schema; shown to the model, and enforced in forced calls';
 const toolHint = 'a hint for other servers';
@@ -242,9 +242,16 @@ const responses: readonly FieldRule[] = [
   honoured('input[].role', '`system`, `developer` (as `system`), `user`, `assistant`'),
   honoured('input[].content', 'text or text parts; null or missing counts as empty'),
   ...textParts('input[].content[].'),
-  ...ignored(clientNote, 'input[].id', 'input[].status', 'input[].phase'),
+  ...ignored(
+    clientNote,
+    'input[].id',
+    'input[].status',
+    'input[].phase',
+    'input[].internal_chat_message_metadata_passthrough',
+  ),
   honoured('input[].call_id', 'the model gets nine letters and digits'),
   honoured('input[].name', toolName),
+  honoured('input[].namespace', 'of the tool'),
   honoured('input[].arguments', 'JSON text of an object'),
   honoured('input[].input', 'of a `custom_tool_call`'),
   honoured('input[].output', 'text or text parts'),
@@ -263,9 +270,13 @@ const responses: readonly FieldRule[] = [
   ...grammars,
   ...ignored(effort, 'text.verbosity'),
   ...toolChoice,
-  ...functionFields('tools[].'),
-  ...customFields('tools[].', 'tools[].format.'),
-  ...ignored(toolHint, 'tools[].defer_loading', 'tools[].allowed_callers', 'tools[].output_schema'),
+  honoured('tools[].tools', 'of a `namespace`; the model sees `NAMESPACE.NAME`'),
+  ...['tools[].', 'tools[].tools[].'].flatMap((tool) => [
+    ...functionFields(tool),
+    ...customFields(tool, `${tool}format.`),
+    ...ignored(toolHint, `${tool}defer_loading`, `${tool}allowed_callers`, `${tool}output_schema`),
+  ]),
+  honoured('tools[].tools[].type', '`function` or `custom`'),
   ...ignored('the gateway runs no tools itself', 'max_tool_calls'),
   refused('previous_response_id', [], noStorage),
   refused('conversation', [], noStorage),
