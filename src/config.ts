@@ -176,6 +176,8 @@ export interface Home {
   readonly payments: Readonly<Record<Role, string>>;
   /** Journals of channels that are not closed. */
   readonly channels: Readonly<Record<Role, string>>;
+  /** Folder of the journals of browser wallets' channels, one for each wallet. */
+  readonly pageChannels: string;
   /** What opens paid answers that the chain can still ask for. */
   readonly steps: string;
 }
@@ -243,6 +245,7 @@ export function homeAt(root: string): Home {
       provider: join(root, 'channels', 'provider'),
       router: join(root, 'channels', 'router'),
     },
+    pageChannels: join(root, 'channels', 'page'),
     steps: join(root, 'channels', 'steps'),
   };
 }

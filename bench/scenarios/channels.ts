@@ -7,7 +7,9 @@ const rounds = 40;
 /** A conversation. */
 const answers = 50;
 /** Questions of a burst. */
-const burst = 100;
+const burst = 200;
+/** Answers that the provider writes at once, and questions under way in a burst. */
+const atOnce = 8;
 
 /** What the network took of both sides for a conversation, and in how many transactions. */
 async function conversation(market: PaidMarket): Promise<{ readonly fees: number; readonly transactions: number }> {
@@ -39,30 +41,37 @@ async function addedToFirstToken(market: PaidMarket): Promise<Figure> {
   };
 }
 
-/** Whole answers, checked and released, through one channel, one after another. */
-async function answersPerSecond(market: PaidMarket): Promise<Figure> {
+/** Whole answers, checked and released, through one channel. @param askers ask one question after another each */
+async function answersPerSecond(market: PaidMarket, askers: number): Promise<Figure> {
+  let [left, byJob] = [burst, 0];
+  const ask = async (): Promise<void> => {
+    while (left-- > 0) if ((await market.ask('paid')).answer.payment?.channel == null) byJob++;
+  };
+  const cpu = process.cpuUsage();
   const start = performance.now();
-  for (let i = 0; i < burst; i++) await market.ask('paid');
+  await Promise.all(Array.from({ length: askers }, ask));
   const seconds = (performance.now() - start) / 1_000;
+  const { user, system } = process.cpuUsage(cpu);
+  const clientCpuMs = rounded((user + system) / 1_000 / burst);
   return {
-    name: 'channel: answers through one channel, one at a time',
+    name: `channel: answers through one channel, ${askers} at a time`,
     value: rounded(burst / seconds),
     unit: '1/s',
-    goal: null,
-    details: { burst, seconds: rounded(seconds) },
+    goal: askers === 1 ? null : { atLeast: 200 },
+    details: { burst, seconds: rounded(seconds), clientCpuMs, byJob },
   };
 }
 
 export const scenario: Scenario = async () => {
-  const byChannel = await withPaidMarket({ pay: 'channel' }, async (market) => {
+  const byChannel = await withPaidMarket({ pay: 'channel', slots: atOnce }, async (market) => {
     const firstToken = await addedToFirstToken(market);
-    const speed = await answersPerSecond(market);
-    return { firstToken, speed, ...(await conversation(market)) };
+    const speeds = [await answersPerSecond(market, 1), await answersPerSecond(market, atOnce)];
+    return { firstToken, speeds, ...(await conversation(market)) };
   });
   const byJob = await withPaidMarket({}, conversation);
   return [
     byChannel.firstToken,
-    byChannel.speed,
+    ...byChannel.speeds,
     {
       name: `channel: fees of a conversation of ${answers} answers`,
       value: byChannel.fees,

@@ -136,6 +136,8 @@ async function ask({ inference }: Market, maxTokens: number): Promise<Timed> {
     referees: null,
     maxPrice: 0,
     wallet: null,
+    pay: null,
+    maxDeposit: null,
     consent: null,
     timeoutMs: 600_000,
     logits: false,

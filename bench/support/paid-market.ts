@@ -49,17 +49,19 @@ export interface PaidMarketInit {
   readonly confirmMs?: number | undefined;
   /** @default job */
   readonly pay?: PayPolicy | undefined;
+  /** Answers that the paid provider writes at once. @default 1 */
+  readonly slots?: number | undefined;
 }
 
 export async function withPaidMarket<Value>(
-  { confirmMs = 0, pay = 'job' }: PaidMarketInit,
+  { confirmMs = 0, pay = 'job', slots = 1 }: PaidMarketInit,
   work: (market: PaidMarket) => Promise<Value>,
 ): Promise<Value> {
   const home = await mkdtemp(join(tmpdir(), 'qvac-bench-paid-'));
   const chain = await spawnPart<{ readonly rpcUrl: string }>('embedded-chain.ts', [join(home, 'chain')]);
   const { rpcUrl } = chain.told;
   const [paid, free] = await Promise.all([
-    spawnPart<{ readonly address: string; readonly wallet: string }>('paid-provider.ts', [rpcUrl]),
+    spawnPart<{ readonly address: string; readonly wallet: string }>('paid-provider.ts', [rpcUrl, String(slots)]),
     spawnPart<{ readonly address: string }>('scripted-provider.ts'),
   ]);
   const line = confirmMs === 0 ? null : await slowLine(rpcUrl, confirmMs);
@@ -144,7 +146,7 @@ async function withClient<Value>(
         reach: async () => undefined,
         clock: systemClock,
         dir: join(home, 'channels'),
-        policy: { pay, maxDepositLamports: lamports / 100n },
+        policy: { pay, maxDepositLamports: lamports / 100n, isShared: true },
       },
       logger: silentLogger,
     },

@@ -122,13 +122,22 @@ const close = defineSubcommand({
   examples: [{ line: 'qvac channels close 9f3a', what: 'close the channel whose id begins with 9f3a' }],
   async action(context) {
     const { output, signal } = context;
-    const id = await ownChannel(context);
+    const id = (await keptChannel(context)) ?? (await ownChannel(context));
     await withClient(context, async (_client, channels) => {
       const news = await channels.close(id, { signal });
       output.result(newsJson(news), []);
     });
   },
 });
+
+/** The only channel among this client's notes whose id begins so: perhaps it has ended on the chain. */
+async function keptChannel({ args, config, logger }: CommandContext): Promise<ChannelId | null> {
+  const { openKeptChannels } = await import('../node/payment/channel/kept-channel.ts');
+  const kept = await openKeptChannels(config.home.channels.client, logger).read();
+  const prefix = (args[0] ?? '').toLowerCase();
+  const [found = null, ...others] = [...kept.keys()].filter((id) => prefix !== '' && id.startsWith(prefix));
+  return others.length === 0 ? found : null;
+}
 
 /** A channel that this home's client holds. */
 async function ownChannel(context: CommandContext): Promise<ChannelId> {

@@ -1,6 +1,6 @@
 import type { GrammarRules } from '../protocol/grammar/rules.ts';
 import type { CompletionRequest } from './api/completion-request.ts';
-import { findOffered, type OfferedModel, takesTools } from './api/models.ts';
+import { findOffered, type OfferedModel, takesSuffix, takesTools } from './api/models.ts';
 import type { RequestTools } from './api/tools.ts';
 import { Problem } from './problem.ts';
 import type { ToolFamily } from './tools/families.ts';
@@ -14,13 +14,15 @@ const channelArch = 'gpt-oss';
 /**
  * The request as its model needs it: with the texts of control tokens in the answer where calls or reasoning stand
  * between them.
- * @throws Problem if the request offers tools and no provider serves the model with them
+ * @throws Problem if the request offers tools or has a suffix, and no provider serves the model with that
  */
 export function withToolSupport(offered: readonly OfferedModel[], request: CompletionRequest): CompletionRequest {
   const { inference, tools } = request;
   const model = findOffered(offered, inference.model);
   const hasTools = inference.input.tools !== null;
-  if (hasTools && model !== undefined) requireTools(offered, inference.model === null ? null : model);
+  const needs = [...(hasTools ? [toolCalls] : []), ...(inference.input.template === 'fim' ? [insertion] : [])];
+  if (model !== undefined)
+    for (const need of needs) requireAbility(offered, inference.model === null ? null : model, need);
   if (tools === null || !(hasTools || model?.model.arch === channelArch)) return request;
   return { ...request, inference: { ...inference, extra: { ...inference.extra, markers: true } } };
 }
@@ -54,15 +56,30 @@ function callGrammar(
   return callsOr(form, { tools: offered, isParallel: maxCalls > 1 });
 }
 
-/** @param model null: any will do */
-function requireTools(offered: readonly OfferedModel[], model: OfferedModel | null): void {
-  const able = offered.filter(takesTools);
-  if (model === null ? able.length > 0 : takesTools(model)) return;
+/** What a request needs that not every model has. */
+interface Ability {
+  /** As Ollama calls it: programs look for its words. */
+  readonly name: string;
+  /** The field that asks for it. */
+  readonly param: string;
+  isOf(model: OfferedModel): boolean;
+}
+
+const toolCalls: Ability = { name: 'tools', param: 'tools', isOf: takesTools };
+const insertion: Ability = { name: 'insert', param: 'suffix', isOf: takesSuffix };
+
+/** @param model null: any will do. @throws Problem */
+function requireAbility(
+  offered: readonly OfferedModel[],
+  model: OfferedModel | null,
+  { name: ability, param, isOf }: Ability,
+): void {
+  const able = offered.filter(isOf);
+  if (model === null ? able.length > 0 : isOf(model)) return;
   const names = able.map(({ name }) => name);
   const more = names.length > maxNamed ? `, and ${names.length - maxNamed} more` : '';
-  // Programs look for the words of Ollama.
-  throw new Problem(400, 'E_UNSUPPORTED', `${model?.name ?? 'the model on offer'} does not support tools`, {
-    param: 'tools',
+  throw new Problem(400, 'E_UNSUPPORTED', `${model?.name ?? 'the model on offer'} does not support ${ability}`, {
+    param,
     hint:
       names.length === 0
         ? 'no model on offer does'

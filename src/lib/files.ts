@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { chmod, type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { QvacError } from '../errors.ts';
 
@@ -90,10 +90,9 @@ export async function writeFileAtomic(
   options: { readonly mode?: number | undefined } = {},
 ): Promise<void> {
   const mode = options.mode ?? privateFileMode;
-  await ensureDir(dirname(path));
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    const file = await open(temporary, 'wx', mode);
+    const file = await openNew(temporary, mode);
     try {
       await file.writeFile(data);
       await file.sync();
@@ -106,6 +105,17 @@ export async function writeFileAtomic(
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw fileError(error, `write ${path}`);
+  }
+}
+
+/** The folder is there as a rule, so it is created only if the file cannot be. */
+async function openNew(path: string, mode: number): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', mode);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await ensureDir(dirname(path));
+    return open(path, 'wx', mode);
   }
 }
 

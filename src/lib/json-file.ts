@@ -1,6 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { messageOf, QvacError } from '../errors.ts';
 import { fileError, isMissing, readJson, writeFileAtomic } from './files.ts';
+import { createTurns } from './in-turn.ts';
 import { type Logger, silentLogger } from './log.ts';
 
 /** How a value is kept as JSON. */
@@ -46,12 +47,7 @@ export interface JsonFile<Value> {
  */
 export function createJsonFile<Value>(path: string, init: JsonFileInit<Value>): JsonFile<Value> {
   const { what, onDamaged, logger = silentLogger } = init;
-  let last: Promise<unknown> = Promise.resolve();
-  function inTurn(run: () => Promise<void>): Promise<void> {
-    const turn = last.then(run);
-    last = turn.catch(() => undefined);
-    return turn;
-  }
+  const inTurn = createTurns();
   async function read(): Promise<Value | null> {
     try {
       return await readForm(path, init);

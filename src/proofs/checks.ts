@@ -8,10 +8,12 @@ import { checkLength } from './checks/length.ts';
 import { checkOpening } from './checks/opening.ts';
 import { checkPrompt } from './checks/prompt.ts';
 import { checkSampling } from './checks/sampling.ts';
-import type { Statistics } from './checks/statistics.ts';
+import { noStatistics, type Statistics } from './checks/statistics.ts';
 import { type Subject, subjectOf } from './checks/subject.ts';
+import { checkVectors } from './embedding/check-vectors.ts';
 import { isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
+import type { PooledMisses } from './statistics/pooled.ts';
 
 export type { CheckReport } from './checks/check-run.ts';
 export type { Evidence } from './checks/evidence.ts';
@@ -20,7 +22,7 @@ export type { Evidence } from './checks/evidence.ts';
 export interface Assessment extends Statistics {
   readonly result: Result;
   readonly tier: Tier;
-  /** Steps opened. */
+  /** Steps opened; of an embedding job the vectors recomputed, else those opened (section 4.9). */
   readonly count: number;
   readonly faults: readonly FaultCode[];
   /** The fault is in the draws of the tokens before this job (section 4.6), which other providers wrote. */
@@ -30,6 +32,8 @@ export interface Assessment extends Statistics {
   readonly calibration: Uint8Array | null;
   /** Score jobs that the result rests on, in the order of their draw; empty if the verifier computed itself. */
   readonly referees: readonly JobId[];
+  /** What it adds to the evidence about the provider over many answers (section 6); null if nothing. */
+  readonly pooled: PooledMisses | null;
 }
 
 /**
@@ -39,6 +43,7 @@ export interface Assessment extends Statistics {
 export function assess(receipt: Receipt, evidence: Evidence): Assessment {
   const subject = subjectOf(receipt);
   const run = new CheckRun();
+  if (subject.isEmbedding) return assessVectors(run, subject, evidence);
   checkWithoutModel(run, subject, evidence);
   checkInput(run, subject, evidence);
   const execution = checkExecution(run, subject, evidence);
@@ -54,6 +59,23 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
     execClass: isExecuted ? (evidence.replay?.execClass ?? null) : null,
     calibration: isExecuted ? (evidence.calibration?.digest ?? null) : null,
     referees: [],
+    pooled: execution.pooled,
+  };
+}
+
+/** Section 4.9. */
+function assessVectors(run: CheckRun, subject: Subject, evidence: Evidence): Assessment {
+  const { isRecomputed, ...found } = checkVectors(run, subject, evidence);
+  return {
+    ...found,
+    ...noStatistics,
+    faults: run.failure === null ? [] : [run.failure.fault],
+    inContinuation: false,
+    checks: run.reports,
+    execClass: isRecomputed ? (evidence.recomputed?.execClass ?? null) : null,
+    calibration: null,
+    referees: [],
+    pooled: null,
   };
 }
 

@@ -17,6 +17,7 @@ import type { Peer } from '../node/peer/peer.ts';
 import { cardContentOf } from '../node/provider/card-content.ts';
 import type { ProviderEvent } from '../node/provider/events.ts';
 import { createProvider } from '../node/provider/provider.ts';
+import { fillsGaps } from '../protocol/input/gap.ts';
 import { systemInTurn } from '../protocol/input/system-in-turn.ts';
 import { finish } from '../protocol/messages.ts';
 import { fetchModel, loadEngine, type ModelProgress, openModelStore } from './models.ts';
@@ -132,7 +133,11 @@ async function start(
   const { peer, discovery, stop } = await join({ config, clock, logger }, { role: 'provider', key });
   teardown.add(stop);
   const abilities = probeTemplate(engine.tokenizer);
-  const can = [...(abilities.system === 'first turn' ? [systemInTurn] : []), ...(abilities.tools ? ['tools'] : [])];
+  const can = [
+    ...(abilities.gaps ? [fillsGaps] : []),
+    ...(abilities.system === 'first turn' ? [systemInTurn] : []),
+    ...(abilities.tools ? ['tools'] : []),
+  ];
   const prices = pricesOf(settings);
   const { priceJob, priceIn, priceOut } = prices;
   const paid = priceJob > 0 || priceIn > 0 || priceOut > 0;

@@ -33,6 +33,8 @@ export interface ReceiptSummary {
   readonly mode: ModeName;
   readonly promptTokens: number;
   readonly tokens: number;
+  /** Vectors of texts; null: the job wrote an answer. */
+  readonly vectors: number | null;
   /** Tokens of the answer that other providers wrote before this job, and the last of their jobs, hex. */
   readonly start: number;
   readonly previous: string | null;
@@ -93,6 +95,7 @@ export function summarise(receipt: Receipt): ReceiptSummary {
     mode: modeName(offer.mode),
     promptTokens: receipt.promptTokens.length,
     tokens: receipt.tokens.length,
+    vectors: receipt.vectors?.counts.length ?? null,
     start: offer.start,
     previous: receipt.previous,
     finish: finishWords[head.finish],
@@ -109,9 +112,9 @@ export function summarise(receipt: Receipt): ReceiptSummary {
 
 function openedSteps({ opening }: Receipt, { mode }: Offer): number {
   if (opening === null) return 0;
-  return mode === modes.score
-    ? decodeScoreOpening(opening.body).steps.length
-    : decodeOpening(opening.body).steps.length;
+  if (mode === modes.score) return decodeScoreOpening(opening.body).steps.length;
+  const opened = decodeOpening(opening.body);
+  return opened.v === 3 ? opened.vectors.length : opened.steps.length;
 }
 
 function paymentOf(locked: bigint, noted: Receipt['settlement']): PaymentSummary {
@@ -151,9 +154,16 @@ export function moneyWords({ id, payment }: Pick<ReceiptSummary, 'id' | 'payment
   return state === 'open' || state === 'submitted' ? `${words}; ${more}` : words;
 }
 
-/** `verified exact`, `checked: sampling`, `failed exact: exact-mismatch`. */
-export function resultWords({ result, tier, faults }: Pick<VerdictSummary, 'result' | 'tier' | 'faults'>): string {
+/**
+ * `verified exact`, `checked: sampling`, `failed exact: exact-mismatch`.
+ * @param vectors of an embedding job: what was not recomputed was not checked. @default null
+ */
+export function resultWords(
+  { result, tier, faults }: Pick<VerdictSummary, 'result' | 'tier' | 'faults'>,
+  vectors: number | null = null,
+): string {
   if (result === 'fail') return `failed ${tier}: ${faults.join(', ')}`;
   if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) return `verified ${tier}`;
+  if (vectors !== null) return 'not checked, signed only';
   return `checked: ${tier}${result === 'pass' ? '' : ', inconclusive'}`;
 }

@@ -2,7 +2,8 @@ import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
 import type { Trust, Turn } from './conversation.ts';
 import { isStatus } from './labels.ts';
 import { market } from './market.ts';
-import { limitLamports } from './price-limit.ts';
+import { depositLimitLamports, limitLamports } from './price-limit.ts';
+import { refereesAsked } from './referees.ts';
 import { signatureRequests } from './signature-requests.ts';
 import type { PageSettings } from './store.ts';
 import { wallets } from './wallet.ts';
@@ -84,7 +85,11 @@ async function receive(
       known,
     );
   } finally {
-    consent?.end();
+    const { trust } = into;
+    // Referees are paid after the answer, with a consent of their own.
+    const isRefereed = consent !== null && trust?.verified === 'pending' && refereesAsked() > 0;
+    if (isRefereed) void settled(trust, () => undefined).finally(() => consent.end());
+    else consent?.end();
   }
 }
 
@@ -126,11 +131,8 @@ async function receiveAnswer(
   if (into.trust === undefined) throw new TypeError('the answer is incomplete');
 }
 
-function bodyOf(
-  turns: readonly Turn[],
-  { model, provider, verify, system, temperature, maxTokens, seed, maxPrice }: PageSettings,
-  consent: string | null,
-): string {
+function bodyOf(turns: readonly Turn[], settings: PageSettings, consent: string | null): string {
+  const { model, provider, verify, system, temperature, maxTokens, seed } = settings;
   const messages = [
     ...(system.trim() === '' ? [] : [{ role: 'system', content: system }]),
     ...turns.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content })),
@@ -145,7 +147,8 @@ function bodyOf(
     qvac: {
       ...(provider === '' ? {} : { provider }),
       ...(verify === '' ? {} : { verify }),
-      ...payerOf(consent, maxPrice !== ''),
+      ...refereesOf(),
+      ...payerOf(settings, consent),
     },
   };
   const json = JSON.stringify(body);
@@ -153,9 +156,17 @@ function bodyOf(
   return /^\d{1,20}$/.test(seed) ? json.replace(/\}$/, `,"seed":${BigInt(seed)}}`) : json;
 }
 
-function payerOf(consent: string | null, limited: boolean): object {
-  if (wallets.account !== null) return { wallet: wallets.account.address, max_price: limitLamports() };
-  return consent === null ? {} : { consent, ...(limited ? { max_price: limitLamports() } : {}) };
+/** Named only if it matters, since a gateway without referees knows none. */
+function refereesOf(): object {
+  const referees = refereesAsked();
+  return referees === 0 && market.view.state?.defaults.referees === null ? {} : { referees };
+}
+
+function payerOf({ pay, maxPrice }: PageSettings, consent: string | null): object {
+  const { account } = wallets;
+  if (account !== null)
+    return { wallet: account.address, max_price: limitLamports(), pay, max_deposit: depositLimitLamports() };
+  return consent === null ? {} : { consent, ...(maxPrice === '' ? {} : { max_price: limitLamports() }) };
 }
 
 /** `name/quant` for display. */
@@ -190,7 +201,10 @@ export async function settled(trust: Trust, changed: (trust: Trust) => void): Pr
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     try {
       const report = await getReport(trust.receipt);
-      if (report !== null) return changed({ ...trust, verified: report.verified, earlier: report.earlier });
+      if (report !== null) {
+        const { verified, earlier, payment, referees } = report;
+        return changed({ ...trust, verified, earlier, paidBy: payment?.by, referees: referees.length });
+      }
     } catch (error) {
       // No receipt: the gateway restarted, or could not store it.
       if (error instanceof GatewayError && error.status === 404) return changed({ ...trust, verified: 'inconclusive' });

@@ -12,7 +12,11 @@ export interface Trust {
   readonly model: string;
   /** Lamports as decimal text. */
   readonly cost: string;
+  /** What paid a cost, known with the receipt. */
+  readonly paidBy?: 'job' | 'channel' | undefined;
   readonly verified: VerificationStatus;
+  /** How many other providers the verdict rests on, known with the receipt. */
+  readonly referees?: number | undefined;
   readonly receipt: string;
 }
 

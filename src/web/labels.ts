@@ -166,6 +166,7 @@ export function costLabel({
   payment,
 }: {
   readonly payment: {
+    readonly by: 'job' | 'channel';
     readonly locked: string;
     readonly settlement: {
       readonly state: string;
@@ -176,7 +177,8 @@ export function costLabel({
   } | null;
 }): string {
   if (payment === null) return 'nothing';
-  const { settlement, locked } = payment;
+  const { settlement, locked, by } = payment;
+  if (by === 'channel') return channelCost(settlement);
   if (settlement === null || settlement.state === 'open') return `${sol(BigInt(locked))} is locked`;
   const paid = sol(BigInt(settlement.paid));
   switch (settlement.state) {
@@ -191,5 +193,20 @@ export function costLabel({
       return `nothing: all refunded, with ${sol(BigInt(settlement.compensation))} from the provider’s stake`;
     default:
       return 'nothing: everything was refunded';
+  }
+}
+
+/** In a channel nothing is locked for one answer. */
+function channelCost(
+  settlement: { readonly state: string; readonly paid: string; readonly burnt: string } | null,
+): string {
+  switch (settlement?.state) {
+    case 'released':
+      return `${sol(BigInt(settlement.paid))} from the channel`;
+    case 'withheld':
+    case 'challenged':
+      return `nothing: ${sol(BigInt(settlement.burnt))} of the channel are withheld`;
+    default:
+      return 'from the channel, as far as it was acknowledged';
   }
 }

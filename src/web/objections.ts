@@ -1,13 +1,13 @@
 import { GatewayError } from './api.ts';
-import { actOnJob } from './wallet-api.ts';
 
 export interface ObjectionInit {
-  /** Address of the wallet whose money is at stake. */
-  readonly address: string;
-  readonly job: string;
+  /** The job or channel whose answer failed, in hex. */
+  readonly subject: string;
   /** The last moment that the objection counts, by this browser's clock, unix ms. */
   readonly until: number;
-  /** Whether the objection still makes sense: the wallet is connected and the job not settled. */
+  /** Has the gateway make the next transaction; resolves at once if the gateway already waits for the signature. */
+  object(): Promise<void>;
+  /** Whether the objection still makes sense: the wallet is connected and the money not settled. */
   isOpen(): Promise<boolean>;
 }
 
@@ -16,42 +16,49 @@ const finalCodes: ReadonlySet<string> = new Set(['E_LIMIT', 'E_NOT_FOUND', 'E_ES
 const [firstPauseMs, lastPauseMs] = [1_000, 15_000];
 
 /**
- * Objections to answers that failed a check. Each asks the gateway for a rejection until it is settled, the person
- * refuses, or its time is over; a request that fails is repeated.
+ * Objections to answers that failed a check. Each asks the gateway for its transactions until the money is settled, the
+ * person refuses, or its time is over; a request that fails is repeated.
  */
 class Objections {
   readonly #active = new Set<string>();
-  /** Jobs whose rejection the person refused. */
+  /** Jobs and channels in which the person lets the provider be paid. */
   readonly #declined = new Set<string>();
 
   /** Starts an objection unless it is under way or the person refused it. */
   raise(init: ObjectionInit): void {
-    if (this.#active.has(init.job) || this.#declined.has(init.job)) return;
-    this.#active.add(init.job);
-    void this.#repeat(init).finally(() => this.#active.delete(init.job));
+    const { subject } = init;
+    if (this.#active.has(subject) || this.#declined.has(subject)) return;
+    this.#active.add(subject);
+    void this.#repeat(init).finally(() => this.#active.delete(subject));
   }
 
   /** The person refuses: do not ask again. */
-  decline(job: string): void {
-    this.#declined.add(job);
+  decline(subject: string): void {
+    this.#declined.add(subject);
   }
 
-  isDeclined(job: string): boolean {
-    return this.#declined.has(job);
+  /** The person asks for it after all. */
+  reconsider(subject: string): void {
+    this.#declined.delete(subject);
   }
 
-  async #repeat({ address, job, until, isOpen }: ObjectionInit): Promise<void> {
+  isDeclined(subject: string): boolean {
+    return this.#declined.has(subject);
+  }
+
+  async #repeat({ subject, until, object, isOpen }: ObjectionInit): Promise<void> {
     let pauseMs = firstPauseMs;
     while (Date.now() < until) {
       try {
-        // Resolves at once if the gateway already waits for the signature.
-        await actOnJob(address, job, 'reject');
+        await object();
       } catch (error) {
-        if (error instanceof GatewayError && finalCodes.has(error.code)) return this.decline(job);
+        if (error instanceof GatewayError && finalCodes.has(error.code)) return this.decline(subject);
+        // The transaction expired: the next one must be there before the person notices.
+        if (error instanceof GatewayError && error.code === 'E_TIMEOUT') pauseMs = firstPauseMs;
       }
       await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, Math.max(0, until - Date.now()))));
       pauseMs = Math.min(pauseMs * 2, lastPauseMs);
-      if (this.#declined.has(job) || !(await isOpen().catch(() => true))) return;
+      if (this.#declined.has(subject) || !(await isOpen().catch(() => true))) return;
     }
   }
 }

@@ -1,9 +1,10 @@
 import { GatewayError, request } from './api.ts';
+import { deposits } from './deposits.ts';
 import { objections } from './objections.ts';
-import { limitLamports } from './price-limit.ts';
-import type { Purpose } from './purpose.ts';
+import { depositLimitLamports, limitLamports } from './price-limit.ts';
+import { isChannelPurpose, isObjection, type Purpose, subjectOf } from './purpose.ts';
 import { randomHex } from './random.ts';
-import { objection } from './transaction.ts';
+import { objection } from './transaction-checks.ts';
 import { wallets } from './wallet.ts';
 
 /** A payment that waits for this person's signature or consent. */
@@ -73,15 +74,16 @@ class SignatureRequests {
    * for the person
    */
   async agree(seen: SignatureRequest): Promise<void> {
-    const { id, key, transaction } = await this.#renewed(seen);
+    const { id, key, purpose, transaction } = await this.#renewed(seen);
     const answer = transaction === null ? { agreed: true } : { signed: base64Of(await wallets.sign(transaction)) };
+    if (transaction !== null && isChannelPurpose(purpose)) deposits.sign(purpose);
     await this.#answer(id, key, answer);
   }
 
   async refuse(seen: SignatureRequest): Promise<void> {
     await this.#pollOnce();
-    const { id, key, deadline, purpose } = this.pending.get(seen.key) ?? seen;
-    if (deadline !== null) objections.decline(purpose.job);
+    const { id, key, purpose } = this.pending.get(seen.key) ?? seen;
+    if (isObjection(purpose)) objections.decline(subjectOf(purpose));
     await this.#answer(id, key, { refused: true });
   }
 
@@ -133,6 +135,11 @@ class SignatureRequests {
 
   async #pollOnce(): Promise<void> {
     const asked = await Promise.all(this.#names().map((name) => waitingFor(name).catch(() => null)));
+    // A new transaction is checked against the wallet as it is now.
+    const isNew = asked.some((each) =>
+      each?.some(({ key, transaction }) => transaction !== null && !this.pending.has(key)),
+    );
+    if (isNew) await wallets.refresh().catch(() => undefined);
     this.#update(
       asked.flatMap((each) => each ?? []),
       asked.includes(null),
@@ -142,18 +149,19 @@ class SignatureRequests {
   #update(asked: readonly SignatureRequest[], partly: boolean): void {
     const now = Date.now();
     // A refusal counts for the objection, not only for one of its transactions.
-    const waiting = asked.filter(({ deadline, purpose }) => deadline === null || !objections.isDeclined(purpose.job));
+    const waiting = asked.filter(({ purpose }) => !isObjection(purpose) || !objections.isDeclined(subjectOf(purpose)));
     for (const each of waiting) {
       this.pending.set(each.key, each);
       this.#missedSince.delete(each.key);
     }
-    for (const { key, deadline, expiresAt } of [...this.pending.values()]) {
+    for (const { key, purpose, deadline, expiresAt } of [...this.pending.values()]) {
       if (waiting.some((each) => each.key === key)) continue;
       // The gateway could not be asked: an objection stays until its time is over.
       if (partly && Math.max(expiresAt, deadline ?? 0) > now) continue;
       const since = this.#missedSince.get(key) ?? now;
       this.#missedSince.set(key, since);
-      if (deadline === null || deadline <= now || now - since > renewalMs) this.pending.delete(key);
+      const isOver = !isObjection(purpose) || (deadline !== null && deadline <= now);
+      if (isOver || now - since > renewalMs) this.pending.delete(key);
     }
     this.#notify();
   }
@@ -169,10 +177,17 @@ const answered = 'This was answered already, or is not needed any more.';
 export function objectionTo({ purpose, transaction }: SignatureRequest): string | null {
   if (transaction === null) return null;
   if (wallets.unfit !== null) return wallets.unfit;
+  const { account, overview } = wallets;
+  const open = overview?.channels.filter(({ state }) => state === 'open') ?? [];
   const found = objection(transaction, purpose, {
-    wallet: wallets.account?.address ?? '',
-    program: wallets.overview?.program ?? '',
+    wallet: account?.address ?? '',
+    program: overview?.program ?? '',
+    chain: overview?.chain ?? '',
+    now: overview?.now ?? 0,
     limit: BigInt(limitLamports()),
+    depositLimit: BigInt(depositLimitLamports()),
+    depositedIn: (channel, provider) => deposits.in(channel, provider),
+    hasOpenChannel: (name) => open.some(({ provider }) => provider === name),
   });
   return found === null
     ? null
@@ -184,7 +199,7 @@ async function waitingFor(name: string): Promise<readonly SignatureRequest[]> {
   const { requests } = (await response.json()) as { readonly requests: readonly Waiting[] };
   const now = Date.now();
   return requests.map(({ id, purpose, transaction, expiresInMs, deadlineInMs }) => ({
-    key: `${purpose.kind}/${purpose.job}`,
+    key: `${purpose.kind}/${'channel' in purpose ? purpose.channel : ''}/${'job' in purpose ? purpose.job : ''}`,
     id,
     purpose,
     transaction: transaction === null ? null : bytesOf(transaction),

@@ -11,6 +11,14 @@ export interface PageSettings {
   seed: string;
   /** SOL, as typed. */
   maxPrice: string;
+  /** How the connected wallet pays. */
+  pay: 'auto' | 'job' | 'channel';
+  /** The most that one channel may hold, SOL, as typed. */
+  maxDeposit: string;
+  /** Whether other providers check answers that this machine cannot; '': as the gateway says. */
+  referees: '' | 'yes' | 'no';
+  /** How many of them at first. */
+  refereeCount: '1' | '3';
   theme: 'auto' | 'light' | 'dark';
 }
 
@@ -29,6 +37,10 @@ const fresh: PageSettings = {
   maxTokens: '',
   seed: '',
   maxPrice: '',
+  pay: 'auto',
+  maxDeposit: '',
+  referees: '',
+  refereeCount: '1',
   theme: 'auto',
 };
 

@@ -1,17 +1,11 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { messageOf } from '../errors.ts';
 import { concat, toHex } from '../lib/bytes.ts';
-import { decodeAddress, toBase58 } from '../protocol/base58.ts';
+import { toBase58 } from '../protocol/base58.ts';
+import { modes } from '../protocol/codes.ts';
 import { tag } from '../protocol/encoding/tag.ts';
+import { channelIdOf, decodeChannelTerms } from '../protocol/layouts/channel-terms.ts';
 import { decodeOffer } from '../protocol/layouts/offer.ts';
-import { sol } from './labels.ts';
-import {
-  computeBudgetProgram,
-  maxPriorityFeeLamports,
-  type NetworkFee,
-  networkFeeOf,
-  signatureProgram,
-} from './network-fee.ts';
+import { computeBudgetProgram, type NetworkFee, networkFeeOf, signatureProgram } from './network-fee.ts';
 import type { Purpose } from './purpose.ts';
 
 /** What a transaction really does, read from its bytes. */
@@ -24,6 +18,10 @@ export interface Decoded {
   readonly accounts: readonly string[];
   /** What the offer in it says; of `job_create` only. */
   readonly offer: OfferedJob | null;
+  /** The terms in it; of `channel_open` only. */
+  readonly terms: OfferedChannel | null;
+  /** What it adds to a deposit, lamports; of `channel_top_up` only. */
+  readonly added: bigint | null;
   readonly fee: NetworkFee;
 }
 
@@ -36,29 +34,45 @@ interface OfferedJob {
   readonly provider: string;
   /** The wallet that pays; base58. */
   readonly payer: string;
+  /** A referee's job, not an answer. */
+  readonly isScore: boolean;
 }
 
-/** The first 8 bytes of a call's data are those of SHA-256(`global:` ‖ name). Two instructions slash a stake. */
-const calls: readonly (readonly [name: string, kind: Purpose['kind']])[] = [
-  ['job_create', 'job_create'],
-  ['job_reject', 'job_reject'],
-  ['job_refund', 'job_refund'],
-  ['job_confirm', 'job_confirm'],
-  ['slash_equivocation', 'job_slash'],
-  ['slash_sampler', 'job_slash'],
-];
+interface OfferedChannel {
+  /** Hex. */
+  readonly channel: string;
+  /** Lamports. */
+  readonly deposit: bigint;
+  /** Unix ms. */
+  readonly expiresAt: number;
+  /** The wallets that deposit and are paid, and the program; base58. */
+  readonly payer: string;
+  readonly payee: string;
+  readonly program: string;
+  /** Peer ids of the node that answers, and of the one that acknowledges answers. */
+  readonly provider: string;
+  readonly client: string;
+  /** CAIP-2 */
+  readonly chain: string;
+}
 
-/** Places of the accounts that each call names: of the paying wallet, the provider and the job. */
-const places: Readonly<
-  Record<Purpose['kind'], { readonly client: number; readonly provider: number | null; readonly job: number }>
-> = {
-  job_create: { client: 0, provider: 1, job: 2 },
-  job_reject: { client: 0, provider: 2, job: 4 },
-  // Gives everything back to the client, so it names no provider.
-  job_refund: { client: 1, provider: null, job: 2 },
-  job_confirm: { client: 1, provider: 2, job: 3 },
-  job_slash: { client: 0, provider: 2, job: 4 },
-};
+/** The first 8 bytes of a call's data are those of SHA-256(`global:` ‖ name). */
+const callNames = [
+  'job_create',
+  'job_reject',
+  'job_refund',
+  'job_confirm',
+  'channel_open',
+  'channel_top_up',
+  'channel_request_close',
+  'channel_reject',
+  'channel_finish',
+  'evidence_create',
+  'evidence_close',
+] as const satisfies readonly Purpose['kind'][];
+/** Slash a stake, with a job or with the evidence of a channel: an account that is not given is the program itself. */
+const slashNames = ['slash_equivocation', 'slash_sampler'];
+const slashedJobAt = 4;
 
 /** Programs whose instructions move no money: they set the priority fee or verify a node's signature. */
 const harmless: ReadonlySet<string> = new Set([computeBudgetProgram, signatureProgram]);
@@ -124,16 +138,27 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
   const [instruction, ...others] = instructions.filter(({ program }) => !harmless.has(program));
   if (instruction === undefined || others.length > 0) throw new Error('it does more than you were asked to sign');
   const { program, accounts, data } = instruction;
-  const call = calls.find(([name]) =>
-    startsWith(data, sha256(new TextEncoder().encode(`global:${name}`)).subarray(0, 8)),
-  )?.[1];
-  if (call === undefined) throw new Error('it is not a transaction of the escrow program');
-  const offer = call === 'job_create' ? offerIn(data) : null;
-  return { feePayer: keyAt(0), program, call, fee: networkFeeOf(instructions), accounts, offer };
+  const call = callOf(instruction);
+  if (call === null) throw new Error('it is not a transaction of the escrow program');
+  return {
+    feePayer: keyAt(0),
+    program,
+    call,
+    fee: networkFeeOf(instructions),
+    accounts,
+    offer: call === 'job_create' ? offerIn(data) : null,
+    terms: call === 'channel_open' ? termsIn(data) : null,
+    added: call === 'channel_top_up' ? amountIn(data) : null,
+  };
 }
 
-function startsWith(data: Uint8Array, start: Uint8Array): boolean {
-  return start.every((byte, at) => data[at] === byte);
+function callOf({ program, accounts, data }: Pick<Decoded, 'program' | 'accounts'> & { readonly data: Uint8Array }) {
+  const isCalled = (name: string): boolean =>
+    sha256(new TextEncoder().encode(`global:${name}`))
+      .subarray(0, 8)
+      .every((byte, at) => data[at] === byte);
+  if (slashNames.some(isCalled)) return accounts[slashedJobAt] === program ? 'channel_slash' : 'job_slash';
+  return callNames.find(isCalled) ?? null;
 }
 
 /** Behind the name of the call: the length as u32, little-endian, and the offer's body. */
@@ -142,74 +167,42 @@ function offerIn(data: Uint8Array): OfferedJob {
   const length = reader.take(4).reduceRight((sum, byte) => sum * 256 + byte, 0);
   const body = reader.take(length);
   if (reader.left !== 0) throw new Error('the call has trailing bytes');
-  const { provider, payment } = decodeOffer(body);
+  const { provider, payment, mode } = decodeOffer(body);
   return {
     job: toHex(sha256(concat(tag('qvac/job/1'), body))),
     amount: payment.amountLamports,
-    // The peer id of an Ed25519 key: the identity multihash of its protobuf.
-    provider: toBase58(Uint8Array.from([0x00, 0x24, 0x08, 0x01, 0x12, 0x20, ...provider])),
+    provider: peerIdOf(provider),
     payer: toBase58(payment.account),
+    isScore: mode === modes.score,
   };
 }
 
-/** Whether `account` is the program's account for the provider `authority`. */
-export function isAccountOf(account: string, authority: string, program: string): boolean {
-  const owner = decodeAddress(authority);
-  return owner !== null && isDerived(account, program, [...new TextEncoder().encode('provider'), ...owner]);
+/** Behind the name of the call: the body of the terms. */
+function termsIn(data: Uint8Array): OfferedChannel {
+  const body = data.subarray(8);
+  const terms = decodeChannelTerms(body);
+  return {
+    channel: toHex(channelIdOf(body)),
+    deposit: terms.depositLamports,
+    expiresAt: Number(terms.expiresAt) * 1_000,
+    payer: toBase58(terms.payer),
+    payee: toBase58(terms.authority),
+    program: toBase58(terms.program),
+    provider: peerIdOf(terms.provider),
+    client: peerIdOf(terms.client),
+    chain: `solana:${toBase58(terms.chain).slice(0, 32)}`,
+  };
 }
 
-/** Whether `account` is the program's account for the job (hex) of `wallet`. */
-function isJobOf(account: string, wallet: string, job: string, program: string): boolean {
-  const client = decodeAddress(wallet);
-  const id = (job.match(/../g) ?? []).map((pair) => Number.parseInt(pair, 16));
-  return client !== null && isDerived(account, program, [...new TextEncoder().encode('job'), ...client, ...id]);
+/** Behind the name of the call: a u64, little-endian. */
+function amountIn(data: Uint8Array): bigint {
+  const reader = new Reader(data.subarray(8));
+  const amount = reader.take(8).reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n);
+  if (reader.left !== 0) throw new Error('the call has trailing bytes');
+  return amount;
 }
 
-/** A program-derived address is the hash of its seeds and a bump byte that keeps it off the curve. */
-function isDerived(account: string, program: string, seeds: readonly number[]): boolean {
-  const [address, programId] = [decodeAddress(account), decodeAddress(program)];
-  if (address === null || programId === null) return false;
-  const end = [...programId, ...new TextEncoder().encode('ProgramDerivedAddress')];
-  for (let bump = 255; bump >= 0; bump--) {
-    const hash = sha256(Uint8Array.from([...seeds, bump, ...end]));
-    if (hash.every((byte, at) => byte === address[at])) return true;
-  }
-  return false;
-}
-
-export interface ExpectedTransaction {
-  readonly wallet: string;
-  /** The escrow program, as the gateway names it. */
-  readonly program: string;
-  /** The most that this person lets an answer cost, lamports. */
-  readonly limit: bigint;
-}
-
-/** Why `transaction` differs from `purpose`, or null. Never throws. */
-export function objection(
-  transaction: Uint8Array,
-  purpose: Purpose,
-  { wallet, program, limit }: ExpectedTransaction,
-): string | null {
-  let decoded: Decoded;
-  try {
-    decoded = decodeTransaction(transaction);
-  } catch (error) {
-    return messageOf(error);
-  }
-  if (decoded.call !== purpose.kind) return 'it does something other than what you were asked to sign';
-  const { client, provider: payeeAt, job: jobAt } = places[purpose.kind];
-  if (decoded.feePayer !== wallet || decoded.accounts[client] !== wallet) return 'it moves another wallet’s money';
-  if (decoded.program !== program) return 'it calls another program';
-  if (decoded.fee.priority > maxPriorityFeeLamports)
-    return `its priority fee of ${sol(decoded.fee.priority)} is above ${sol(maxPriorityFeeLamports)}`;
-  if (payeeAt !== null && !isAccountOf(decoded.accounts[payeeAt] ?? '', purpose.payee, program))
-    return 'it pays someone else';
-  if (!isJobOf(decoded.accounts[jobAt] ?? '', wallet, purpose.job, program)) return 'it is for another job';
-  if (purpose.kind !== 'job_create' || decoded.offer === null) return null;
-  const { job, amount, provider, payer } = decoded.offer;
-  if (job !== purpose.job || provider !== purpose.provider) return 'it is for another job';
-  if (payer !== wallet) return 'it moves another wallet’s money';
-  if (amount !== BigInt(purpose.amount)) return 'it locks another amount';
-  return amount > limit ? 'it locks more than your limit' : null;
+/** The peer id of an Ed25519 key: the identity multihash of its protobuf. */
+function peerIdOf(key: Uint8Array): string {
+  return toBase58(Uint8Array.from([0x00, 0x24, 0x08, 0x01, 0x12, 0x20, ...key]));
 }

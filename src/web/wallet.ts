@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { sol } from './labels.ts';
 import { objections } from './objections.ts';
-import { getWallet, type WalletJob, type WalletOverview } from './wallet-api.ts';
+import { actOnJob, closeChannel, getWallet, type WalletJob, type WalletOverview } from './wallet-api.ts';
 
 /** The part of the Wallet Standard that this page uses. */
 interface Account {
@@ -112,7 +112,7 @@ class Wallets {
     this.#changed();
   }
 
-  /** Reads the wallet's balance and jobs, and objects to answers that failed a check. */
+  /** Reads the wallet's balance, jobs and channels, and objects to answers that failed a check. */
   async refresh(): Promise<void> {
     const { account } = this;
     if (account === null) return;
@@ -122,16 +122,32 @@ class Wallets {
     this.#changed();
     for (const { job, submitted } of overview.jobs.filter((each) => isRejectable(each, overview.now))) {
       const until = Date.now() + ((submitted?.releaseAt ?? 0) - overview.now);
-      objections.raise({ address: account.address, job, until, isOpen: () => this.#isOpen(account, job) });
+      objections.raise({
+        subject: job,
+        until,
+        object: () => actOnJob(account.address, job, 'reject'),
+        isOpen: () => this.#isOpen(account, job),
+      });
     }
+    for (const { channel, objectUntil } of overview.channels.filter(({ isObjectionDue }) => isObjectionDue))
+      objections.raise({
+        subject: channel,
+        until: Date.now() + (objectUntil - overview.now),
+        object: () => closeChannel(account.address, channel),
+        isOpen: () => this.#isOpen(account, channel),
+      });
   }
 
-  /** Looks whether a job of the connected wallet can still be rejected. */
-  async #isOpen(account: Account, job: string): Promise<boolean> {
+  /** Looks whether the connected wallet can still object to a job or a channel. */
+  async #isOpen(account: Account, subject: string): Promise<boolean> {
     if (this.account !== account) return false;
     await this.refresh();
     const { overview } = this;
-    return overview === null || overview.jobs.some((each) => each.job === job && isRejectable(each, overview.now));
+    if (overview === null) return true;
+    return (
+      overview.jobs.some((each) => each.job === subject && isRejectable(each, overview.now)) ||
+      overview.channels.some(({ channel, isObjectionDue }) => channel === subject && isObjectionDue)
+    );
   }
 
   /** Why the connected wallet cannot sign here, or null. */

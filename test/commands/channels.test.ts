@@ -85,5 +85,11 @@ test('qvac channels opens, shows, raises and closes a channel, and qvac ask pays
   assert.ok(['closing', 'closed'].includes(closed.state));
   assert.equal((await paid.channelNews.until('closed')).news.lamports, BigInt(committed));
   assert.deepEqual((await json<{ readonly channels: readonly Listed[] }>('channels', 'ls')).channels, []);
+  // A home that was not told of its end is told now, once.
+  if (closed.state === 'closing') {
+    const told = await run('channels', 'close', id.slice(0, 8));
+    assert.deepEqual([told.code, told.stdout], [0, ''], told.stderr);
+    assert.match(told.stderr, /channel with 12D3Koo…\S+ closed: 2 answers, 0\.\d+ SOL paid, 0\.\d+ SOL back/);
+  }
   assert.equal((await run('channels', 'close', id)).code, 2);
 });

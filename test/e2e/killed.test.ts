@@ -189,6 +189,20 @@ class Market {
     return ((await this.#clientCommand('jobs', 'ls')) as { readonly jobs: readonly unknown[] }).jobs;
   }
 
+  /** The client's only channel. */
+  async channel(): Promise<{ readonly id: string; readonly committed: string; readonly released: string }> {
+    const { channels } = (await this.#clientCommand('channels', 'ls')) as {
+      readonly channels: readonly { readonly id: string; readonly committed: string; readonly released: string }[];
+    };
+    const [only] = channels;
+    if (only === undefined || channels.length > 1) throw new Error(`${channels.length} channels are listed`);
+    return only;
+  }
+
+  async closeChannel(id: string): Promise<void> {
+    await this.#clientCommand('channels', 'close', id);
+  }
+
   /** Makes the client's wallet, which the local network fills. */
   async fundClient(): Promise<void> {
     await this.#clientCommand('wallet', 'balance');
@@ -307,6 +321,30 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
     assert.equal((await market.payment('paid', job)).lamports, job.submitted.payout.toString());
     assert.equal(await market.balance(), before - bothFees - job.submitted.payout);
   });
+});
+
+test('a provider that is killed in the middle of an answer in a channel is paid as far as it was acknowledged', {
+  timeout: 300_000,
+}, async (context) => {
+  const market = await openMarket(context);
+  await market.serve();
+  await market.fundClient();
+  const before = await market.balance();
+  const asking = await market.ask(2_000, '--pay', 'channel');
+  await asking.streams();
+  await market.node.kill();
+  assert.equal(await asking.exited, 4, asking.stderr);
+  const { id, committed, released } = await market.channel();
+  // The client has released what it acknowledged, though nobody was there to be told.
+  assert.ok(BigInt(committed) > 0n && released === committed, `${committed}, ${released}`);
+  await market.serve();
+  await market.chain.warp(121);
+  await market.closeChannel(id);
+  const isClosed = (event: Record<string, unknown>): boolean => event.event === 'channel' && event.state === 'closed';
+  const { channel, lamports } = await market.node.until(isClosed, 'the end of the channel');
+  assert.deepEqual([channel, lamports], [id, committed]);
+  // The fee of opening, with the signature of the terms.
+  assert.equal(await market.balance(), before - 2n * fee - BigInt(committed));
 });
 
 test('processes that are killed and let the time pass', { timeout: 300_000 }, async (context) => {

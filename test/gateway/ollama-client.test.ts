@@ -129,6 +129,6 @@ test('refuses unsupported fields by name', async (context) => {
   await assert.rejects(client.chat({ model, messages, format: 'xml' }), /format/);
   await assert.rejects(client.chat({ model, messages, options: { mirostat: 2 } }), /options\.mirostat/);
   await assert.rejects(client.chat({ model, messages: [{ role: 'user', content: 'x', images: ['aGk='] }] }), /images/);
-  await assert.rejects(client.generate({ model, prompt: 'x', suffix: 'y' }), /suffix/);
+  await assert.rejects(client.generate({ model, prompt: 'x', suffix: 'y' }), /does not support insert/);
   await assert.rejects(client.chat({ model: 'no-such-model', messages }), /no-such-model/);
 });

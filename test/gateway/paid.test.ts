@@ -109,7 +109,7 @@ test('records an action in the page in the job’s receipt', async (context) => 
   const id = receipt ?? assert.fail('it has no receipt');
   const wallets = createPageWallets(
     { openEscrow: () => chain.wallet(), openOwn: async () => escrow, receipts, logger: silentLogger },
-    { dir: await temporaryHome(context) },
+    { dir: await temporaryHome(context), channelDir: await temporaryHome(context) },
   );
   context.after(() => wallets.stop());
   const state = async (): Promise<unknown> => (await receipts.get(id)).receipt.settlement?.state;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { breakingClient, startGateway, testDefaults } from '../support/gateway.ts';
-import { noPythonClient, runPython } from '../support/python-clients.ts';
+import { noPythonClients, runPython } from '../support/python-clients.ts';
 
-const skip = (await noPythonClient()) ?? false;
+const skip = (await noPythonClients()) ?? false;
 
 test('works with OpenAI’s Python client, streamed or not, errors included', { skip }, async (context) => {
   const { url } = await startGateway(context, {

@@ -162,7 +162,7 @@ test('the wallet that pays for an answer pays for its referees', async (context)
   const [own, browser] = [await clientPayments(context, chain), await clientPayments(context, chain)];
   const wallets = createPageWallets(
     { openEscrow: () => chain.wallet(), receipts: { get: assert.fail, settle: assert.fail }, logger: silentLogger },
-    { dir: await temporaryHome(context) },
+    { dir: await temporaryHome(context), channelDir: await temporaryHome(context) },
   );
   const { fetchAsPage } = await startGateway(context, {
     providers: paid(context, chain, [createScriptedEngine(), createScriptedEngine()]),

@@ -244,7 +244,6 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ n: 9 }, 'n'],
       [{ best_of: 2 }, 'best_of'],
       [{ echo: true }, 'echo'],
-      [{ suffix: 'x' }, 'suffix'],
       [{ prompt: ['a', 'b'] }, 'prompt'],
       [{ prompt: [1, 2] }, 'prompt'],
       [{ logprobs: 2, qvac: { verify: 'none' } }, 'logprobs'],
@@ -294,7 +293,6 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ logprobs: true }, 'logprobs'],
     ],
     '/api/generate': [
-      [{ suffix: 'x' }, 'suffix'],
       [{ images: ['aGk='] }, 'images'],
       [{ template: '{{ .Prompt }}' }, 'template'],
       [{ context: [1] }, 'context'],

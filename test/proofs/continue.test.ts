@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { assess } from '../../src/proofs/checks.ts';
-import { parseReceipt } from '../../src/proofs/receipt.ts';
+import { decodeReceipt, parseReceipt } from '../../src/proofs/receipt.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
 import { readVectors } from '../support/vectors.ts';
 
@@ -46,4 +46,23 @@ describe('section 4.6: an answer in pieces', () => {
       }
     });
   }
+
+  it('counts the misses of a job’s own tokens alone as evidence about its provider', () => {
+    const json = vectors.sets.flatMap(({ receipts }) => receipts.slice(1)).at(-1);
+    const receipt = parseReceipt(JSON.stringify(json));
+    const { offer } = decodeReceipt(receipt);
+    const { start, sampler } = offer;
+    const answer = [...(receipt.input?.continuation ?? []), ...receipt.tokens];
+    assert.ok(start > 0 && sampler.temperature >= 50);
+    // All tokens before the job are as far as they can be from what is recomputed, its own are certain.
+    const steps = answer.map((token, at) => {
+      const others = Array.from({ length: 39 }, (_, add) => (token + 1 + add) % sampler.vocab);
+      const certain = at < start ? (others[0] ?? 0) : token;
+      const ids = Uint32Array.from([certain, ...others.filter((id) => id !== certain)]);
+      return { ids, logits: Float32Array.from(ids, (id) => (id === certain ? 60 : 0)) };
+    });
+    const replay = { tier: 'statistical', execClass: new Uint8Array(32), steps } as const;
+    const { pooled, inContinuation } = assess({ ...receipt, opening: null, secret: null }, { replay });
+    assert.deepEqual([pooled, inContinuation], [{ steps: receipt.tokens.length, sum: 0, limit: 5_000 }, true]);
+  });
 });

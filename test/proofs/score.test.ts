@@ -99,6 +99,17 @@ describe('section 4.7: scores', () => {
     });
   }
 
+  it('pools the middle one of three referees’ misses, and those of no single one', () => {
+    const found = (sums: readonly number[]) =>
+      judgeReferees(
+        sums.map((sum, at) => ({ ...comparison(at, 'pass'), pooled: { steps: 100, sum, limit: 5_000 } })),
+        sums.length > 1 ? 2 : 1,
+      ).pooled;
+    assert.equal(found([900_000, 130_000, 120_000])?.sum, 130_000);
+    assert.equal(found([0, 130_000, 120_000])?.sum, 120_000);
+    assert.deepEqual([found([900_000]), found([900_000, 900_000])], [null, null]);
+  });
+
   it('gives one referee one voice', () => {
     assert.equal(judgeReferees([comparison(1, 'fail'), comparison(1, 'fail')]).result, 'inconclusive');
   });

@@ -13,7 +13,7 @@ import {
   verifyBody,
 } from '../../src/proofs/signing.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
-import type { Kind } from '../../src/protocol/messages.ts';
+import { type Kind, kinds } from '../../src/protocol/messages.ts';
 import { readVectors } from '../support/vectors.ts';
 
 interface Vectors {
@@ -71,6 +71,24 @@ describe('section 1: signing', () => {
         assert.equal(verifyBody(key.publicKey, 'qvac/card/1', null, { body, sig: changed }), false);
       }),
     );
+  });
+
+  it('refuses anew what differs in a part from a signature that it found valid', () => {
+    const key = signingKeyFromSeed(new Uint8Array(32).fill(9));
+    const body = new Uint8Array(40).fill(1);
+    const jobId = '11'.repeat(32) as JobId;
+    const signed = signBody(key, kinds.ack, jobId, body);
+    const { publicKey } = key;
+    for (let each = 0; each < 2; each++) assert.ok(verifyBody(publicKey, kinds.ack, jobId, signed));
+    const other = signingKeyFromSeed(new Uint8Array(32).fill(8)).publicKey;
+    assert.ok(!verifyBody(other, kinds.ack, jobId, signed));
+    assert.ok(!verifyBody(publicKey, kinds.head, jobId, signed));
+    assert.ok(!verifyBody(publicKey, kinds.ack, null, signed));
+    assert.ok(!verifyBody(publicKey, kinds.ack, jobId, { ...signed, body: body.slice(1) }));
+    // The same bytes in a row, cut elsewhere.
+    const sig = signed.sig.subarray(1);
+    const longer = Uint8Array.of(...publicKey, signed.sig[0] ?? 0);
+    assert.ok(!verifyBody(longer, kinds.ack, jobId, { body, sig }));
   });
 
   it('refuses every encoding of a point of small order', () => {

@@ -166,6 +166,7 @@ export function forgivingReputation(): Reputation {
     start: () => reputation.start(),
     stop: () => reputation.stop(),
     record: (peer, experience) => reputation.record(peer, experience),
+    pool: (peer, model, misses) => reputation.pool(peer, model, misses),
     speed: () => null,
     answered: () => undefined,
     knownShareOf: () => () => 0,

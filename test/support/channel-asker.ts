@@ -1,7 +1,7 @@
 import { cp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { systemClock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import type { ChallengeConsent } from '../../src/node/payment/chain-challenge.ts';
 import type { ChannelNews, ChannelPolicy, WalletChannels } from '../../src/node/payment/channel/channels.ts';
 import type { Peer } from '../../src/node/peer/peer.ts';
@@ -24,6 +24,8 @@ export interface ChannelAskerInit extends Omit<TestAskerInit, 'payments'> {
   readonly channelDir?: string;
   /** What the wallet sees in the place of its node. */
   readonly wrapPeer?: (peer: Peer) => Peer;
+  /** Of the wallet. @default the system's */
+  readonly clock?: Clock;
   /** @default never */
   readonly mayChallenge?: ChallengeConsent;
 }
@@ -39,7 +41,7 @@ export interface ChannelAsker extends TestAsker {
 export async function startChannelAsker(
   context: TestContext,
   chain: TestChain,
-  { policy, escrow, wrapPeer = (peer) => peer, ...init }: ChannelAskerInit,
+  { policy, escrow, clock = systemClock, wrapPeer = (peer) => peer, ...init }: ChannelAskerInit,
 ): Promise<ChannelAsker> {
   const peer = init.node ?? (await startPeer(context, { role: 'client' }));
   const channelDir = init.channelDir ?? join(await temporaryHome(context), 'channels');
@@ -59,7 +61,7 @@ export async function startChannelAsker(
     channels: {
       peer: wrapPeer(peer),
       reach: async () => undefined,
-      clock: systemClock,
+      clock,
       dir: channelDir,
       policy: { pay: 'channel', maxDepositLamports: 1_000_000_000n, ...policy },
       onNews: (each) => news.push({ event: each.state, news: each } as ClientChannelEvent),
@@ -80,9 +82,17 @@ export async function startChannelAsker(
   };
 }
 
+/** A node of which only `open` is another one. */
+export function withOpen(peer: Peer, open: Peer['open']): Peer {
+  const { key } = peer;
+  const addrsOf: Peer['addrsOf'] = (id) => peer.addrsOf(id);
+  const learn: Peer['learn'] = (id, addrs) => peer.learn(id, addrs);
+  return { ...peer, key, addrsOf, learn, open };
+}
+
 /** A copy of what a process would leave that is killed now: its files without its locks. */
 export async function leftOver(context: TestContext, dir: string): Promise<string> {
   const copy = join(await temporaryHome(context), 'channels');
-  for (const name of await readdir(dir)) if (name.endsWith('.json')) await cp(join(dir, name), join(copy, name));
+  for (const name of await readdir(dir)) if (name.endsWith('.slots')) await cp(join(dir, name), join(copy, name));
   return copy;
 }

@@ -3,7 +3,11 @@ import { setTimeout } from 'node:timers/promises';
 import { QvacError } from '../../src/errors.ts';
 import type { GatewayActivityLog } from '../../src/gateway/activity.ts';
 import type { InferenceClient } from '../../src/gateway/answer/inference-client.ts';
-import { createNetworkInferenceClient } from '../../src/gateway/answer/network-inference-client.ts';
+import { createNetworkEmbeddingClient } from '../../src/gateway/answer/network-embedding-client.ts';
+import {
+  createNetworkInferenceClient,
+  type NetworkInferenceClientComponents,
+} from '../../src/gateway/answer/network-inference-client.ts';
 import type { RequestDefaults } from '../../src/gateway/api/completion-request.ts';
 import type { GatewayInit } from '../../src/gateway/components.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
@@ -16,6 +20,7 @@ import type { Engine } from '../../src/model/engine.ts';
 import type { Discovery } from '../../src/node/discovery/discovery.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
+import type { Peer } from '../../src/node/peer/peer.ts';
 import { createReferees } from '../../src/node/referees/referees.ts';
 import { createReputation } from '../../src/node/selection/reputation.ts';
 import { createLocalVerifier } from '../../src/node/verification/local-verifier.ts';
@@ -49,8 +54,8 @@ export interface TestGatewayInit {
   readonly here?: readonly Engine[] | undefined;
   /** Replaces the network, for faults that no honest network has. */
   readonly inference?: InferenceClient | undefined;
-  /** Browser wallets. @default the gateway accepts none */
-  readonly wallets?: PageWallets | undefined;
+  /** Browser wallets, or how to open them with the gateway's node. @default the gateway accepts none */
+  readonly wallets?: PageWallets | ((client: TestClient) => PageWallets) | undefined;
   /** Payments of the gateway's own wallet. @default it pays nothing */
   readonly payments?: ClientPayments | undefined;
   /** @default an empty folder */
@@ -62,6 +67,12 @@ export interface TestGatewayInit {
   /** Address of the person's own router. @default none */
   readonly router?: string | undefined;
   readonly gateway?: Partial<GatewayInit> | undefined;
+}
+
+/** The gateway's node and what it finds. */
+export interface TestClient {
+  readonly peer: Peer;
+  readonly discovery: Discovery;
 }
 
 export interface TestGateway {
@@ -102,14 +113,16 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   for (const { address } of providers) await discovery.get(address);
   const receipts = init.receipts ?? createReceiptStore(await temporaryHome(context));
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
-  const inference = init.inference ?? networkInference(context, { peer, discovery, receipts, reputation }, init);
+  const wallets = typeof init.wallets === 'function' ? init.wallets({ peer, discovery }) : init.wallets;
+  const network = networkComponents(context, { peer, discovery, receipts, reputation }, { ...init, wallets });
   const gateway = createGateway(
     {
-      inference,
+      inference: init.inference ?? createNetworkInferenceClient(network),
+      embedding: createNetworkEmbeddingClient(network),
       market: discovery,
       experience: reputation,
       receipts,
-      wallets: init.wallets ?? null,
+      wallets: wallets ?? null,
       activity: init.activity,
       assets: await loadAssets(),
       clock: systemClock,
@@ -153,11 +166,17 @@ export async function fetchReceipt(url: string, id: string | null): Promise<Resp
   }
 }
 
-function networkInference(
+function networkComponents(
   context: TestContext,
-  parts: Pick<Parameters<typeof createNetworkInferenceClient>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>,
-  { here = [], router, wallets, payments, logger = silentLogger }: TestGatewayInit,
-): InferenceClient {
+  parts: Pick<NetworkInferenceClientComponents, 'peer' | 'discovery' | 'receipts' | 'reputation'>,
+  {
+    here = [],
+    router,
+    wallets,
+    payments,
+    logger = silentLogger,
+  }: Omit<TestGatewayInit, 'wallets'> & { readonly wallets: PageWallets | undefined },
+): NetworkInferenceClientComponents {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
@@ -187,7 +206,7 @@ function networkInference(
     { searchMs: 50 },
   );
   context.after(() => referees.stop());
-  return createNetworkInferenceClient({
+  return {
     ...parts,
     verifier,
     referees,
@@ -198,5 +217,5 @@ function networkInference(
     withConsent: wallets === undefined ? undefined : (page, own) => wallets.withConsent(page, own),
     paymentsOf: wallets === undefined ? undefined : (wallet) => wallets.paymentsOf(wallet),
     router: async () => (router === undefined ? null : { target: router, optional: false }),
-  });
+  };
 }

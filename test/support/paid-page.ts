@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -6,11 +7,12 @@ import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { createPageWallets, type PageWallets } from '../../src/gateway/page/page-wallets.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { openPage } from './browser.ts';
-import { startGateway, type TestGateway, type TestGatewayInit, testToken } from './gateway.ts';
+import { startGateway, type TestClient, type TestGateway, type TestGatewayInit, testToken } from './gateway.ts';
 import { temporaryHome } from './home.ts';
 import { clientPayments, type PaidProvider, providerPayments, SOL, startChain, type TestChain } from './payments.ts';
 import type { ScriptedInit } from './scripted-engine.ts';
@@ -25,6 +27,8 @@ export interface PaidMarketInit extends TestGatewayInit {
   readonly priorityFee?: number | undefined;
   /** Whether the gateway has its own wallet, which pays up to 0.5 SOL. @default false */
   readonly own?: boolean | undefined;
+  /** Further providers at the same prices. @default 0 */
+  readonly others?: number | undefined;
 }
 
 export interface PaidMarket extends TestGateway {
@@ -43,7 +47,7 @@ export interface PaidMarket extends TestGateway {
 export async function startPaidMarket(
   context: TestContext,
   script: ScriptedInit,
-  { patienceMs, priorityFee = 0, own = false, ...init }: PaidMarketInit = {},
+  { patienceMs, priorityFee = 0, own = false, others = 0, ...init }: PaidMarketInit = {},
 ): Promise<PaidMarket> {
   const chain = await startChain(context);
   const seed = Uint8Array.from(randomBytes(32));
@@ -53,24 +57,38 @@ export async function startPaidMarket(
   const home = await temporaryHome(context);
   const receipts = createReceiptStore(join(home, 'receipts'));
   const ownPays = own ? await clientPayments(context, chain) : null;
-  const openWallets = (): PageWallets =>
-    createPageWallets(
+  let client: TestClient | undefined;
+  const openWallets = (): PageWallets => {
+    const { peer, discovery } = client ?? assert.fail('the gateway has no node yet');
+    return createPageWallets(
       {
         openEscrow: (signer) => openEscrow({ rpcUrl: chain.rpcUrl, wallet: signer, priorityFee, pollMs: 20 }),
         openOwn: async () => ownPays?.escrow ?? null,
         receipts,
+        channels: { peer, reach: (provider, options) => discovery.get(provider, options), clock: systemClock },
         logger: silentLogger,
       },
-      { dir: join(home, 'locked'), patienceMs },
+      { dir: join(home, 'locked'), channelDir: join(home, 'channels'), sweepMs: 500, patienceMs },
     );
+  };
   let paid: PaidProvider | undefined;
   const payments = async (peer: Parameters<typeof providerPayments>[2]) => {
     paid = await providerPayments(context, chain, peer);
     return paid.payments;
   };
+  const other = {
+    offering: paidPrices,
+    payments: async (peer: Parameters<typeof providerPayments>[2]) =>
+      (await providerPayments(context, chain, peer)).payments,
+  };
   const started = await startGateway(context, {
-    providers: [{ script, offering: paidPrices, payments }],
-    wallets: openWallets(),
+    providers: [{ script, offering: paidPrices, payments }, ...Array.from({ length: others }, () => other)],
+    wallets: (made) => {
+      client = made;
+      const wallets = openWallets();
+      void wallets.start();
+      return wallets;
+    },
     receipts,
     payments: ownPays?.payments,
     ...init,

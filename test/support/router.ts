@@ -198,6 +198,7 @@ export async function askRouter(
     input: testInput,
     model: 'scripted',
     sampler: { ...testSampler, extra: new Uint8Array() },
+    grammar: null,
     seed: testSeed,
     secret,
     count: 16,

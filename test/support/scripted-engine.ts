@@ -257,6 +257,14 @@ function renderBytes(input: Input): { readonly rendering: readonly number[]; rea
     const text = input.messages[0]?.content ?? '';
     return { rendering: [...utf8(text)], text };
   }
+  if (input.template === 'fim') {
+    const [before, behind] = input.messages.map(({ content }) => content);
+    const text = [turnText, before, turnText, behind, turnText].join('');
+    return {
+      rendering: [scriptedTurn, ...utf8(before ?? ''), scriptedTurn, ...utf8(behind ?? ''), scriptedTurn],
+      text,
+    };
+  }
   const turns = input.messages.map(({ role, content }) => `${role}\n${content}`);
   const isBegun = continuesLastMessage(input);
   const parts = isBegun ? [...turns.slice(0, -1), turns.at(-1)?.trimEnd() ?? ''] : [...turns, 'assistant\n'];

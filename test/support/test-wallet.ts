@@ -13,8 +13,8 @@ export interface TestWalletInit {
 
 /**
  * Registers a Wallet Standard wallet in the page. It signs whatever it is given and lists it in `signedByTestWallet`.
- * It connects silently to a page that it was connected to before. `testWallet.mood` makes it refuse ('refuse') or lock
- * ('locked'); `testWallet.leave()` disconnects it.
+ * It connects silently to a page that it was connected to before. `testWallet.mood` makes it refuse ('refuse'), lock
+ * ('locked') or sign another transaction ('other'); `testWallet.leave()` disconnects it.
  */
 export function testWalletScript(
   seed: Uint8Array,
@@ -62,9 +62,11 @@ export function testWalletScript(
           async signTransaction({ transaction, chain }) {
             if (testWallet.mood === 'refuse') throw new Error('User rejected the request');
             const message = transaction.slice(1 + 64 * transaction[0]);
+            if (testWallet.mood === 'other') message[message.length - 1] ^= 1;
             const signature = new Uint8Array(await crypto.subtle.sign('Ed25519', await key, message));
             const signedTransaction = transaction.slice();
             signedTransaction.set(signature, 1);
+            signedTransaction.set(message, 65);
             globalThis.signedByTestWallet.push(chain);
             return [{ signedTransaction }];
           },

@@ -16,8 +16,10 @@ import { openEscrow } from '../../src/escrow/program.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { peerIdOf, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
+import { isAccountOf } from '../../src/web/derived.ts';
 import { type Instruction, networkFeeOf } from '../../src/web/network-fee.ts';
-import { decodeTransaction, isAccountOf, objection } from '../../src/web/transaction.ts';
+import { decodeTransaction } from '../../src/web/transaction.ts';
+import { objection } from '../../src/web/transaction-checks.ts';
 import { encodeOffer, type OfferFields } from '../escrow/layouts.ts';
 import { offerBetween } from '../escrow/world.ts';
 import { startChain } from '../support/payments.ts';
@@ -55,11 +57,21 @@ async function jobCreation(context: TestContext, change: Partial<OfferFields> = 
     amount: fields.amount.toString(),
     payee: text(authority),
     provider: peerIdOf(node.publicKey),
+    isScore: false,
   } as const;
   return {
     transaction,
     purpose,
-    expected: { wallet: text(key.publicKey), program: text(escrow.program), limit: fields.amount },
+    expected: {
+      wallet: text(key.publicKey),
+      program: text(escrow.program),
+      limit: fields.amount,
+      chain: escrow.chain,
+      now: Date.now(),
+      depositLimit: 0n,
+      depositedIn: () => null,
+      hasOpenChannel: () => false,
+    },
     program: escrow.program,
     key,
   };
@@ -78,6 +90,7 @@ test('reads amount, node, payee and payer from the transaction itself', async (c
       amount: BigInt(purpose.amount),
       provider: purpose.provider,
       payer: expected.wallet,
+      isScore: false,
     });
     assert.deepEqual([decoded.call, decoded.feePayer, decoded.program], ['job_create', expected.wallet, text(program)]);
     assert.equal(objection(transaction, purpose, expected), null);
@@ -96,6 +109,7 @@ test('objects to every difference from the description', async (context) => {
   assert.equal(says({}, { wallet: other }), 'it moves another wallet’s money');
   assert.equal(says({}, { program: other }), 'it calls another program');
   assert.equal(says({}, { limit: expected.limit - 1n }), 'it locks more than your limit');
+  assert.equal(says({ isScore: true }), 'it is for a referee, or is not');
   assert.equal(says({ kind: 'job_reject' }), 'it does something other than what you were asked to sign');
 });
 

@@ -14,10 +14,11 @@ export function reportLines(report: AuditReport, files: AuditOutcome['files']): 
     `recomputed bit for bit: ${exact.answers} honest answers, ${exact.mismatches} of ${exact.steps} steps differ`,
     '',
     ...table(
-      ['FLAGGED', ...lengths.map((length) => `${length} TOKENS`), 'OWN CLASS'],
+      ['FLAGGED', ...lengths.map((length) => `${length} TOKENS`), '1,000 STEPS', 'OWN CLASS'],
       cases.map((figures) => [
         caseTitles[figures.name],
         ...lengths.map((length) => rateText(rateAt(figures, length), figures.name === 'honest')),
+        pooledText(figures),
         rateText(figures.exact, figures.name === 'honest'),
       ]),
     ),
@@ -54,6 +55,10 @@ function nameOf(kernels: string): string {
 
 function rateAt({ statistical }: CaseFigures, length: number): Rate | null {
   return statistical.find(({ check }) => check.length === length && check.count === 16)?.fitted ?? null;
+}
+
+function pooledText({ pooled: { fitted } }: CaseFigures): string {
+  return fitted.pools === 0 ? '–' : `${fitted.flagged} of ${fitted.pools}`;
 }
 
 function rateText(rate: Rate | null, isHonest: boolean): string {

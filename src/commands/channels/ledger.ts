@@ -21,6 +21,8 @@ export interface LedgerEntry {
   readonly released: bigint;
   /** Answers that passed; null: not known here. */
   readonly answers: number | null;
+  /** Both sides have agreed to close it. */
+  readonly isEnding: boolean;
 }
 
 export interface ChannelLedger {
@@ -34,6 +36,7 @@ interface Kept {
   readonly committed: bigint;
   readonly released: bigint;
   readonly answers: number | null;
+  readonly isEnding: boolean;
 }
 
 /** Reads the chain and this home, and sends nothing. */
@@ -63,6 +66,7 @@ export async function openChannelLedger({ config, logger, signal }: LedgerContex
       committed: committed > account.committed ? committed : account.committed,
       released: released > account.released ? released : account.released,
       answers: known?.answers ?? null,
+      isEnding: known?.isEnding ?? false,
     };
   };
   const entries = [
@@ -76,28 +80,29 @@ async function keptOf(
   { home }: CommandContext['config'],
   logger: Logger,
 ): Promise<readonly (readonly [ChannelId, Kept])[]> {
-  const [{ createJournal }, own, theirs, { decodeAck }] = await Promise.all([
-    import('../../node/home/journal.ts'),
+  const [own, theirs, { decodeAck }] = await Promise.all([
     import('../../node/payment/channel/kept-channel.ts'),
     import('../../node/provider/payment/channel/kept-channel.ts'),
     import('../../protocol/validate.ts'),
   ]);
   const paying = await Promise.all(
     (['client', 'router'] as const).map(async (role) => {
-      const journal = createJournal(home.channels[role], own.keptChannelForm, logger);
+      const journal = own.openKeptChannels(home.channels[role], logger);
       return [...(await journal.read())].map(([id, kept]) => {
         const { committedLamports: committed, releasedLamports: released } = own.totalsOf(kept);
-        return [id as string as ChannelId, { role, committed, released, answers: kept.answers }] as const;
+        const isEnding = kept.phase === 'closing' && !kept.jobs.some(({ failed }) => failed !== null);
+        return [id, { role, committed, released, answers: kept.answers, isEnding }] as const;
       });
     }),
   );
-  const serving = createJournal(home.channels.provider, theirs.keptChannelForm, logger);
-  const served = [...(await serving.read())].map(([id, { committed, released }]) => {
+  const serving = theirs.openKeptChannels(home.channels.provider, logger);
+  const served = [...(await serving.read())].map(([id, { committed, released, closing }]) => {
+    const isEnding = closing !== null;
     const totals = {
       committed: committed === null ? 0n : decodeAck(committed.body).committedLamports,
       released: released === null ? 0n : decodeAck(released.body).releasedLamports,
     };
-    return [id as string as ChannelId, { role: 'provider', ...totals, answers: null }] as const;
+    return [id, { role: 'provider', ...totals, answers: null, isEnding }] as const;
   });
   return [...paying.flat(), ...served];
 }
@@ -123,9 +128,14 @@ interface Words {
 }
 
 /** What happens next and when, and the command for it. */
-function words({ id, side, role, account }: LedgerEntry, now: number): Words {
+function words({ id, side, role, account, isEnding }: LedgerEntry, now: number): Words {
   const close = side === 'paid' && role === 'client' ? `qvac channels close ${id.slice(0, 8)}` : null;
   const { closing, expiresAt } = account;
+  if (closing === null && isEnding) {
+    // The terms must not be opened a second time.
+    const at = Math.max(now, account.validUntil);
+    return { state: 'closing', next: 'the provider closes it within 10 minutes', at, command: close };
+  }
   if (closing === null) {
     const isOver = expiresAt <= now;
     const next = isOver ? 'can be closed by anyone' : `open until ${dateTime(expiresAt)}`;

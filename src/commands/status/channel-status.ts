@@ -17,18 +17,15 @@ export interface ChannelStatus {
 
 /** Reads the files of this home alone; the chain is not asked. */
 export async function channelStatusOf({ home }: Config, logger: Logger): Promise<ChannelStatus> {
-  const [{ createJournal }, own, theirs, { decodeAck }] = await Promise.all([
-    import('../../node/home/journal.ts'),
+  const [own, theirs, { decodeAck }] = await Promise.all([
     import('../../node/payment/channel/kept-channel.ts'),
     import('../../node/provider/payment/channel/kept-channel.ts'),
     import('../../protocol/validate.ts'),
   ]);
   const paid = await Promise.all(
-    ([home.channels.client, home.channels.router] as const).map((dir) =>
-      createJournal(dir, own.keptChannelForm, logger).read(),
-    ),
+    ([home.channels.client, home.channels.router] as const).map((dir) => own.openKeptChannels(dir, logger).read()),
   );
-  const served = await createJournal(home.channels.provider, theirs.keptChannelForm, logger).read();
+  const served = await theirs.openKeptChannels(home.channels.provider, logger).read();
   const paying = paid.flatMap((entries) => [...entries.values()]).map(({ releasedLamports }) => releasedLamports);
   const serving = [...served.values()].flatMap(({ committed, released }) =>
     // Terms alone may never be opened.

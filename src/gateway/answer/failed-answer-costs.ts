@@ -1,5 +1,16 @@
 import { QvacError } from '../../errors.ts';
-import type { ClientPayments, EscrowWallet } from '../../node/payment/payments.ts';
+import type { AbortOptions } from '../../lib/types.ts';
+import type { JobTotals } from '../../node/job/job.ts';
+import type {
+  BrokenOff,
+  CheckedAnswer,
+  ClientPayments,
+  EscrowHold,
+  EscrowWallet,
+  Settlement,
+  WindowLeft,
+} from '../../node/payment/payments.ts';
+import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 
 /**
  * Wraps `payments` and reports the cost of answers that failed. Their providers are still paid for what was
@@ -19,20 +30,7 @@ export function withFailedAnswerCosts(
     async lock(order, options) {
       const lockedLamports = order.offer.payment.amountLamports;
       try {
-        const locked = await paying.lock(order, options);
-        return {
-          ...locked,
-          abandon(received) {
-            const settling = locked.abandon(received);
-            onCost(
-              settling.then(
-                (settlement) => (settlement === null ? lockedLamports : settlement.paid + settlement.burnt),
-                () => lockedLamports,
-              ),
-            );
-            return settling;
-          },
-        };
+        return new CountingHold(await paying.lock(order, options), lockedLamports, onCost);
       } catch (error) {
         // A chain that did not reply may still have executed the transaction.
         if (error instanceof QvacError && error.code === 'E_CHAIN') onCost(Promise.resolve(lockedLamports));
@@ -45,4 +43,50 @@ export function withFailedAnswerCosts(
     stop: () => payments.stop(),
     open: async (options) => counting(await payments.open(options)),
   };
+}
+
+class CountingHold implements EscrowHold {
+  readonly #hold: EscrowHold;
+  readonly #lockedLamports: bigint;
+  readonly #onCost: (lamports: Promise<bigint>) => void;
+
+  constructor(hold: EscrowHold, lockedLamports: bigint, onCost: (lamports: Promise<bigint>) => void) {
+    this.#hold = hold;
+    this.#lockedLamports = lockedLamports;
+    this.#onCost = onCost;
+  }
+
+  get standing(): Settlement {
+    return this.#hold.standing;
+  }
+
+  get totals(): JobTotals | null {
+    return this.#hold.totals;
+  }
+
+  release(result: Omit<CheckedAnswer, 'receipt'>): Promise<ChannelTotals | null> {
+    return this.#hold.release(result);
+  }
+
+  delivered(isSent: boolean): void {
+    this.#hold.delivered(isSent);
+  }
+
+  settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement> {
+    return this.#hold.settle(result, options);
+  }
+
+  window(options?: AbortOptions): Promise<WindowLeft> {
+    return this.#hold.window(options);
+  }
+
+  abandon(received?: BrokenOff): Promise<Settlement | null> {
+    const settling = this.#hold.abandon(received);
+    const costing = settling.then(
+      (settlement) => (settlement === null ? this.#lockedLamports : settlement.paid + settlement.burnt),
+      () => this.#lockedLamports,
+    );
+    this.#onCost(costing);
+    return settling;
+  }
 }

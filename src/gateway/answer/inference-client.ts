@@ -1,5 +1,6 @@
 import type { AbortOptions, JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { AnswerExtra } from '../../node/job/answer-extra.ts';
+import type { PayPolicy } from '../../node/payment/channel/channels.ts';
 import type { RefereeCount } from '../../node/referees/reports.ts';
 import type { FaultCode, Input, SamplerSettings } from '../../protocol/messages.ts';
 import type { ToolFamily } from '../tools/families.ts';
@@ -24,6 +25,10 @@ export interface InferenceRequest {
   readonly maxPrice: number;
   /** Address (base58) of the browser wallet that pays; null: the gateway's own wallet. */
   readonly wallet: string | null;
+  /** Whether a channel may pay; null: as that wallet's policy says. */
+  readonly pay: PayPolicy | null;
+  /** The most that may be deposited in that channel, lamports; null: as that wallet's policy says. */
+  readonly maxDeposit: number | null;
   /**
    * Id of the page that must approve each payment of the gateway's own wallet; null: payments up to `maxPrice` need no
    * approval.

@@ -1,3 +1,4 @@
+import { payPolicies } from '../../node/payment/channel/channels.ts';
 import type { RefereeCount } from '../../node/referees/reports.ts';
 import { maxReferees } from '../../protocol/constants.ts';
 import type { InferenceRequest } from '../answer/inference-client.ts';
@@ -75,14 +76,17 @@ export function readChoices(fields: RequestFields): number {
   return fields.whole('n', 1, maxChoices) ?? 1;
 }
 
-/** Reads the field `qvac`, which every API accepts: `{provider, verify, referees, max_price, wallet, consent}`. */
-export function readExtension(
-  fields: RequestFields,
-  defaults: RequestDefaults,
-): Pick<InferenceRequest, 'provider' | 'verify' | 'referees' | 'maxPrice' | 'wallet' | 'consent'> {
+type RequestExtension = Pick<
+  InferenceRequest,
+  'provider' | 'verify' | 'referees' | 'maxPrice' | 'wallet' | 'pay' | 'maxDeposit' | 'consent'
+>;
+
+/** Reads the field `qvac`, which every API accepts; `field-table.ts` lists what it holds. */
+export function readExtension(fields: RequestFields, defaults: RequestDefaults): RequestExtension {
   const { provider, verify, referees, maxPrice } = defaults;
   const own = fields.object('qvac');
-  if (own === undefined) return { provider, verify, referees, maxPrice, wallet: null, consent: null };
+  if (own === undefined)
+    return { provider, verify, referees, maxPrice, wallet: null, pay: null, maxDeposit: null, consent: null };
   const wallet = own.text('wallet') ?? null;
   const asked = own.whole('max_price', 0, Number.MAX_SAFE_INTEGER);
   const extension = {
@@ -91,6 +95,8 @@ export function readExtension(
     // A request may only lower the operator's limit; a browser wallet sets its own.
     maxPrice: wallet === null ? Math.min(asked ?? maxPrice, maxPrice) : (asked ?? 0),
     wallet,
+    pay: own.oneOf('pay', payPolicies) ?? null,
+    maxDeposit: own.whole('max_deposit', 0, Number.MAX_SAFE_INTEGER) ?? null,
     consent: own.text('consent') ?? null,
   };
   own.done();

@@ -90,6 +90,12 @@ export function rawInputOf(prompt: string): Input {
   };
 }
 
+/** The protocol's input for the text that is missing between two others. */
+export function gapInputOf(before: string, behind: string): Input {
+  const messages = [before, behind].map((content) => ({ role: 'user', content }));
+  return { ...rawInputOf(''), messages, template: 'fim' };
+}
+
 /** Reads a list of messages. @throws Problem if it is missing or empty */
 export function readMessages(
   fields: RequestFields,

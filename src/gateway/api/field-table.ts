@@ -37,6 +37,8 @@ const extension: readonly FieldRule[] = [
   honoured('qvac.verify', '`none`, `optimistic`, `sampling` or `full`'),
   honoured('qvac.referees', '0, 1 or 3; at most the operator’s, unless the request has the run’s token'),
   capped('qvac.max_price', 'lamports; with its referees at most the operator’s limit, unless a browser wallet pays'),
+  honoured('qvac.pay', '`auto`, `job` or `channel`'),
+  capped('qvac.max_deposit', 'lamports in one channel; at most the operator’s limit, unless a browser wallet pays'),
   honoured('qvac.wallet', 'from the gateway’s own page only'),
   honoured('qvac.consent', 'from the gateway’s own page only'),
 ];
@@ -56,6 +58,8 @@ const grammars: readonly FieldRule[] = [
   honoured('structured_outputs.choice', 'as `guided_choice`'),
 ];
 const format = '`text`, `json_object` or `json_schema` (see below)';
+
+const gap = 'the text behind a gap, for models whose file has the tokens for it';
 
 const model = honoured('model', 'in any case; `NAME`, `NAME/QUANT`, `NAME:QUANT`, `NAME:latest` or hex id');
 const seed = 'all digits up to 2^64 − 1; -1 means random';
@@ -88,7 +92,7 @@ const streamOptions: readonly FieldRule[] = [
 const byTools = 'for models whose template takes tools';
 const leftOut = 'is left out; the header `x-qvac-adjusted` tells';
 const otherTools = `a tool that is not a function ${leftOut}`;
-const openaiTools = `\`function\` or \`custom\`; a tool of another type, which OpenAI’s servers run, ${leftOut}`;
+const openaiTools = `\`function\`, \`custom\` or \`namespace\` (responses); a tool of another type ${leftOut}`;
 const toolName = '1 to 128 letters, digits and `_ . : / -`';
 const shownSchema = 'JSON schema; shown to the model, and enforced in forced calls';
 const toolHint = 'a hint for other servers';
@@ -220,7 +224,7 @@ const completions: readonly FieldRule[] = [
   choices,
   refused('best_of', [1]),
   refused('echo', [false]),
-  refused('suffix', ['']),
+  honoured('suffix', gap),
   ...openaiNotes,
   ...extension,
 ];
@@ -238,9 +242,16 @@ const responses: readonly FieldRule[] = [
   honoured('input[].role', '`system`, `developer` (as `system`), `user`, `assistant`'),
   honoured('input[].content', 'text or text parts; null or missing counts as empty'),
   ...textParts('input[].content[].'),
-  ...ignored(clientNote, 'input[].id', 'input[].status', 'input[].phase'),
+  ...ignored(
+    clientNote,
+    'input[].id',
+    'input[].status',
+    'input[].phase',
+    'input[].internal_chat_message_metadata_passthrough',
+  ),
   honoured('input[].call_id', 'the model gets nine letters and digits'),
   honoured('input[].name', toolName),
+  honoured('input[].namespace', 'of the tool'),
   honoured('input[].arguments', 'JSON text of an object'),
   honoured('input[].input', 'of a `custom_tool_call`'),
   honoured('input[].output', 'text or text parts'),
@@ -259,9 +270,13 @@ const responses: readonly FieldRule[] = [
   ...grammars,
   ...ignored(effort, 'text.verbosity'),
   ...toolChoice,
-  ...functionFields('tools[].'),
-  ...customFields('tools[].', 'tools[].format.'),
-  ...ignored(toolHint, 'tools[].defer_loading', 'tools[].allowed_callers', 'tools[].output_schema'),
+  honoured('tools[].tools', 'of a `namespace`; the model sees `NAMESPACE.NAME`'),
+  ...['tools[].', 'tools[].tools[].'].flatMap((tool) => [
+    ...functionFields(tool),
+    ...customFields(tool, `${tool}format.`),
+    ...ignored(toolHint, `${tool}defer_loading`, `${tool}allowed_callers`, `${tool}output_schema`),
+  ]),
+  honoured('tools[].tools[].type', '`function` or `custom`'),
   ...ignored('the gateway runs no tools itself', 'max_tool_calls'),
   refused('previous_response_id', [], noStorage),
   refused('conversation', [], noStorage),
@@ -401,7 +416,7 @@ const ollamaGenerate: readonly FieldRule[] = [
   honoured('prompt', 'an empty text checks that the model is on offer'),
   honoured('system', 'not with `raw`'),
   honoured('raw'),
-  refused('suffix', ['']),
+  honoured('suffix', `${gap}; not with \`system\``),
   refused('template', ['']),
   refused('images', [[]], notYet),
   refused('context', [[]]),
@@ -419,3 +434,42 @@ export const fieldTable = {
 } as const satisfies Readonly<Record<string, readonly FieldRule[]>>;
 
 export type CompletionRoute = keyof typeof fieldTable;
+
+const embeddingExtension: readonly FieldRule[] = [
+  ...extension.filter(({ field }) => field !== 'qvac.referees'),
+  refused('qvac.referees', [0], 'vectors have none'),
+];
+const ownLength = 'the model’s own length; another one is refused by name';
+const cut = 'false: a text that is longer than the context is refused; true by default';
+
+const ollamaEmbedShared: readonly FieldRule[] = [
+  model,
+  ...ignored('providers load models', 'keep_alive'),
+  ...ignored('how a machine computes does not change the vectors', 'options'),
+  ...embeddingExtension,
+];
+
+/** The same of the routes that embed texts. */
+export const embeddingFields = {
+  '/v1/embeddings': [
+    model,
+    honoured('input', 'a text, or a list of up to 2,048; token ids are refused'),
+    honoured('encoding_format', '`float` or `base64`'),
+    honoured('dimensions', ownLength),
+    ...ignored(clientNote, 'user'),
+    ...embeddingExtension,
+  ],
+  '/api/embed': [
+    honoured('input', 'a text, or a list of up to 2,048; none checks that the model is on offer'),
+    honoured('truncate', cut),
+    honoured('dimensions', ownLength),
+    ...ollamaEmbedShared,
+  ],
+  '/api/embeddings': [
+    honoured('prompt', 'cut at the context of the model; an empty text checks that the model is on offer'),
+    honoured('dimensions', ownLength),
+    ...ollamaEmbedShared,
+  ],
+} as const satisfies Readonly<Record<string, readonly FieldRule[]>>;
+
+export type EmbeddingRoute = keyof typeof embeddingFields;

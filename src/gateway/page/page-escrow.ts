@@ -6,12 +6,23 @@ import type { Escrow, JobKey, Subject, WalletKey } from '../../escrow/escrow.ts'
 import { toHex } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
+import { modes } from '../../protocol/codes.ts';
 import { jobIdOf } from '../../protocol/digests.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
-import type { Purpose, Signatures } from './signatures.ts';
+import { channelCalls, slashInChannel } from './page-channel-escrow.ts';
+import type { Purpose } from './purpose.ts';
+import type { Signatures } from './signatures.ts';
 
 interface SigningContext extends AbortOptions {
   readonly purpose: Purpose;
+}
+
+/** Set while the gateway acts by itself: no person waits to sign. */
+const unattended = new AsyncLocalStorage<true>();
+
+/** Runs `work` without asking any browser wallet: what needs a signature fails with E_LIMIT. */
+export function withoutSigning<Value>(work: () => Promise<Value>): Promise<Value> {
+  return unattended.run(true, work);
 }
 
 /** Opens the escrow with a browser wallet. Each transaction goes to the page with its purpose, to be signed there. */
@@ -36,7 +47,15 @@ export async function openPageEscrow(
     purpose: Purpose,
     options: AbortOptions | undefined,
     run: () => Promise<Value>,
-  ): Promise<Value> => signing.run({ ...options, purpose }, run);
+  ): Promise<Value> => {
+    if (unattended.getStore() === true) throw new QvacError('E_LIMIT', 'the owner of the wallet has to sign this');
+    return signing.run({ ...options, purpose }, run);
+  };
+  /** Proves a fault, of a job or of an answer in a channel. */
+  const slashing = <Value>(subject: Subject, options: AbortOptions | undefined, run: () => Promise<Value>) => {
+    if ('job' in subject) return repeatUntilRelease(subject.job, 'job_slash', options, run);
+    return slashInChannel(escrow, subject, withPurpose, options, run);
+  };
   /** Repeats an objection until `releaseAt`, the last moment that it counts: the person may be away from the page. */
   const repeatUntilRelease = async <Value>(
     job: ObjectedJob,
@@ -57,8 +76,9 @@ export async function openPageEscrow(
   };
   return {
     ...escrow,
+    ...channelCalls(escrow, withPurpose),
     createJob: (init, options) => {
-      const { provider, payment } = decodeOffer(init.offer);
+      const { provider, payment, mode } = decodeOffer(init.offer);
       return withPurpose(
         {
           kind: 'job_create',
@@ -66,6 +86,7 @@ export async function openPageEscrow(
           amount: payment.amountLamports.toString(),
           payee: addressText(init.authority),
           provider: peerIdOf(provider),
+          isScore: mode === modes.score,
         },
         options,
         () => escrow.createJob(init, options),
@@ -74,9 +95,9 @@ export async function openPageEscrow(
     rejectJob: (job, digest, options) =>
       repeatUntilRelease(job, 'job_reject', options, () => escrow.rejectJob(job, digest, options)),
     slashEquivocation: (subject, heads, options) =>
-      repeatUntilRelease(jobOf(subject), 'job_slash', options, () => escrow.slashEquivocation(subject, heads, options)),
+      slashing(subject, options, () => escrow.slashEquivocation(subject, heads, options)),
     slashSampler: (subject, step, options) =>
-      repeatUntilRelease(jobOf(subject), 'job_slash', options, () => escrow.slashSampler(subject, step, options)),
+      slashing(subject, options, () => escrow.slashSampler(subject, step, options)),
     refundJob: (job, options) =>
       withPurpose(
         {
@@ -94,12 +115,6 @@ export async function openPageEscrow(
 
 /** Callers pass the job's whole account, although the escrow's types name only a part of it. */
 type ObjectedJob = JobKey & Partial<Pick<JobAccount, 'jobId' | 'amount' | 'submitted'>>;
-
-/** The page pays by jobs alone. */
-function jobOf(subject: Subject): JobAccount {
-  if (!('job' in subject)) throw new Error('evidence about a channel, which a page does not have');
-  return subject.job;
-}
 
 const idOf = ({ jobId }: ObjectedJob): string => (jobId === undefined ? '' : toHex(jobId));
 

@@ -8,7 +8,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import { slash } from '../../node/payment/dispute.ts';
-import { createEscrowPayments } from '../../node/payment/escrow-payments.ts';
+import type { ChannelParts } from '../../node/payment/escrow-payments.ts';
 import { keepOutcome } from '../../node/payment/outcome.ts';
 import type { ClientPayments } from '../../node/payment/payments.ts';
 import { assess } from '../../proofs/checks.ts';
@@ -16,7 +16,8 @@ import type { Receipt } from '../../proofs/receipt.ts';
 import { sha256 } from '../../protocol/digests.ts';
 import { decodeVerdict } from '../../protocol/validate.ts';
 import { withConsent } from './consent.ts';
-import { openPageEscrow } from './page-escrow.ts';
+import { HeldWallets, type WalletChannelsView } from './held-wallets.ts';
+import { type EndedChannel, foreignChannelOf, type PageChannel } from './page-channels.ts';
 import { Signatures } from './signatures.ts';
 
 export interface PageWalletsComponents {
@@ -26,12 +27,18 @@ export interface PageWalletsComponents {
   readonly openOwn?: ((options: AbortOptions) => Promise<Escrow | null>) | undefined;
   /** Receipts hold the evidence for an objection, and keep how each job was settled. */
   readonly receipts: Pick<ReceiptStore, 'get' | 'settle'>;
+  /** What browser wallets need to pay from channels. @default null: each answer has an account of its own */
+  readonly channels?: Pick<ChannelParts, 'peer' | 'reach' | 'clock'> | null | undefined;
   readonly logger: Logger;
 }
 
 export interface PageWalletsInit {
   /** Folder for payments that are locked and not settled. */
   readonly dir: string;
+  /** Folder for channels that have not ended, with a folder for each wallet. */
+  readonly channelDir: string;
+  /** Interval of going on with channels that are being closed or expire, ms. @default 10_000 */
+  readonly sweepMs?: number | undefined;
   /** How long a transaction waits for a person, ms. @default the lifetime of its blockhash, 50_000 */
   readonly patienceMs?: number | undefined;
 }
@@ -45,6 +52,11 @@ const ownWallet = 'own';
 /** Browser wallets, which sign transactions that the gateway builds, and the gateway's own wallet. */
 export interface PageWallets {
   readonly signatures: Signatures;
+  /**
+   * Goes on with channels that earlier runs left, as far as no wallet has to sign, now and from time to time. Never
+   * throws.
+   */
+  start(): Promise<void>;
   /** Payments from the wallet at `address` (base58). @throws QvacError E_USAGE if it is not an address */
   paymentsOf(address: string): ClientPayments;
   /** `payments` of the gateway's own wallet, each of which the person in `page` must approve. */
@@ -56,6 +68,12 @@ export interface PageWallets {
    * @throws QvacError E_NOT_FOUND if that wallet has no such open job, E_ESCROW if the action is not possible now
    */
   act(address: string, jobId: string, action: JobAction, options?: AbortOptions): Promise<void>;
+  /**
+   * Closes a channel of a browser wallet, or takes the next step towards its end. The wallet has to sign if the
+   * provider does not help, or an answer failed. Resolves at once if that step is under way already.
+   * @throws QvacError E_NOT_FOUND if that wallet has no such channel here, E_BUSY while it pays for an answer, E_LOCKED
+   */
+  closeChannel(address: string, channel: string, options?: AbortOptions): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -72,10 +90,14 @@ export interface WalletOverview {
   readonly now: number;
   /** Jobs that are not settled, newest first, and whether their answers failed a check. */
   readonly jobs: readonly { readonly job: JobAccount; readonly failed: boolean }[];
+  /** Channels that have not ended, newest first. */
+  readonly channels: readonly PageChannel[];
+  /** Channels that have ended since the gateway started, newest first. */
+  readonly ended: readonly EndedChannel[];
 }
 
-/** How many wallets keep their payments open. */
-const maxWallets = 32;
+/** The gateway's own wallet pays the page by jobs: its channels are opened by programs. */
+const nothingHeld: WalletChannelsView = { channels: [], ended: [] };
 
 export function createPageWallets(components: PageWalletsComponents, init: PageWalletsInit): PageWallets {
   return new Wallets(components, init);
@@ -84,22 +106,22 @@ export function createPageWallets(components: PageWalletsComponents, init: PageW
 class Wallets implements PageWallets {
   readonly signatures: Signatures;
   readonly #components: PageWalletsComponents;
-  readonly #dir: string;
-  readonly #held = new Map<
-    string,
-    { readonly payments: ClientPayments; readonly open: (options: AbortOptions) => Promise<Escrow> }
-  >();
+  readonly #held: HeldWallets;
   readonly #end = new AbortController();
   #reading: Promise<Escrow> | null = null;
 
-  constructor(components: PageWalletsComponents, { dir, patienceMs }: PageWalletsInit) {
+  constructor(components: PageWalletsComponents, { patienceMs, ...init }: PageWalletsInit) {
     this.#components = components;
-    this.#dir = dir;
     this.signatures = new Signatures({ patience: patienceMs });
+    this.#held = new HeldWallets({ ...components, signatures: this.signatures }, init);
+  }
+
+  start(): Promise<void> {
+    return this.#held.start();
   }
 
   paymentsOf(address: string): ClientPayments {
-    return this.#holding(address).payments;
+    return this.#held.of(address).payments;
   }
 
   withConsent(page: string, payments: ClientPayments): ClientPayments {
@@ -109,11 +131,15 @@ class Wallets implements PageWallets {
   async overviewOf(address: string, options: AbortOptions = {}): Promise<WalletOverview> {
     const escrow = address === ownWallet ? await this.#own(options) : await this.#reader(options);
     const publicKey = (address === ownWallet ? escrow.wallet : null) ?? parseAddress(address, 'wallet');
-    const [balance, jobs, now] = await Promise.all([
+    const [balance, jobs, accounts, now] = await Promise.all([
       escrow.balance(publicKey, options),
       escrow.jobs({ client: publicKey }, options),
+      escrow.channels({ payer: publicKey }, options),
       escrow.now(options),
     ]);
+    const own = address === ownWallet ? nothingHeld : await this.#held.channelsOf(address, now, options);
+    const here = new Set(own.channels.map(({ channel }) => channel));
+    const foreign = accounts.filter(({ id }) => !here.has(toHex(id)));
     const newest = jobs.toSorted((a, b) => b.createdAt - a.createdAt);
     const failed = await Promise.all(newest.map(async ({ jobId }) => (await this.#objection(toHex(jobId))) !== null));
     return {
@@ -123,11 +149,17 @@ class Wallets implements PageWallets {
       balance,
       now,
       jobs: newest.map((job, at) => ({ job, failed: failed[at] ?? false })),
+      channels: [...own.channels, ...foreign.map(foreignChannelOf)],
+      ended: own.ended,
     };
   }
 
+  closeChannel(address: string, channel: string, options: AbortOptions = {}): Promise<void> {
+    return this.#held.closeChannel(address, channel, options);
+  }
+
   async act(address: string, jobId: string, action: JobAction, options: AbortOptions = {}): Promise<void> {
-    const escrow = address === ownWallet ? await this.#own(options) : await this.#holding(address).open(options);
+    const escrow = address === ownWallet ? await this.#own(options) : await this.#held.of(address).open(options);
     const client = escrow.wallet ?? parseAddress(address, 'wallet');
     const job = (await escrow.jobs({ client }, options)).find((each) => toHex(each.jobId) === jobId);
     if (job === undefined) throw new QvacError('E_NOT_FOUND', 'this wallet has no open job with that id');
@@ -148,14 +180,14 @@ class Wallets implements PageWallets {
     const reason = new QvacError('E_TERMINATED', 'the gateway is stopping');
     this.signatures.stop(reason);
     this.#end.abort(reason);
-    await Promise.all([...this.#held.values()].map(({ payments }) => payments.stop()));
+    await this.#held.stop(reason);
   }
 
   async #object(escrow: Escrow, job: JobAccount, options: AbortOptions): Promise<void> {
     // The same objection may already be waiting for the wallet.
     const asked = this.signatures
       .pendingOf(addressText(job.client))
-      .some(({ purpose }) => purpose.job === toHex(job.jobId) && 'deadline' in purpose);
+      .some(({ purpose }) => 'job' in purpose && purpose.job === toHex(job.jobId) && 'deadline' in purpose);
     if (asked) return;
     const objection = await this.#objection(toHex(job.jobId));
     if (objection === null) throw new QvacError('E_ESCROW', 'the receipt of that answer shows no fault');
@@ -174,28 +206,6 @@ class Wallets implements PageWallets {
     const verdict = receipt.verdicts.find(({ body }) => decodeVerdict(body).result === 'fail');
     if (verdict === undefined && assess(receipt, {}).result !== 'fail') return null;
     return { receipt, digest: sha256(verdict?.body ?? receipt.offer.body) };
-  }
-
-  #holding(address: string) {
-    const known = this.#held.get(address);
-    if (known !== undefined) return known;
-    const { openEscrow, receipts, logger } = this.#components;
-    const publicKey = parseAddress(address, 'wallet');
-    let opening: Promise<Escrow> | null = null;
-    const open = (options: AbortOptions): Promise<Escrow> => {
-      opening ??= openPageEscrow((wallet) => openEscrow(wallet, options), this.signatures, publicKey);
-      opening.catch(() => (opening = null));
-      return opening;
-    };
-    // An answer that passed needs no signature: its provider has itself paid once the time for a rejection is over.
-    const made = {
-      open,
-      payments: createEscrowPayments({ openEscrow: open, receipts, logger }, { dir: this.#dir, confirms: false }),
-    };
-    this.#held.set(address, made);
-    const [oldest] = this.#held.keys();
-    if (this.#held.size > maxWallets && oldest !== undefined) this.#held.delete(oldest);
-    return made;
   }
 
   #reader(options: AbortOptions): Promise<Escrow> {

@@ -17,7 +17,8 @@ import type { VerificationOutcome } from '../answer/inference-client.ts';
 function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: Mode): VerificationOutcome {
   const last = verdicts.at(-1);
   if (last?.result === 'fail') return 'failed';
-  if (mode === modes.none) return 'none';
+  // Nothing is opened for a chain, but what was computed again is verified.
+  if (mode === modes.none && last?.result !== 'pass') return 'none';
   return last === undefined || last.result === 'inconclusive' ? 'inconclusive' : last.tier;
 }
 
@@ -40,7 +41,11 @@ export function paymentOf(receipt: Receipt) {
   const { pay, amountLamports } = decodeReceipt(receipt).offer.payment;
   if (pay === payFrom.nothing) return null;
   const { settlement } = receipt;
-  return { locked: amountLamports.toString(), settlement: settlement === null ? null : settlementOf(settlement) };
+  return {
+    by: pay === payFrom.channel ? ('channel' as const) : ('job' as const),
+    locked: amountLamports.toString(),
+    settlement: settlement === null ? null : settlementOf(settlement),
+  };
 }
 
 /** The well-formed parts of a receipt's settlement, which is not signed. */

@@ -3,44 +3,7 @@ import { QvacError, toError } from '../../errors.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { equalBytes } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
-
-/** What a transaction does, for the person who must approve it. Amounts are lamports as decimal text, `job` is hex. */
-export type Purpose =
-  /** Locks the highest price of the answer; the unused part is refunded. */
-  | {
-      readonly kind: 'job_create';
-      readonly job: string;
-      readonly amount: string;
-      readonly payee: string;
-      readonly provider: string;
-    }
-  /** After a failed check: `burnt` is burnt, the rest is refunded. */
-  | {
-      readonly kind: 'job_reject';
-      readonly job: string;
-      readonly burnt: string;
-      readonly refunded: string;
-      readonly payee: string;
-      readonly deadline: number;
-    }
-  /** After a fault that the chain can check: everything is refunded, with compensation from the provider's stake. */
-  | {
-      readonly kind: 'job_slash';
-      readonly job: string;
-      readonly refunded: string;
-      readonly payee: string;
-      readonly deadline: number;
-    }
-  /** The provider submitted nothing in time: everything is refunded. */
-  | { readonly kind: 'job_refund'; readonly job: string; readonly refunded: string; readonly payee: string }
-  /** Pays the provider, because the client confirms or the time for objections is over; the rest is refunded. */
-  | {
-      readonly kind: 'job_confirm';
-      readonly job: string;
-      readonly paid: string;
-      readonly refunded: string;
-      readonly payee: string;
-    };
+import type { Purpose } from './purpose.ts';
 
 export interface SignatureRequest {
   readonly id: string;

@@ -8,6 +8,7 @@ import { RequestFields } from '../api/request-fields.ts';
 import { readBody } from '../guard/body.ts';
 import { badField, Problem } from '../problem.ts';
 import type { AppComponents, Bindings } from '../request-context.ts';
+import type { EndedChannel, PageChannel } from './page-channels.ts';
 
 const maxBodyBytes = 8_192;
 
@@ -17,16 +18,15 @@ const walletChains: Readonly<Record<string, string>> = {
   'Solana devnet': 'solana:devnet',
 };
 
-/** Adds the page's routes for money: a wallet's balance and jobs, signature requests, and actions on a job. */
+/** Adds the page's routes for money: a wallet's balance, jobs and channels, signature requests, and actions. */
 export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppComponents): void {
   const needed = () => {
     if (wallets === null) throw new Problem(404, 'E_NOT_FOUND', 'this gateway has no chain');
     return wallets;
   };
   app.get('/qvac/wallets/:address', async (c) => {
-    const { address, chain, program, balance, now, jobs } = await needed().overviewOf(c.req.param('address'), {
-      signal,
-    });
+    const overview = await needed().overviewOf(c.req.param('address'), { signal });
+    const { address, chain, program, balance, now, jobs, channels, ended } = overview;
     return c.json({
       address,
       chain,
@@ -35,6 +35,8 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
       balance: balance.toString(),
       now,
       jobs: jobs.map(({ job, failed }) => ({ ...jobOf(job), failed })),
+      channels: channels.map(channelOf),
+      ended: ended.map(endedOf),
     });
   });
   app.get('/qvac/wallets/:address/requests', (c) => {
@@ -55,6 +57,14 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
     fields.finish();
     if (action === undefined) throw badField('action', 'action: expected refund, confirm or reject');
     await needed().act(c.req.param('address'), c.req.param('job'), action, { signal });
+    return c.json({ done: true });
+  });
+  app.post('/qvac/wallets/:address/channels/:channel', async (c) => {
+    const fields = RequestFields.of(parseJson(await readBody(c.env.incoming, maxBodyBytes)));
+    const action = fields.oneOf('action', ['close']);
+    fields.finish();
+    if (action === undefined) throw badField('action', 'action: expected close');
+    await needed().closeChannel(c.req.param('address'), c.req.param('channel'), { signal });
     return c.json({ done: true });
   });
   app.post('/qvac/signatures/:id', async (c) => {
@@ -89,4 +99,20 @@ function jobOf({ jobId, amount, provider, peer, createdAt, refundAt, submitted }
         ? null
         : { at: submitted.at, releaseAt: submitted.releaseAt, payout: submitted.payout.toString() },
   };
+}
+
+function channelOf({ deposit, committed, released, underWay, ...facts }: PageChannel) {
+  const amounts = { deposit, committed, released, underWay };
+  return { ...facts, ...asText(amounts) };
+}
+
+function endedOf({ channel, provider, state, answers, fees, outcome }: EndedChannel) {
+  const { paid = 0n, refunded = 0n, burnt = 0n, compensation = 0n, at = null } = outcome ?? {};
+  return { channel, provider, state, answers, at, ...asText({ fees, paid, refunded, burnt, compensation }) };
+}
+
+/** Amounts of lamports as decimal text. */
+function asText<Name extends string>(amounts: Readonly<Record<Name, bigint>>): Record<Name, string> {
+  const texts = Object.entries<bigint>(amounts).map(([name, lamports]) => [name, lamports.toString()]);
+  return Object.fromEntries(texts) as Record<Name, string>;
 }

@@ -229,7 +229,7 @@ export class AnswerParser {
         const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
         const passed = tool === undefined ? null : tool.text === undefined ? objectOf(args) : textOf(args);
         if (tool === undefined || passed === null) return false;
-        pass({ id: '', name: tool.name, ...passed });
+        pass({ id: '', ...(tool.within ?? { name: tool.name }), ...passed });
         cursor.forget();
         return true;
       },

@@ -5,6 +5,8 @@ export interface ToolCall {
   /** Nine letters and digits; each API puts its own prefix in front. */
   readonly id: string;
   readonly name: string;
+  /** Of a tool that belongs to one. */
+  readonly namespace?: string | undefined;
   /** JSON text of an object. */
   readonly arguments: string;
   /** What a call passes to a tool that takes a text; absent from calls of other tools. */
@@ -18,7 +20,10 @@ export type AnswerPart =
 
 /** A tool that the request offers to the model. */
 export interface OfferedTool {
+  /** As the model calls it. */
   readonly name: string;
+  /** As the API calls it, if it belongs to a namespace. */
+  readonly within?: { readonly namespace: string; readonly name: string } | undefined;
   /** The JSON schema of its arguments; null: not stated. */
   readonly parameters: Readonly<Record<string, unknown>> | null;
   /** The texts that it takes instead of an object; absent from tools that take an object. */

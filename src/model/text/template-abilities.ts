@@ -3,7 +3,7 @@ import { mergeSystem } from '../../protocol/input/system-in-turn.ts';
 import type { ChatMessage, Input } from '../../protocol/messages.ts';
 import type { Tokenizer } from '../engine.ts';
 
-/** What a model's chat template can do, found by rendering short conversations. */
+/** What a model's file can do with its prompts, found by rendering short conversations. */
 export interface TemplateAbilities {
   /** Turns of a user and an assistant. Without, the model only goes on with raw text. */
   readonly chat: boolean;
@@ -20,6 +20,8 @@ export interface TemplateAbilities {
   readonly prefill: boolean;
   /** The template fails without a date. */
   readonly needsDate: boolean;
+  /** Tells what is missing between two texts. */
+  readonly gaps: boolean;
 }
 
 const words = {
@@ -101,7 +103,12 @@ export function probeTemplate(tokenizer: Pick<Tokenizer, 'encodePrompt' | 'decod
     tools: shows([first], [words.tool], { date, tools }) && shows(calls, callTexts, { date, tools }),
     prefill: chat && shows(turns.slice(0, 2), [words.first, words.answer], { date }),
     needsDate,
+    gaps: shows([user(words.first), user(words.second)], [words.first, words.second], { template: 'fim' }),
   };
+}
+
+function user(content: string): ChatMessage {
+  return { role: 'user', content };
 }
 
 const empty: Input = { messages: [], template: 'gguf', options: {}, tools: null, date: null, continuation: [] };

@@ -50,6 +50,8 @@ export interface AskInit {
   readonly maxPrice: number;
   /** Whether a channel may pay. @default as the wallet's policy says */
   readonly pay?: PayPolicy | undefined;
+  /** The most that may be deposited in that channel. @default as the wallet's policy says */
+  readonly maxDepositLamports?: bigint | undefined;
   /** From the question to the final head, in ms. */
   readonly timeoutMs: number;
   /** Checks a stopped answer like any other, since no person waits for the checks to end. @default false */

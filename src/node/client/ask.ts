@@ -9,7 +9,7 @@ import { interruptedFinishMs } from './finish.ts';
 import { PartedAnswer } from './parted-answer.ts';
 import { Question } from './question.ts';
 import { askThroughRouter } from './routed/ask-through-router.ts';
-import { reachRouter, type WantedRouter } from './routed/reach-router.ts';
+import { reachRouter } from './routed/reach-router.ts';
 
 /**
  * Asks one question: selects a provider, receives and checks the answer, and stores its receipt.
@@ -45,7 +45,7 @@ export async function ask(
 async function askForOne(question: Question): Promise<Answer> {
   const { components, init, observer, options } = question;
   const note = (line: string): void => observer.note(line);
-  const router = await reachRouter(components.discovery, wantedRouter(question), note, options);
+  const router = await reachRouter(components.discovery, init.router ?? null, note, options);
   const parted = new PartedAnswer(init.input, question.extra);
   try {
     const last = router === null ? await askInTurn(question, parted) : await askThroughRouter(question, router, parted);
@@ -53,17 +53,6 @@ async function askForOne(question: Question): Promise<Answer> {
   } catch (error) {
     return endUnfinished(question, parted, toError(error));
   }
-}
-
-/** The router to ask through. A `route` frame has no place for a grammar. @throws QvacError E_USAGE */
-function wantedRouter({ init: { router = null }, extra, observer }: Question): WantedRouter | null {
-  if (router === null || extra.rules === undefined) return router;
-  if (!router.optional)
-    throw new QvacError('E_USAGE', 'a question with a grammar cannot go through a router', {
-      hint: 'ask a provider directly: --provider <peer>',
-    });
-  observer.note('a question with a grammar goes to the provider itself, not through the router');
-  return null;
 }
 
 /** @throws `error` if nothing was shown; else as `PartedAnswer.unfinished` */

@@ -53,7 +53,8 @@ export async function endBroken(components: EndBrokenComponents, init: EndBroken
   const fault = level === 'none' || (await isTextOfTokens(components, init)) ? null : 'text-mismatch';
   const kept = await keepBrokenOff(components, job, { depth: level === 'full' ? 'full' : 'sampling', fault });
   const verification = kept?.assessment ?? (fault === null ? null : faultyVerification(fault));
-  if (verification !== null && reputation !== null) learnFrom(reputation, job.provider, verification, 0n);
+  const learned = { peer: job.provider, model: init.modelId, priceLamports: 0n };
+  if (verification !== null && reputation !== null) learnFrom(reputation, learned, verification);
   const why =
     fault !== null && verification?.faults.includes(fault) === true
       ? 'its text is not that of its tokens'

@@ -14,8 +14,9 @@ import type { JobPayment } from '../payment/job-payment.ts';
 import { settlementJson } from '../payment/outcome.ts';
 import type { RefereeCount } from '../referees/reports.ts';
 import { auditRateOf } from '../selection/audit-rate.ts';
-import { learnFrom } from '../selection/learning.ts';
-import type { Experience, Reputation } from '../selection/reputation.ts';
+import type { Experience } from '../selection/experience.ts';
+import { learnFrom, poolWords } from '../selection/learning.ts';
+import type { Reputation } from '../selection/reputation.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
 import type { SecondOpinion } from '../verification/second-opinion.ts';
 import type { VerifyLevel } from '../verification/verification.ts';
@@ -108,8 +109,12 @@ export async function finishAnswer(
   const options = interrupted ? { signal: AbortSignal.timeout(interruptedFinishMs) } : {};
   const { conclusion, cutShort, panel, by } = await concludeInTime(components, init, { depth, observer }, options);
   const { assessment, faultBefore, receipt, verdict } = conclusion;
-  learnFrom(reputation, job.provider, assessment, answer.costLamports);
-  let storeError = await save(components, receipt);
+  const learned = { peer: job.provider, model: init.modelId, priceLamports: answer.costLamports };
+  const farTogether = poolWords(learnFrom(reputation, learned, assessment));
+  if (farTogether !== null) observer.note(`${shortPeer(job.provider)}: ${farTogether}`);
+  // Before the settlement waits for the chain. A passed answer in a channel does not, and is stored once.
+  const isAtOnce = payment.isInChannel && assessment.result !== 'fail';
+  let storeError = isAtOnce ? null : await save(components, receipt);
   const settlement = await payment.settle({ ...conclusion, verdictDigest: sha256(verdict.body) }, options);
   await panel?.concluded;
   if (settlement !== null) storeError = await save(components, { ...receipt, settlement: settlementJson(settlement) });
@@ -222,7 +227,7 @@ async function concludeInTime(
     const { assessment, verdict } = conclusion;
     const release = await payment.release({ assessment, verdictDigest: sha256(verdict.body) });
     const delivering = { signal: AbortSignal.timeout(verdictTimeoutMs) };
-    if (!(await deliverVerdict(job, { verdict, release }, logger, delivering)) && release !== null) payment.tell();
+    payment.delivered(await deliverVerdict(job, { verdict, release }, logger, delivering));
     const cutShort = window?.until?.aborted === true && conclusion.assessment.result === 'inconclusive';
     return { conclusion, cutShort, ...helpers };
   } finally {

@@ -4,6 +4,7 @@ import { seconds } from '../../lib/names.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
+import { modes } from '../../protocol/messages.ts';
 import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { type ChooseComponents, chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
@@ -20,7 +21,7 @@ import { type Stopwatch, startStopwatch } from './stopwatch.ts';
 /** What is the same for every provider that one question is sent to. */
 export type SharedDirectInit = Pick<
   DirectInit,
-  'extra' | 'count' | 'pay' | 'auditRate' | 'timeouts' | 'stopwatch' | 'thorough'
+  'extra' | 'count' | 'pay' | 'maxDepositLamports' | 'auditRate' | 'timeouts' | 'stopwatch' | 'thorough'
 >;
 
 /** One question from its start to its answer: what was asked, the time that is left, and the offers that suit it. */
@@ -83,11 +84,12 @@ export class Question {
 
   /** @throws QvacError E_TIMEOUT if no time is left */
   sharedDirectInit(): SharedDirectInit {
-    const { pay, thorough = false, timeoutMs } = this.init;
+    const { pay, maxDepositLamports, thorough = false, timeoutMs } = this.init;
     return {
       extra: this.extra,
       count: this.count,
       pay,
+      maxDepositLamports,
       auditRate: this.auditRate,
       timeouts: { totalMs: this.timeLeftMs, allowedMs: timeoutMs },
       stopwatch: this.stopwatch,
@@ -97,15 +99,17 @@ export class Question {
 
   get criteria(): SelectionCriteria {
     const { model, input, sampler, maxPrice, verify } = this.init;
+    const embeds = input.template === 'embed';
     return {
       model: model ?? undefined,
-      mode: modeOf(verify),
+      embeds,
+      mode: embeds ? modes.none : modeOf(verify),
       promptTokens: promptTokenBound(input),
       maxTokens: sampler.maxTokens,
       maxPrice,
       only: null,
       knownShare: this.components.reputation.knownShareOf(input),
-      needs: abilitiesFor(input, this.extra),
+      needs: abilitiesFor(input, { hasGrammar: this.extra.rules !== undefined }),
     };
   }
 

@@ -1,6 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { grammarDigestOf } from '../../protocol/grammar/rules.ts';
+import { fillsGaps } from '../../protocol/input/gap.ts';
 import { decodeExtra, encodeExtra, stopTextsOf } from '../../protocol/messages/extra.ts';
 import type { CardModel, ExtraSettings, GrammarRules, Input } from '../../protocol/messages.ts';
 
@@ -26,9 +27,24 @@ export function extraFor({ name, vocab, vocabDigest }: CardModel, { rules, ...se
   return encoded({ ...settings, ...(rules === undefined ? {} : { grammar: grammarDigestOf(rules), vocabDigest }) });
 }
 
-/** The same for a question to a router, which chooses the model and can be sent no grammar. */
+/** The same for a question to a router, which chooses the model: without the grammar, whose rules travel beside it. */
 export function routedExtra({ rules: _rules, ...settings }: AnswerExtra): Uint8Array {
   return encoded(settings);
+}
+
+/**
+ * The bytes of `extra` in an offer for a question that goes through a router (section 4.0).
+ * @param routed those of the question
+ * @throws MalformedError for settings that are not those of the model, or that name a grammar themselves
+ */
+export function offeredExtra(
+  routed: Uint8Array,
+  grammar: GrammarRules | null,
+  { vocab, vocabDigest }: CardModel,
+): Uint8Array {
+  const settings = decodeExtra(routed, vocab);
+  if (settings.grammar !== undefined) throw new MalformedError('extra: a grammar, whose rules travel beside it');
+  return grammar === null ? routed : encodeExtra({ ...settings, grammar: grammarDigestOf(grammar), vocabDigest });
 }
 
 function encoded({ stopTexts = [], ...settings }: ExtraSettings): Uint8Array {
@@ -40,24 +56,14 @@ function encoded({ stopTexts = [], ...settings }: ExtraSettings): Uint8Array {
   }
 }
 
-/**
- * Refuses what every provider of a model with `vocab` tokens must refuse, before anything is sent: a refusal by a
- * provider alone would count against it.
- * @param extra of a question to a router, to which no grammar can be sent
- * @throws QvacError E_BAD_INPUT
- */
-export function checkRoutedExtra(extra: Uint8Array, vocab: number): void {
-  try {
-    if (extra.length > maxExtraBytes) throw new MalformedError(`extra: more than ${maxExtraBytes} bytes`);
-    if (decodeExtra(extra, vocab).grammar !== undefined)
-      throw new MalformedError('extra: a grammar, which a router cannot pass on');
-  } catch (error) {
-    if (error instanceof MalformedError) throw new QvacError('E_BAD_INPUT', error.message, { cause: error });
-    throw error;
-  }
-}
-
 /** What a model's card must list in `can` for a question to be answered. */
-export function abilitiesFor({ tools }: Pick<Input, 'tools'>, { rules }: AnswerExtra = {}): readonly string[] {
-  return [...(rules === undefined ? [] : ['grammar']), ...(tools === null ? [] : ['tools'])];
+export function abilitiesFor(
+  { tools, template }: Pick<Input, 'tools' | 'template'>,
+  { hasGrammar }: { readonly hasGrammar: boolean },
+): readonly string[] {
+  return [
+    ...(template === 'fim' ? [fillsGaps] : []),
+    ...(hasGrammar ? ['grammar'] : []),
+    ...(tools === null ? [] : ['tools']),
+  ];
 }

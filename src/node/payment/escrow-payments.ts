@@ -3,7 +3,7 @@ import type { Escrow } from '../../escrow/escrow.ts';
 import { settledWithin } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { AbortOptions, ChannelId, JobId, PeerIdString } from '../../lib/types.ts';
+import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
 import type { ReceiptStore } from '../home/receipt-store.ts';
@@ -11,7 +11,7 @@ import type { Peer } from '../peer/peer.ts';
 import type { ChallengeConsent } from './chain-challenge.ts';
 import type { ChannelNews, ChannelPolicy, WalletChannels } from './channel/channels.ts';
 import { createClientChannels } from './channel/client-channels.ts';
-import { isLeft, type KeptChannel, keptChannelForm } from './channel/kept-channel.ts';
+import { isLeft, openKeptChannels } from './channel/kept-channel.ts';
 import { settlementJson } from './outcome.ts';
 import { type ClientPayments, type EscrowWallet, isSettled, type LeftPayment, type Settlement } from './payments.ts';
 import { pendingPaymentForm } from './pending-payment.ts';
@@ -127,7 +127,7 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
   async function hasLeftChannels(): Promise<boolean> {
     const { channels: parts = null } = components;
     if (parts === null) return false;
-    const kept = await createJournal<KeptChannel, ChannelId>(parts.dir, keptChannelForm, logger).read();
+    const kept = await openKeptChannels(parts.dir, logger).read();
     return [...kept.values()].some((each) => isLeft(each, parts.clock.now()));
   }
   /** Settles what earlier processes left. Never throws. */

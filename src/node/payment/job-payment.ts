@@ -32,6 +32,8 @@ export interface PaidProvider {
   /** Key of its node, 32 bytes. */
   readonly key: Uint8Array;
   readonly pay: Pay | null;
+  /** Answers that it writes at once. */
+  readonly slots: number;
   /** The most that the answer can cost. */
   readonly priceLamports: bigint;
 }
@@ -39,6 +41,10 @@ export interface PaidProvider {
 export interface JobPaymentInit {
   /** Whether a channel may pay. @default as the wallet's policy says */
   readonly pay?: PayPolicy | undefined;
+  /** The most that may be deposited in its channel. @default as the wallet's policy says */
+  readonly maxDepositLamports?: bigint | undefined;
+  /** Of channels, only one that is open already pays. @default false */
+  readonly isOpenOnly?: boolean | undefined;
   readonly maxTokens: number;
   /** Lamports. */
   readonly maxPrice: number;
@@ -86,12 +92,14 @@ export class JobPayment {
    * Where the answer will be paid from, which its quote depends on.
    * @throws the errors of the wallet
    */
-  async choose({ peer, key, pay, priceLamports }: PaidProvider, options: AbortOptions): Promise<PayFrom> {
+  async choose({ peer, key, pay, slots, priceLamports }: PaidProvider, options: AbortOptions): Promise<PayFrom> {
     if (pay === null || priceLamports === 0n) return payFrom.nothing;
     // Without a wallet the quote is asked for all the same: the plan says then that nothing can be paid.
     const wallet = await this.#components.openWallet(options);
     if (wallet.refusal(pay) !== null) return payFrom.jobAccount;
-    const wanted = { provider: peer, key, pay, amountLamports: priceLamports, policy: this.#init.pay };
+    const { pay: policy, isOpenOnly, maxDepositLamports } = this.#init;
+    const place = { provider: peer, key, pay, slots, amountLamports: priceLamports };
+    const wanted = { ...place, policy, isOpenOnly, maxDepositLamports };
     this.#place = (await wallet.channels?.place(wanted, options)) ?? null;
     return this.#place === null ? payFrom.jobAccount : payFrom.channel;
   }
@@ -150,8 +158,8 @@ export class JobPayment {
   }
 
   /** As of `EscrowHold`. */
-  tell(): void {
-    this.#hold?.tell();
+  delivered(isSent: boolean): void {
+    this.#hold?.delivered(isSent);
   }
 
   /** Pays or rejects, by the result of the checks; null if nothing is on hold. */

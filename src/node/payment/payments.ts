@@ -39,9 +39,17 @@ export interface EscrowWallet {
    */
   lock(order: LockOrder, options?: AbortOptions): Promise<EscrowHold>;
   /** The chain's records of all registered providers, by the node's key in hex; at most 2 s old. */
-  records(options?: AbortOptions): Promise<ReadonlyMap<string, ChainRecord>>;
+  records(options?: RecordsOptions): Promise<ReadonlyMap<string, ChainRecord>>;
   /** Settles, as far as possible now, the payments that earlier processes left. */
   resume(options?: AbortOptions): Promise<readonly LeftPayment[]>;
+}
+
+export interface RecordsOptions extends AbortOptions {
+  /**
+   * Records of up to a minute ago do, so that a question need not wait for the chain: newer ones are read meanwhile.
+   * @default false
+   */
+  readonly mayBeOld?: boolean | undefined;
 }
 
 export interface PlanLimits {
@@ -92,8 +100,8 @@ export interface EscrowHold {
    * @returns the totals that release it; null if there is nothing to release. Never rejects
    */
   release(result: Omit<CheckedAnswer, 'receipt'>): Promise<ChannelTotals | null>;
-  /** The provider did not take the release on the answer's stream: tells it by another, in the background. */
-  tell(): void;
+  /** Whether the release went out on the answer's stream; if not, another one takes it, in the background. */
+  delivered(isSent: boolean): void;
   /** Pays or rejects after the checks. Never throws: a payment that cannot be settled now is settled later. */
   settle(result: CheckedAnswer, options?: AbortOptions): Promise<Settlement>;
   /** How long the answer can still be rejected. Asks the chain; never throws. */

@@ -21,6 +21,7 @@ import type {
   LockOrder,
   PlanLimits,
   PlannedPayment,
+  RecordsOptions,
   Settlement,
 } from './payments.ts';
 import type { PendingPayment } from './pending-payment.ts';
@@ -46,6 +47,8 @@ const feeReserve = 50_000n;
  * them.
  */
 const recordsLifeMs = 2_000;
+/** How old they may be where that does, in ms. */
+const oldRecordsLifeMs = 60_000;
 
 const noDigest = new Uint8Array(32);
 const nothingReceived: BrokenOff = { head: null, conflict: null, promptCount: 0, fault: null };
@@ -57,6 +60,7 @@ export class ProgramWallet implements EscrowWallet {
   readonly #wallet: Uint8Array;
   readonly #settlementService: SettlementService;
   #records: { readonly at: number; readonly byPeer: ReadonlyMap<string, ChainRecord> } | null = null;
+  #reading: Promise<unknown> | null = null;
 
   constructor(components: ProgramWalletComponents, init: SettlementServiceInit) {
     const { escrow } = components;
@@ -71,9 +75,23 @@ export class ProgramWallet implements EscrowWallet {
     return this.#components.channels;
   }
 
-  async records(options: AbortOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
+  async records({ mayBeOld = false, signal }: RecordsOptions = {}): Promise<ReadonlyMap<string, ChainRecord>> {
+    const ageMs = performance.now() - (this.#records?.at ?? Number.NEGATIVE_INFINITY);
+    if (this.#records === null || ageMs >= (mayBeOld ? oldRecordsLifeMs : recordsLifeMs))
+      return this.#readRecords({ signal });
+    if (ageMs >= recordsLifeMs) this.#renewRecords();
+    return this.#records.byPeer;
+  }
+
+  /** In the background; if it fails, the next reader that needs newer records is told. */
+  #renewRecords(): void {
+    this.#reading ??= this.#readRecords({ signal: this.#components.end })
+      .catch(() => undefined)
+      .finally(() => (this.#reading = null));
+  }
+
+  async #readRecords(options: AbortOptions): Promise<ReadonlyMap<string, ChainRecord>> {
     const now = performance.now();
-    if (this.#records !== null && now - this.#records.at < recordsLifeMs) return this.#records.byPeer;
     const [providers, chainNow] = await Promise.all([this.#escrow.providers(options), this.#escrow.now(options)]);
     const byPeer = recordsOf(providers, chainNow);
     this.#records = { at: now, byPeer };
@@ -172,13 +190,15 @@ export class ProgramWallet implements EscrowWallet {
     const { address } = pending;
     const settle: EscrowHold['settle'] = async (result, options = {}) => {
       const settlement = await this.#settlementService.settle(jobId, pending, result, options);
-      if (settlement.state === 'confirmed') this.channels?.paidByJob(provider);
+      // A wallet that does not confirm leaves the payment to the provider, once the time for a rejection is over.
+      const isDue = settlement.state === 'submitted' && result.assessment.result !== 'fail';
+      if (settlement.state === 'confirmed' || isDue) this.channels?.paidByJob(provider);
       return settlement;
     };
     return {
       totals: null,
       release: async () => null,
-      tell: () => undefined,
+      delivered: () => undefined,
       standing: this.#settlementService.unsettled(pending, null),
       window: (windowOptions = {}) => this.#settlementService.window(address, windowOptions),
       settle,

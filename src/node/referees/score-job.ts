@@ -11,8 +11,8 @@ import type { Comparison } from '../../proofs/score/referees.ts';
 import type { ScoreRequest } from '../../proofs/score/score-request.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { requestDigestOf, sha256 } from '../../protocol/digests.ts';
-import { modes, payFrom } from '../../protocol/messages.ts';
-import { deliverVerdict, type JudgeComponents, judge, requestOpening } from '../job/conclude.ts';
+import { modes, type PayFrom } from '../../protocol/messages.ts';
+import { type Delivery, deliverVerdict, type JudgeComponents, judge, requestOpening } from '../job/conclude.ts';
 import { costOf } from '../job/cost.ts';
 import type { Job, JobInit, SignedQuote } from '../job/job.ts';
 import { type JobComponents, openJob } from '../job/open-job.ts';
@@ -75,7 +75,9 @@ export async function askReferee(
 ): Promise<ScoreJob> {
   const { reputation, payments } = components;
   const { choice, request } = init;
-  const most = { maxTokens: request.sampler.maxTokens, maxPrice: Number(choice.priceLamports) };
+  const maxPrice = Number(choice.priceLamports);
+  // A referee is drawn, not chosen: no deposit is made for it, but one that was is used.
+  const most = { maxTokens: request.sampler.maxTokens, maxPrice, isOpenOnly: true };
   const payment = new JobPayment({ openWallet: walletOf(payments) }, most);
   const secret = Uint8Array.from(randomBytes(32));
   let job: Job | null = null;
@@ -101,7 +103,9 @@ async function open(
 ): Promise<Job> {
   const { choice, request, receipt } = init;
   const { card, model, priceLamports } = choice;
-  const quote = priceLamports === 0n ? null : await quoteScore(components, init, options);
+  const paid = { peer: card.peer, key: card.card.peer, pay: card.card.pay, slots: model.slots, priceLamports };
+  const pay = await payment.choose(paid, options);
+  const quote = priceLamports === 0n ? null : await quoteScore(components, init, pay, options);
   const { input, sampler, extra, grammar } = request;
   const totalMs = scoreBaseMs + scoreTokenMs * (receipt.promptTokens.length + sampler.maxTokens);
   const job: JobInit = {
@@ -125,6 +129,7 @@ async function open(
 function quoteScore(
   components: ScoreJobComponents,
   { choice: { card, model }, request, promptTokens }: ScoreJobInit,
+  pay: PayFrom,
   options: AbortOptions,
 ): Promise<SignedQuote> {
   const { input, sampler } = request;
@@ -135,7 +140,7 @@ function quoteScore(
       model,
       requestDigest: requestDigestOf(input),
       mode: modes.score,
-      pay: card.card.pay === null ? payFrom.nothing : payFrom.jobAccount,
+      pay,
       promptTokens,
       maxTokens: sampler.maxTokens,
     },
@@ -200,12 +205,12 @@ class HeadedScore implements ScoreJob {
   }
 
   async conclude(isFar: boolean): Promise<Settlement | null> {
-    const { logger, reputation } = this.#components;
+    const { reputation } = this.#components;
     const assessment = this.#judged(isFar);
     const conclusion = await judge(this.#components, this.#job, { check: async () => assessment, fault: null });
     const { verdict } = conclusion;
-    const delivering = { signal: AbortSignal.timeout(verdictTimeoutMs) };
-    void deliverVerdict(this.#job, { verdict, release: null }, logger, delivering);
+    const release = await this.#payment.release({ assessment, verdictDigest: sha256(verdict.body) });
+    void this.#deliver({ verdict, release });
     const [fault] = assessment.faults;
     if (fault !== undefined) reputation.record(this.peer, { kind: 'fault', fault });
     await this.#save(conclusion.receipt);
@@ -223,6 +228,12 @@ class HeadedScore implements ScoreJob {
   abandon(reason: Error): void {
     this.#job.abort(reason);
     void this.#payment.abandon(this.#job);
+  }
+
+  /** Never throws. */
+  async #deliver(delivery: Delivery): Promise<void> {
+    const options = { signal: AbortSignal.timeout(verdictTimeoutMs) };
+    this.#payment.delivered(await deliverVerdict(this.#job, delivery, this.#components.logger, options));
   }
 
   #judged(isFar: boolean): Assessment {

@@ -3,7 +3,7 @@ import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { VerifiedCard } from '../cards/cards.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import { noProvider } from '../discovery/query.ts';
-import type { ClientPayments } from '../payment/payments.ts';
+import type { ClientPayments, RecordsOptions } from '../payment/payments.ts';
 import type { Reputation } from './reputation.ts';
 import { type Choice, type SelectComponents, type Selection, type SelectionCriteria, select } from './select.ts';
 
@@ -38,7 +38,13 @@ export async function chooseProviders(
     const charged =
       payments !== null &&
       payable.choices.some(({ card, priceLamports }) => card.card.pay !== null && priceLamports > 0n);
-    const selection = charged ? select({ ...parts, ...(await chainOf(payments, options)) }, cards, criteria) : payable;
+    const byChain = async (mayBeOld: boolean): Promise<Selection> =>
+      payments === null
+        ? payable
+        : select({ ...parts, ...(await chainOf(payments, { ...options, mayBeOld })) }, cards, criteria);
+    let selection = charged ? await byChain(true) : payable;
+    // It may have registered, or raised its stake, since the records were read.
+    if (charged && selection.excluded.some(({ why }) => why === 'pay')) selection = await byChain(false);
     components.onSelection?.(selection);
     return selection;
   };
@@ -69,7 +75,7 @@ export async function chooseProviders(
 /** What the chain says about payment; if it cannot be opened, its error is the refusal of every paid provider. */
 export async function chainOf(
   payments: ClientPayments,
-  options: AbortOptions,
+  options: RecordsOptions,
 ): Promise<Pick<SelectComponents, 'refusal' | 'records'>> {
   try {
     const wallet = await payments.open(options);

@@ -34,9 +34,10 @@ export const busyWeight = 0.1;
 export const speedWeight = 0.3;
 /** Shortest answer that counts as a measurement of speed, tokens. */
 export const minSpeedTokens = 8;
-/** Most providers to remember, and most measured models of each. */
+/** Most providers to remember, and of each the models whose speed is measured, and whose misses are pooled. */
 export const maxProviders = 1_000;
 export const maxSpeeds = 16;
+export const maxPools = 16;
 /** Shortest interval between two writes to disk, ms. */
 export const saveIntervalMs = secondMs;
 

@@ -1,12 +1,20 @@
 import * as v from 'valibot';
 import type { JsonForm } from '../../lib/json-file.ts';
 import type { PeerIdString } from '../../lib/types.ts';
-import { faultCodes } from '../../protocol/messages.ts';
-import { maxProviders, maxSpeeds } from './constants.ts';
+import { maxPoolParts } from '../../proofs/statistics/pooled.ts';
+import { type FaultCode, faultCodes } from '../../protocol/messages.ts';
+import { maxPools, maxProviders, maxSpeeds } from './constants.ts';
 
 const count = v.pipe(v.number(), v.finite(), v.minValue(0));
 
 const speed = v.strictObject({ tokensPerSecond: count, firstTokenMs: count });
+
+/** A fault that no single answer shows: many together are too far from the model (protocol section 6). */
+export const poolFar = 'pool-far';
+/** What a provider's record may hold against it. */
+export type RecordedFault = FaultCode | typeof poolFar;
+
+const part = v.strictObject({ steps: count, sum: count });
 
 const record = v.strictObject({
   /** Unix milliseconds from which the counts decay. */
@@ -18,7 +26,7 @@ const record = v.strictObject({
   /** Their price. */
   verifiedLamports: count,
   faults: count,
-  lastFault: v.nullable(v.picklist(faultCodes)),
+  lastFault: v.nullable(v.picklist([...faultCodes, poolFar])),
   /** Broken jobs since the last served one. */
   streak: count,
   /** Unix milliseconds until which the provider is not used; 0: no limit. */
@@ -27,6 +35,11 @@ const record = v.strictObject({
   speeds: v.pipe(
     v.record(v.string(), speed),
     v.check((speeds) => Object.keys(speeds).length <= maxSpeeds),
+  ),
+  /** Its newest steps that were drawn again, by model id. */
+  pools: v.pipe(
+    v.record(v.string(), v.pipe(v.array(part), v.maxLength(maxPoolParts))),
+    v.check((pools) => Object.keys(pools).length <= maxPools),
   ),
 });
 

@@ -3,43 +3,20 @@ import type { Clock } from '../../lib/clock.ts';
 import { createJsonFile, type JsonFile } from '../../lib/json-file.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
-import type { FaultCode, Input } from '../../protocol/messages.ts';
+import { judgePool, type PooledMisses, type PoolFinding, withMisses } from '../../proofs/statistics/pooled.ts';
+import type { Input } from '../../protocol/messages.ts';
 import { createAskedPrompts, type KnownShare } from './asked-prompts.ts';
 import {
   busyWeight,
-  cooldownMs,
-  experienceHalfLifeMs,
-  faultHalfLifeMs,
   faultLimit,
   maxCooldownMs,
   maxProviders,
-  maxSpeeds,
-  minSpeedTokens,
   priorJobs,
   priorServed,
   saveIntervalMs,
-  silenceWeight,
-  speedWeight,
-  streakLimit,
 } from './constants.ts';
-import { type ProviderRecord, reputationForm, type Speed } from './reputation-file.ts';
-
-/** What one job says about its provider. */
-export type Experience =
-  /** Sent the final head. `n` tokens; times from the offer. */
-  | {
-      readonly kind: 'served';
-      readonly model: ModelId;
-      readonly n: number;
-      readonly firstTokenMs: number;
-      readonly totalMs: number;
-    }
-  | { readonly kind: 'busy' }
-  /** Broke off, froze, sent an error or was unreachable. */
-  | { readonly kind: 'aborted' }
-  /** Passed a re-execution; what it is worth in lamports (`worthOf`). */
-  | { readonly kind: 'verified'; readonly lamports: number }
-  | { readonly kind: 'fault'; readonly fault: FaultCode };
+import { decay, type Experience, keptPools, learn, newcomer } from './experience.ts';
+import { type ProviderRecord, poolFar, type RecordedFault, reputationForm, type Speed } from './reputation-file.ts';
 
 /** What is known about a provider now, each term by itself so that a selection can be explained. */
 export interface Standing {
@@ -59,7 +36,7 @@ export interface Standing {
   /** What those that passed a re-execution cost, lamports, with the half-life of a fault. */
   readonly verifiedLamports: number;
   readonly faults: number;
-  readonly lastFault: FaultCode | null;
+  readonly lastFault: RecordedFault | null;
 }
 
 /**
@@ -69,6 +46,11 @@ export interface Reputation {
   start(): Promise<void>;
   stop(): Promise<void>;
   record(peer: PeerIdString, experience: Experience): void;
+  /**
+   * Adds the misses of one answer, which this node recomputed, to those of the provider's newest ones (section 6). If
+   * they are too far together, that is recorded as a fault, `pool-far`, and the evidence starts anew.
+   */
+  pool(peer: PeerIdString, model: ModelId, misses: PooledMisses): PoolFinding;
   standing(peer: PeerIdString): Standing;
   /** Measured speed of `peer` with `model`, or null. */
   speed(peer: PeerIdString, model: ModelId): Speed | null;
@@ -99,90 +81,6 @@ export interface ReputationInit {
  */
 export function createReputation(components: ReputationComponents, init: ReputationInit): Reputation {
   return new FileReputation(components, init);
-}
-
-const halved = (count: number, elapsedMs: number, halfLifeMs: number): number =>
-  count * 2 ** (-Math.max(0, elapsedMs) / halfLifeMs);
-
-/** `record` with its counts decayed from the time it was written to `now`. */
-function decay(record: ProviderRecord, now: number): ProviderRecord {
-  const elapsed = now - record.at;
-  return {
-    ...record,
-    at: Math.max(record.at, now),
-    served: halved(record.served, elapsed, experienceHalfLifeMs),
-    aborted: halved(record.aborted, elapsed, experienceHalfLifeMs),
-    busy: halved(record.busy, elapsed, experienceHalfLifeMs),
-    verified: halved(record.verified, elapsed, experienceHalfLifeMs),
-    verifiedLamports: halved(record.verifiedLamports, elapsed, faultHalfLifeMs),
-    faults: halved(record.faults, elapsed, faultHalfLifeMs),
-  };
-}
-
-const newcomer = (now: number): ProviderRecord => ({
-  at: now,
-  served: 0,
-  aborted: 0,
-  busy: 0,
-  verified: 0,
-  verifiedLamports: 0,
-  faults: 0,
-  lastFault: null,
-  streak: 0,
-  restUntil: 0,
-  speeds: {},
-});
-
-function learn(record: ProviderRecord, experience: Experience, now: number): ProviderRecord {
-  switch (experience.kind) {
-    case 'served':
-      return {
-        ...record,
-        served: record.served + 1,
-        streak: 0,
-        restUntil: 0,
-        speeds: learnSpeed(record.speeds, experience),
-      };
-    case 'busy':
-      return { ...record, busy: record.busy + 1 };
-    case 'aborted': {
-      // Concurrent jobs break off together: they count as one outage.
-      if (record.restUntil > now) return { ...record, aborted: record.aborted + 1 };
-      const streak = record.streak + 1;
-      const rest = streak < streakLimit ? 0 : Math.min(maxCooldownMs, cooldownMs * 4 ** (streak - streakLimit));
-      return { ...record, aborted: record.aborted + 1, streak, restUntil: now + rest };
-    }
-    case 'verified':
-      return {
-        ...record,
-        verified: record.verified + 1,
-        verifiedLamports: record.verifiedLamports + experience.lamports,
-      };
-    case 'fault':
-      return {
-        ...record,
-        faults: record.faults + (experience.fault === 'silence' ? silenceWeight : 1),
-        lastFault: experience.fault,
-      };
-  }
-}
-
-function learnSpeed(
-  speeds: ProviderRecord['speeds'],
-  job: Extract<Experience, { kind: 'served' }>,
-): ProviderRecord['speeds'] {
-  const streamingMs = job.totalMs - job.firstTokenMs;
-  if (job.n < minSpeedTokens || streamingMs <= 0) return speeds;
-  const measured = { tokensPerSecond: ((job.n - 1) * 1_000) / streamingMs, firstTokenMs: job.firstTokenMs };
-  const { [job.model]: known, ...others } = speeds;
-  const mean = (was: number | undefined, is: number): number =>
-    was === undefined ? is : was + speedWeight * (is - was);
-  const updated = {
-    tokensPerSecond: mean(known?.tokensPerSecond, measured.tokensPerSecond),
-    firstTokenMs: mean(known?.firstTokenMs, measured.firstTokenMs),
-  };
-  // In order of use, so that the oldest measurements are dropped.
-  return Object.fromEntries([...Object.entries(others), [job.model, updated] as const].slice(-maxSpeeds));
 }
 
 class FileReputation implements Reputation {
@@ -218,11 +116,32 @@ class FileReputation implements Reputation {
   }
 
   record(peer: PeerIdString, experience: Experience): void {
+    this.#change(peer, (record, now) => learn(record, experience, now));
+  }
+
+  #change(peer: PeerIdString, change: (record: ProviderRecord, now: number) => ProviderRecord): void {
     const now = this.#clock.now();
     const known = this.#records.get(peer);
-    this.#records.set(peer, learn(known === undefined ? newcomer(now) : decay(known, now), experience, now));
+    this.#records.set(peer, change(known === undefined ? newcomer(now) : decay(known, now), now));
     if (this.#records.size > maxProviders) this.#forgetOne(now);
     if (this.#file !== null) this.#timer ??= this.#schedule();
+  }
+
+  pool(peer: PeerIdString, model: ModelId, misses: PooledMisses): PoolFinding {
+    const pool = withMisses(this.#records.get(peer)?.pools[model] ?? [], misses);
+    const finding = judgePool(pool, misses.limit);
+    this.#change(peer, (record) => ({ ...record, pools: keptPools(record.pools, model, pool, finding) }));
+    if (finding.result !== 'fail') return finding;
+    this.record(peer, { kind: 'fault', fault: poolFar });
+    const { steps, meanMiss, limit } = finding;
+    this.#logger.warn('the answers of a provider are together too far from its model', {
+      peer,
+      model,
+      steps,
+      meanMiss: meanMiss / 1e6,
+      limit: limit / 1e6,
+    });
+    return finding;
   }
 
   answered(peer: PeerIdString, model: ModelId, input: Input): void {
@@ -242,7 +161,7 @@ class FileReputation implements Reputation {
     const isResting = record.restUntil > now && record.restUntil <= now + maxCooldownMs;
     const reason =
       record.faults > faultLimit
-        ? `failed verification (${record.lastFault ?? 'unknown fault'})`
+        ? wordsOf(record.lastFault)
         : isResting
           ? `broke off ${record.streak} jobs in a row`
           : null;
@@ -300,4 +219,10 @@ class FileReputation implements Reputation {
 /** The sort key of `#forgetOne`: the record with the lowest value is dropped first. */
 function forgettable(record: ProviderRecord, now: number): number {
   return record.at + (decay(record, now).faults > faultLimit ? now : 0);
+}
+
+/** Why a provider with faults may not be offered a job. */
+function wordsOf(lastFault: RecordedFault | null): string {
+  if (lastFault === poolFar) return `its answers are together too far from its model (${poolFar})`;
+  return `failed verification (${lastFault ?? 'unknown fault'})`;
 }

@@ -70,7 +70,7 @@ export function audited(assessment: Assessment, verdict: Verdict): Assessment {
   const detail = `${shortPeer(peerIdOf(verifier))} says ${result} (${[tier, ...faults].join(', ')})`;
   const checks = [...assessment.checks, { name: 'audit', result, detail }];
   // Without an opening no auditor can turn an answer into a pass.
-  if (assessment.result !== 'pass' && result !== 'fail') return { ...assessment, checks };
+  if (assessment.count === 0 && result !== 'fail') return { ...assessment, checks };
   return {
     ...assessment,
     ...{ result, tier, meanTv, maxTv, rmsDq, meanMiss, faults, calibration, checks },

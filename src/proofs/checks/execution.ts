@@ -1,5 +1,6 @@
 import type { Result, Tier } from '../../protocol/messages.ts';
 import { defaultLimits } from '../calibration.ts';
+import type { PooledMisses } from '../statistics/pooled.ts';
 import { type CheckRun, skipped } from './check-run.ts';
 import type { Evidence, Replay } from './evidence.ts';
 import { checkExact, isByAnotherClass } from './exact.ts';
@@ -11,6 +12,7 @@ import {
   measure,
   measureContinuation,
   noStatistics,
+  pooledMisses,
   type Statistics,
 } from './statistics.ts';
 import type { Subject } from './subject.ts';
@@ -24,6 +26,8 @@ export interface Execution {
   readonly statistics: Statistics;
   /** The draws that failed are those of the tokens before this job (section 4.6), not the job's own. */
   readonly inContinuation: boolean;
+  /** What it adds to the evidence about the job's provider; null if nothing. */
+  readonly pooled: PooledMisses | null;
 }
 
 const notExecuted: Execution = {
@@ -31,6 +35,7 @@ const notExecuted: Execution = {
   hasCompared: false,
   statistics: noStatistics,
   inContinuation: false,
+  pooled: null,
 };
 
 /** Check 6. */
@@ -64,11 +69,11 @@ function checkReplayed(
   if (replay.tier === 'exact') {
     run.check('execution', 'exact', () => checkExact(subject, replayed));
     if (run.failure !== null || !isByAnotherClass(subject, replayed))
-      return { tier: 'exact', statistics: noStatistics, inContinuation: false };
+      return { tier: 'exact', statistics: noStatistics, inContinuation: false, pooled: null };
     const measured = measureContinuation(subject, replayed);
     run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
     const statistics = { ...noStatistics, meanMiss: measured.meanMiss };
-    return { tier: 'statistical', statistics, inContinuation: run.has('draws', 'fail') };
+    return { tier: 'statistical', statistics, inContinuation: run.has('draws', 'fail'), pooled: null };
   }
   const measured = measure(subject, replayed);
   const { meanTv, maxTv, rmsDq, meanMiss } = measured;
@@ -78,7 +83,8 @@ function checkReplayed(
   });
   run.check('draws', 'statistical', () => checkDraws(subject, measured, limits));
   const inContinuation = run.has('draws', 'fail') && !areOwnDrawsFar(subject, replayed, limits);
-  return { tier: 'statistical', statistics: { meanTv, maxTv, rmsDq, meanMiss }, inContinuation };
+  const pooled = pooledMisses(subject, replayed, limits);
+  return { tier: 'statistical', statistics: { meanTv, maxTv, rmsDq, meanMiss }, inContinuation, pooled };
 }
 
 /** Without an opened step a pass needs every token drawn again equal. */

@@ -2,6 +2,7 @@ import { modes } from '../../protocol/codes.ts';
 import type { Limits } from '../calibration.ts';
 import { FaultError } from '../fault.ts';
 import { squareDq, totalVariation } from '../statistics/divergence.ts';
+import { type PooledMisses, pooledMissesOf } from '../statistics/pooled.ts';
 import { type Distances, distancesOf, judgeDistances, judgeDraws, meanMissOf } from '../statistics/thresholds.ts';
 import type { Finding } from './check-run.ts';
 import { type ComparedStep, comparedSteps, type Replayed } from './replay.ts';
@@ -43,11 +44,20 @@ export function areOwnDrawsFar({ offer }: Subject, replayed: Replayed, limits: L
   return judgeDraws(meanMiss, drawn, offer.sampler.temperature, limits) === 'fail';
 }
 
+/** What the job's own draws add to the evidence about its provider, whoever wrote the tokens before it (section 6). */
+export function pooledMisses({ offer }: Subject, replayed: Replayed, limits: Limits): PooledMisses | null {
+  return pooledMissesOf(missesOf(replayed.slice(offer.start)), offer.sampler.temperature, limits);
+}
+
+function missesOf(replayed: Replayed): readonly number[] {
+  return replayed.flatMap((step) => (step?.counts ? [step.miss] : []));
+}
+
 function measureSteps(compared: readonly ComparedStep[], drawn: Replayed): Measured {
   const pairs = compared.flatMap(({ candidates, replayed: step }) =>
     candidates !== null && step?.counts ? [[candidates, step.candidates] as const] : [],
   );
-  const misses = drawn.flatMap((step) => (step?.counts ? [step.miss] : []));
+  const misses = missesOf(drawn);
   return {
     ...distancesOf(
       pairs.map(([committed, recomputed]) => totalVariation(committed, recomputed)),

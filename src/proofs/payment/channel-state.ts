@@ -1,3 +1,4 @@
+import { larger } from '../../lib/bigints.ts';
 import type { JobId } from '../../lib/types.ts';
 import { channelReleaseS } from '../../protocol/constants.ts';
 import type { Result } from '../../protocol/messages.ts';
@@ -246,10 +247,6 @@ function isWaiting({ n, ackedTokens, isStopped, isGone }: ChannelJob): boolean {
 /** Ended with something committed that is to be released. */
 function isOwed(job: ChannelJob): boolean {
   return !job.isReleased && job.result !== 'fail' && priceAt(job, job.ackedTokens) > 0n;
-}
-
-function larger(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
 }
 
 /** How a channel ends (section 9 and the escrow). */

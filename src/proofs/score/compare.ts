@@ -42,13 +42,18 @@ export function compareWithReferee(
     steps: score.scoreOpening.steps.map(logitsOf),
   } as const;
   const run = new CheckRun();
-  const { tier, statistics, inContinuation } = checkExecution(run, subject, { vocabulary, calibration, replay });
+  const { tier, statistics, inContinuation, pooled } = checkExecution(run, subject, {
+    vocabulary,
+    calibration,
+    replay,
+  });
   return {
     ...about,
     result: resultOf(run, subject),
     fault: run.failure?.fault ?? null,
     tier: run.failure?.tier ?? tier ?? replay.tier,
     inContinuation,
+    pooled,
     ...statistics,
   };
 }

@@ -5,6 +5,7 @@ import { sha256, tag } from '../../protocol/digests.ts';
 import type { FaultCode, Result, Tier } from '../../protocol/messages.ts';
 import { noStatistics, type Statistics } from '../checks/statistics.ts';
 import type { Assessment } from '../checks.ts';
+import type { PooledMisses } from '../statistics/pooled.ts';
 
 const refereeTag = tag('qvac/referee/1');
 
@@ -34,6 +35,8 @@ export interface Comparison extends Statistics {
   readonly tier: Tier;
   /** The fault is in the tokens before the job, which another provider wrote (section 4.6). @default false */
   readonly inContinuation?: boolean | undefined;
+  /** What it would add to the evidence about the provider. @default null: nothing */
+  readonly pooled?: PooledMisses | null | undefined;
 }
 
 /** What the referees' numbers say of an answer. */
@@ -44,6 +47,8 @@ export interface Judgement extends Statistics {
   readonly tier: Tier | null;
   /** As of a comparison. @default false */
   readonly inContinuation?: boolean | undefined;
+  /** What three referees together add to the evidence about the provider. @default null: nothing */
+  readonly pooled?: PooledMisses | null | undefined;
   /** Score jobs that the result rests on, in the order of their draw. */
   readonly referees: readonly JobId[];
   /** Score jobs of referees that contradict two others: `referee-far`. */
@@ -61,7 +66,8 @@ export function judgeReferees(comparisons: readonly (Comparison | null)[], passe
   const drawn = distinctReferees(comparisons.filter((one) => one !== null)).slice(0, maxReferees);
   const [first] = drawn;
   const heard = drawn.length;
-  if (first?.result === 'pass' && passes === 1) return judgementOf([first], [], heard);
+  const pooled = middleOf(drawn);
+  if (first?.result === 'pass' && passes === 1) return judgementOf([first], [], { heard, pooled });
   for (const { result } of drawn) {
     const agreeing = drawn.filter((one) => one.result === result);
     if (agreeing.length < 2) continue;
@@ -69,7 +75,7 @@ export function judgeReferees(comparisons: readonly (Comparison | null)[], passe
     return judgementOf(
       agreeing,
       drawn.filter((one) => one.result === opposite),
-      heard,
+      { heard, pooled },
     );
   }
   return { ...noStatistics, result: 'inconclusive', fault: null, tier: null, referees: [], farReferees: [], heard };
@@ -82,8 +88,22 @@ function distinctReferees(comparisons: readonly Comparison[]): readonly Comparis
   );
 }
 
+/**
+ * The misses that the middle one of three referees found: one that lies can push them neither up nor down past an
+ * honest one's. Null with fewer: the word of one alone would count for a provider, or against it, in many answers.
+ */
+function middleOf(drawn: readonly Comparison[]): PooledMisses | null {
+  const found = drawn.flatMap(({ pooled = null }) => pooled ?? []);
+  if (found.length < maxReferees) return null;
+  return found.toSorted((a, b) => a.sum - b.sum)[Math.floor(maxReferees / 2)] ?? null;
+}
+
 /** The result of those that agree; its numbers are those of the first one. */
-function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[], heard: number): Judgement {
+function judgementOf(
+  agreeing: readonly Comparison[],
+  far: readonly Comparison[],
+  all: Pick<Judgement, 'heard' | 'pooled'>,
+): Judgement {
   const [{ result, fault, tier, meanTv, maxTv, rmsDq, meanMiss } = noComparison] = agreeing;
   const inContinuation = agreeing.length > 0 && agreeing.every((each) => each.inContinuation === true);
   return {
@@ -97,7 +117,7 @@ function judgementOf(agreeing: readonly Comparison[], far: readonly Comparison[]
     inContinuation,
     referees: agreeing.map(({ jobId }) => jobId),
     farReferees: far.map(({ jobId }) => jobId),
-    heard,
+    ...all,
   };
 }
 
@@ -117,6 +137,7 @@ export function withJudgement(assessment: Assessment, judgement: Judgement, why:
     tier: tier ?? assessment.tier,
     faults: fault === null ? [] : [fault],
     inContinuation: judgement.inContinuation === true,
+    pooled: judgement.pooled ?? null,
     meanTv,
     maxTv,
     rmsDq,

@@ -24,12 +24,13 @@ export interface ChatMessage {
 }
 
 /**
- * What the model is asked (section 2). With `raw` there is one message, `options` is empty, `tools` and `date` are
- * null.
+ * What the model is asked (section 2). With `raw` there is one message, with `fim` there are two, the texts before and
+ * behind a gap, with `embed` one for each text (section 4.9); `options` is empty then but for `truncate` of `embed`,
+ * `tools` and `date` are null.
  */
 export interface Input {
   readonly messages: readonly ChatMessage[];
-  readonly template: 'gguf' | 'raw';
+  readonly template: 'gguf' | 'raw' | 'fim' | 'embed';
   readonly options: Readonly<Record<string, string | number | boolean>>;
   /** JSON text of `[{"type":"function","function":{"name":…, …}}]`, at least one. */
   readonly tools: string | null;
@@ -50,6 +51,9 @@ const reservedOptions = new Set([
   'strftime_now',
   '__proto__',
 ]);
+
+/** The first and last token of a text, and one between them. */
+const minTruncate = 3;
 
 function isOptions(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
@@ -123,10 +127,12 @@ function isDay(date: string): boolean {
   return year >= 1 && day >= 1 && day <= (days[month - 1] ?? 0);
 }
 
+const gapKeys: ReadonlySet<string> = new Set(['role', 'content']);
+
 export const input = v.pipe(
   v.strictObject({
     messages: v.pipe(v.array(message), v.minLength(1)),
-    template: v.picklist(['gguf', 'raw']),
+    template: v.picklist(['gguf', 'raw', 'fim', 'embed']),
     options: v.custom<Record<string, string | number | boolean>>(
       isOptions,
       'expected options of text, integer or boolean',
@@ -143,10 +149,48 @@ export const input = v.pipe(
   v.check(
     ({ messages, template, options, tools, date }) =>
       template === 'gguf' ||
-      (messages.length === 1 && Object.keys(options).length === 0 && tools === null && date === null),
-    'a raw input has one message, no options, tools or date',
+      template === 'embed' ||
+      (messages.length === (template === 'raw' ? 1 : 2) &&
+        Object.keys(options).length === 0 &&
+        tools === null &&
+        date === null),
+    'a raw input has one message, one with a gap two, neither options, tools or a date',
+  ),
+  v.check(
+    ({ messages, template }) =>
+      template !== 'fim' ||
+      messages.every((message) => message.role === 'user' && Object.keys(message).every((key) => gapKeys.has(key))),
+    'the messages around a gap are a user’s with nothing but content',
+  ),
+  v.check(
+    (value) => value.template !== 'embed' || isEmbedInput(value),
+    'an input to embed has texts of users, no option but truncate, no tools, date or continuation',
   ),
 );
+
+/** Section 4.9: of an input with the template `embed`. */
+function isEmbedInput({
+  messages,
+  options: { truncate, ...others },
+  tools,
+  date,
+  continuation,
+}: {
+  readonly messages: readonly object[];
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly tools: unknown;
+  readonly date: unknown;
+  readonly continuation: readonly number[];
+}): boolean {
+  return (
+    messages.every((one) => Object.keys(one).length === 2 && 'role' in one && one.role === 'user') &&
+    (truncate === undefined || (Number.isSafeInteger(truncate) && Number(truncate) >= minTruncate)) &&
+    Object.keys(others).length === 0 &&
+    tools === null &&
+    date === null &&
+    continuation.length === 0
+  );
+}
 
 /** `cbor(input)` (section 2), as `requestDigest` hashes it. @throws MalformedError */
 export const encodeInput = encoder<Input>(input, 'input');

@@ -26,8 +26,6 @@ export const minGreedySteps = 16;
 export const reportLengths: readonly number[] = [8, 16, 32, 64, 128];
 export const openedCounts: readonly number[] = [2, 4, 8, 16, 32, 64];
 export const usualCount = 16;
-/** Steps of several answers that are judged together. */
-export const pooledSteps = 1_000;
 /** Answers whose cost is measured, and their length. */
 export const costJobs = 3;
 export const costTokens = 64;

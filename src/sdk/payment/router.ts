@@ -57,7 +57,7 @@ export async function openRouterPayments(
         reach: (provider, options) => discovery.get(provider, options),
         clock: systemClock,
         dir: config.home.channels.router,
-        policy: policyOf(config, false),
+        policy: policyOf(config, { isShared: true }),
         onNews: onChannel,
       },
       logger,

@@ -4,7 +4,9 @@ import { h } from '../dom.ts';
 import type { ErrorText } from '../error-texts.ts';
 import { statusLabels } from '../labels.ts';
 import { store } from '../store.ts';
+import { wallets } from '../wallet.ts';
 import { Article } from './article.ts';
+import { channelStrip } from './channel-strip.ts';
 import { spoken, welcome } from './chat-texts.ts';
 import { Composer } from './composer.ts';
 import { picker } from './picker.ts';
@@ -57,7 +59,12 @@ export class ChatView {
       'section',
       { class: 'chat', 'aria-labelledby': 'chat-title' },
       h('h2', { id: 'chat-title', class: 'visually-hidden' }, 'Chat'),
-      picker(),
+      h(
+        'div',
+        {},
+        picker(),
+        channelStrip(() => this.#init.go('money')),
+      ),
       this.#log,
       this.#status,
       this.#composer.element,
@@ -215,6 +222,7 @@ export class ChatView {
       this.#refresh();
     });
     if (this.#conversation === conversation) this.#announce(spoken(turn));
+    followMoney();
     if (turn.trust?.verified === 'pending') await this.#settle(conversation, turn);
   }
 
@@ -226,6 +234,7 @@ export class ChatView {
     await settled(pending, (trust) => {
       turn.trust = trust;
       this.#save(conversation);
+      followMoney();
       this.#articleNow(turn)?.over();
       const { short, long } = statusLabels[trust.verified];
       if (this.#conversation === conversation) this.#announce(`The answer above: ${short}. ${long}`);
@@ -256,4 +265,9 @@ export class ChatView {
   #announce(words: string): void {
     this.#status.textContent = words;
   }
+}
+
+/** An answer or its verdict changes what the connected wallet has spent. */
+function followMoney(): void {
+  wallets.refresh().catch(() => undefined);
 }

@@ -1,12 +1,13 @@
 import { messageOf } from '../../errors.ts';
 import { GatewayError } from '../api.ts';
-import { dataTable, field, h, replace } from '../dom.ts';
-import { shortId, shortPeer, sol, when } from '../labels.ts';
+import { h, replace } from '../dom.ts';
+import { sol } from '../labels.ts';
 import { market } from '../market.ts';
-import { store } from '../store.ts';
+import { objections } from '../objections.ts';
 import { type StandardWallet, wallets } from '../wallet.ts';
-import { actOnJob, getWallet, type JobAction, ownWallet, type WalletJob, type WalletOverview } from '../wallet-api.ts';
-import { openReceipt } from './receipt-view.ts';
+import { actOnJob, closeChannel, getWallet, type JobAction, ownWallet, type WalletOverview } from '../wallet-api.ts';
+import { moneyLimits } from './money-limits.ts';
+import { channelsTable, endedList, jobsTable } from './money-tables.ts';
 
 /** The wallet that pays (this browser's or the gateway's own), its balance, and the money it has locked. */
 export class MoneyView {
@@ -16,22 +17,11 @@ export class MoneyView {
   readonly #problem = h('p', { class: 'error', role: 'alert' });
   readonly #status = h('p', { class: 'visually-hidden', role: 'status' });
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** Jobs with an action in progress. */
+  /** Jobs and channels with an action in progress. */
   readonly #acting = new Set<string>();
   #ownOverview: WalletOverview | null = null;
 
   constructor() {
-    const limit = h('input', {
-      type: 'text',
-      inputmode: 'decimal',
-      pattern: '[0-9]{0,9}([.][0-9]{0,9})?',
-      placeholder: '0',
-      value: store.settings.maxPrice,
-      change: () => {
-        if (!limit.reportValidity()) return;
-        store.changeSettings({ maxPrice: limit.value });
-      },
-    });
     this.element = h(
       'section',
       { 'aria-labelledby': 'money-title' },
@@ -39,18 +29,9 @@ export class MoneyView {
       this.#problem,
       this.#status,
       this.#body,
-      h('h3', {}, 'Limit'),
-      field(
-        'The most that one answer may cost you, in SOL',
-        limit,
-        'This page never signs a payment above it. Empty or 0 uses free providers only. You pay providers ' +
-          'directly; through a router, the router pays.',
-      ),
+      ...moneyLimits(),
       this.#own,
     );
-    store.onChange(() => {
-      if (limit !== document.activeElement) limit.value = store.settings.maxPrice;
-    });
     wallets.onChange(() => this.#fill());
     this.#fill();
   }
@@ -99,7 +80,8 @@ export class MoneyView {
           {},
           found.length === 0
             ? none
-            : 'Connect a wallet to pay yourself, with one signature per question. The keys stay in the wallet.',
+            : 'Connect a wallet to pay yourself, with a signature for each question or one for many. The keys stay ' +
+                'in the wallet.',
         ),
         h('div', { class: 'row' }, ...found.map((each) => this.#connectButton(each))),
       );
@@ -130,7 +112,7 @@ export class MoneyView {
         ),
       ),
       h('h3', {}, 'Where your money is'),
-      overview === null ? h('p', {}, 'Loading…') : this.#table(overview, account.address, 'Open jobs of your wallet'),
+      ...(overview === null ? [h('p', {}, 'Loading…')] : this.#tables(overview, account.address, 'your wallet')),
     );
   }
 
@@ -167,87 +149,33 @@ export class MoneyView {
         h('dt', {}, 'Balance'),
         h('dd', {}, sol(BigInt(overview.balance))),
       ),
-      this.#table(overview, ownWallet, 'Open jobs of the gateway’s wallet'),
+      ...this.#tables(overview, ownWallet, 'the gateway’s wallet'),
     );
   }
 
-  #table({ jobs, now }: WalletOverview, address: string, name: string): HTMLElement {
-    if (jobs.length === 0) return h('p', {}, 'Nothing is locked: every answer is settled.');
-    const rows = jobs.map((job) => {
-      const { words, actions } = nextOf(job, now);
-      const buttons = actions.map(([action, text]) =>
-        h(
-          'button',
-          {
-            type: 'button',
-            id: `${action}-${job.job.slice(0, 12)}`,
-            disabled: this.#acting.has(job.job),
-            click: () => this.#act(address, job.job, action),
-          },
-          text,
-        ),
-      );
-      const id = h(
-        'button',
-        {
-          type: 'button',
-          class: 'link',
-          id: `receipt-${job.job.slice(0, 12)}`,
-          'aria-haspopup': 'dialog',
-          'aria-label': `Receipt ${shortId(job.job)}`,
-          click: () => void openReceipt(job.job),
-        },
-        shortId(job.job),
-      );
-      const next = h('div', {}, words, buttons.length === 0 ? null : h('div', { class: 'row' }, ...buttons));
-      return {
-        heading: id,
-        cells: [sol(BigInt(job.amount)), shortPeer(job.provider), when(job.createdAt), [next, 'wrap']] as const,
-      };
-    });
-    return dataTable(name, ['Job', 'Locked', 'For', 'Since', 'What happens next'], rows);
+  /** @param whose the owner of the money */
+  #tables(overview: WalletOverview, address: string, whose: string): readonly Node[] {
+    const acting = (subject: string): boolean => this.#acting.has(subject);
+    const close = (channel: string): void => this.#act(channel, () => closeChannel(address, channel));
+    const act = (job: string, action: JobAction): void => this.#act(job, () => actOnJob(address, job, action));
+    return [
+      channelsTable(overview, `Channels of ${whose}`, { close, acting }),
+      jobsTable(overview, `Open jobs of ${whose}`, { act, acting }),
+      endedList(overview),
+    ].filter((each) => each !== null);
   }
 
-  #act(address: string, job: string, action: JobAction): void {
-    this.#acting.add(job);
+  /** @param subject the job or channel */
+  #act(subject: string, act: () => Promise<void>): void {
+    objections.reconsider(subject);
+    this.#acting.add(subject);
     this.#fill();
     this.#fillOwn();
-    const work = actOnJob(address, job, action)
-      .finally(() => this.#acting.delete(job))
+    const work = act()
+      .finally(() => this.#acting.delete(subject))
       .then(() => {
         this.#status.textContent = 'Done.';
       });
     this.#guarded(work.finally(() => this.#refresh()));
   }
-}
-
-/** What happens to a job's money next, when, and what the person can do. */
-function nextOf(
-  { refundAt, submitted, failed }: WalletJob,
-  now: number,
-): { readonly words: string; readonly actions: readonly (readonly [JobAction, string])[] } {
-  const span = (until: number): string => `in ${Math.ceil((until - now) / 1_000)} s`;
-  if (submitted === null) {
-    if (now >= refundAt)
-      return {
-        words: 'No answer was submitted in time: you can have all of it back.',
-        actions: [['refund', 'Refund']],
-      };
-    return { words: `No answer has been submitted yet. You can get a refund ${span(refundAt)}.`, actions: [] };
-  }
-  const payout = sol(BigInt(submitted.payout));
-  if (now >= submitted.releaseAt)
-    return {
-      words: `The provider is due ${payout}; the rest is refunded to you.`,
-      actions: [['confirm', 'Settle now']],
-    };
-  if (failed)
-    return {
-      words: `A check failed. Unless you reject it, the provider is paid ${payout} ${span(submitted.releaseAt)}.`,
-      actions: [['reject', 'Reject']],
-    };
-  return {
-    words: `The provider is paid ${payout} ${span(submitted.releaseAt)}; the rest is refunded.`,
-    actions: [['confirm', 'Settle now']],
-  };
 }

@@ -1,86 +1,13 @@
 import { messageOf } from '../../errors.ts';
 import { h } from '../dom.ts';
-import { shortId, sol } from '../labels.ts';
-import type { Purpose } from '../purpose.ts';
+import { sol } from '../labels.ts';
+import { isChannelPurpose, isObjection, type Purpose } from '../purpose.ts';
 import { objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
 import { decodeTransaction } from '../transaction.ts';
 import { wallets } from '../wallet.ts';
+import type { WalletChannel } from '../wallet-api.ts';
 import { openReceipt } from './receipt-view.ts';
-
-interface RequestText {
-  readonly title: string;
-  readonly line: string;
-  readonly facts: readonly (readonly [string, string])[];
-  readonly yes: string;
-  readonly no: string;
-}
-
-function textOf(purpose: Purpose, own: boolean): RequestText {
-  const job = ['Job', shortId(purpose.job)] as const;
-  switch (purpose.kind) {
-    case 'job_create':
-      return {
-        title: own ? 'Pay for this answer?' : 'Sign to pay',
-        line:
-          `This locks the answer’s highest possible price${own ? ', from the gateway’s own wallet' : ''}. The ` +
-          'unused part is refunded; without an answer, everything is.',
-        facts: [
-          ['Amount', `at most ${sol(BigInt(purpose.amount))}`],
-          ['Paid to', purpose.payee],
-          ['Provider node', purpose.provider],
-          job,
-        ],
-        yes: own ? 'Pay' : 'Sign with the wallet',
-        no: 'Do not pay',
-      };
-    case 'job_reject':
-      return {
-        title: 'A check failed: sign to reject',
-        line:
-          `Without your signature the provider is paid ${sol(BigInt(purpose.burnt))}. With it, that part is ` +
-          'burnt, and you get the rest back.',
-        facts: [
-          ['Refunded to you', sol(BigInt(purpose.refunded))],
-          ['Burnt', sol(BigInt(purpose.burnt))],
-          ['Not paid to', purpose.payee],
-          job,
-        ],
-        yes: 'Sign the rejection',
-        no: 'Let the provider be paid',
-      };
-    case 'job_slash':
-      return {
-        title: 'The provider broke a rule: sign to get your money back',
-        line:
-          'The chain can check this fault itself. You get all of your money back, and the price of the answer ' +
-          'from the provider’s stake. Without your signature the provider is paid.',
-        facts: [['Refunded to you', sol(BigInt(purpose.refunded))], ['Taken from', purpose.payee], job],
-        yes: 'Sign with the wallet',
-        no: 'Let the provider be paid',
-      };
-    case 'job_refund':
-      return {
-        title: 'Get a refund',
-        line: 'No answer was submitted in time. Everything that was locked is refunded.',
-        facts: [['Refunded to you', sol(BigInt(purpose.refunded))], job],
-        yes: 'Sign with the wallet',
-        no: 'Not now',
-      };
-    case 'job_confirm':
-      return {
-        title: 'Settle now',
-        line: 'The provider is paid the price of the answer, and the rest is refunded to you.',
-        facts: [
-          ['Paid', sol(BigInt(purpose.paid))],
-          ['Paid to', purpose.payee],
-          ['Refunded to you', sol(BigInt(purpose.refunded))],
-          job,
-        ],
-        yes: 'Sign with the wallet',
-        no: 'Not now',
-      };
-  }
-}
+import { type RequestText, sourceOf, textOf } from './signing-texts.ts';
 
 /** What the network takes for a transaction that the wallet signs; nothing if it cannot be read. */
 function feeFacts(transaction: Uint8Array | null): RequestText['facts'] {
@@ -92,6 +19,12 @@ function feeFacts(transaction: Uint8Array | null): RequestText['facts'] {
   } catch {
     return [];
   }
+}
+
+/** The channel that a purpose is about, as the gateway knows it now. */
+function channelOf(purpose: Purpose): WalletChannel | null {
+  if (!('channel' in purpose)) return null;
+  return wallets.overview?.channels.find(({ channel }) => channel === purpose.channel) ?? null;
 }
 
 /** Shows one request at a time, the most urgent first: amount and payee, before the wallet opens. */
@@ -128,10 +61,12 @@ export class SigningView {
   }
 
   #reminder(request: SignatureRequest): HTMLElement {
+    const isPayment =
+      !isChannelPurpose(request.purpose) || ['channel_open', 'channel_top_up'].includes(request.purpose.kind);
     const words =
-      request.deadline === null
-        ? 'A payment waits for your decision.'
-        : 'A check failed. Without your signature the provider is paid.';
+      request.deadline !== null
+        ? 'A check failed. Without your signature the provider is paid.'
+        : `${isPayment ? 'A payment' : 'The end of a channel'} waits for your decision.`;
     return h(
       'p',
       {},
@@ -152,8 +87,8 @@ export class SigningView {
   }
 
   #show(request: SignatureRequest): void {
-    const { purpose, transaction, deadline } = request;
-    const { title, line, facts, yes, no } = textOf(purpose, transaction === null);
+    const { purpose, transaction } = request;
+    const { title, line, facts, yes, no } = textOf(purpose, transaction === null, channelOf(purpose));
     const problem = h('p', { class: 'error', role: 'alert' });
     const wrong = objectionTo(request);
     const sign = h(
@@ -171,21 +106,12 @@ export class SigningView {
       { type: 'button', click: () => void this.#answer(problem, dialog, (now) => signatureRequests.refuse(now)) },
       no,
     );
+    const failed = 'job' in purpose && isObjection(purpose) ? purpose.job : null;
     const receipt =
-      deadline === null
+      failed === null
         ? null
-        : h('button', { type: 'button', class: 'quiet', click: () => void openReceipt(purpose.job) }, 'What failed?');
-    const source =
-      transaction === null
-        ? null
-        : h(
-            'p',
-            { class: 'hint' },
-            wrong === null
-              ? `${purpose.kind === 'job_create' ? 'Amount, payee and job were' : 'The action, payee and job were'} ` +
-                  'read in this browser from the transaction that your wallet signs.'
-              : '',
-          );
+        : h('button', { type: 'button', class: 'quiet', click: () => void openReceipt(failed) }, 'What failed?');
+    const source = transaction === null ? null : h('p', { class: 'hint' }, wrong === null ? sourceOf(purpose) : '');
     const dialog = h(
       'dialog',
       {
@@ -252,12 +178,17 @@ export class SigningView {
     for (const place of document.querySelectorAll<HTMLElement>('[data-until]')) {
       const request = signatureRequests.pending.get(place.dataset.until ?? '');
       if (request === undefined) continue;
-      const { deadline, expiresAt } = request;
-      const seconds = Math.max(0, Math.ceil(((deadline ?? expiresAt) - Date.now()) / 1_000));
-      place.textContent =
-        deadline === null
-          ? `${seconds} seconds left to decide.`
-          : `${seconds} seconds left until the provider can be paid.`;
+      place.textContent = timeLeft(request);
     }
   }
+}
+
+function timeLeft({ purpose, deadline, expiresAt }: SignatureRequest): string {
+  const seconds = Math.max(0, Math.ceil(((deadline ?? expiresAt) - Date.now()) / 1_000));
+  if (deadline !== null) {
+    const left = seconds > 600 ? `${Math.floor(seconds / 60)} minutes` : `${seconds} seconds`;
+    return `${left} left until the provider can be paid.`;
+  }
+  // Built again when it expires.
+  return isObjection(purpose) ? '' : `${seconds} seconds left to decide.`;
 }

@@ -30,10 +30,10 @@ export function trustLine(trust: Trust): HTMLElement {
     h(
       'span',
       {},
-      h('strong', {}, words.short),
+      h('strong', {}, `${words.short}${byReferees(trust)}`),
       ` · ${parts.join(' · ')} · `,
       h('bdi', {}, safeName(trust.model)),
-      ` · ${trust.cost === '0' ? 'free' : sol(BigInt(trust.cost))} · `,
+      ` · ${costOf(trust)} · `,
       h('span', { class: 'link' }, `receipt ${shortId(trust.receipt)}`),
     ),
   );
@@ -53,4 +53,13 @@ export function waitingLine({ provider, model }: NonNullable<Turn['by']>, over: 
       h('bdi', {}, safeName(model)),
     ),
   );
+}
+
+function byReferees({ referees = 0 }: Trust): string {
+  return referees === 0 ? '' : ` by ${plural(referees, 'referee')}`;
+}
+
+function costOf({ cost, paidBy }: Trust): string {
+  if (cost === '0') return 'free';
+  return `${sol(BigInt(cost))}${paidBy === 'channel' ? ' from the channel' : ''}`;
 }

@@ -215,3 +215,38 @@ test('allowed_tools: the model hears of these alone; the response repeats what w
   const [call] = choices[0]?.message.tool_calls ?? [];
   assert.equal(call?.type === 'function' ? call.function.name : '', 'add');
 });
+
+test('the tools of a namespace are called by their own names within it', async (context) => {
+  const calling = '<tool_call>\n{"name": "sums.add", "arguments": {"a": 1}}\n</tool_call>';
+  const { client, inputs } = await start(context, [calling, '1.']);
+  const parameters = { type: 'object', properties: { a: { type: 'number' } } };
+  const tools: OpenAI.Responses.Tool[] = [
+    {
+      type: 'namespace',
+      name: 'sums',
+      description: 'Sums.',
+      tools: [
+        { type: 'function', name: 'add', parameters },
+        { type: 'custom', name: 'say' },
+      ],
+    },
+    { type: 'function', name: 'add', parameters, strict: null },
+  ];
+  const input: OpenAI.Responses.ResponseInput = [{ role: 'user', content: 'Add.' }];
+  const response = await client.responses.create({ model, input, tools });
+  const [item] = response.output;
+  assert.ok(item?.type === 'function_call');
+  assert.deepEqual([item.namespace, item.name, item.arguments], ['sums', 'add', '{"a":1}']);
+  assert.deepEqual(
+    response.tools.map((tool) => tool.type),
+    ['namespace', 'function'],
+  );
+  input.push(item, { type: 'function_call_output', call_id: item.call_id, output: '1' });
+  assert.equal((await client.responses.create({ model, input, tools })).output_text, '1.');
+  const heard = inputs.at(-1) ?? assert.fail();
+  const names = (JSON.parse(heard.tools ?? '') as readonly { readonly function: { readonly name: string } }[]).map(
+    (tool) => tool.function.name,
+  );
+  assert.deepEqual(names, ['sums.add', 'sums.say', 'add']);
+  assert.equal(heard.messages[1]?.tool_calls?.[0]?.name, 'sums.add');
+});

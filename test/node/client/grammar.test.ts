@@ -13,7 +13,6 @@ import { unmasked, without } from '../../support/cheats/engines.ts';
 import { lying, masking, oneCandidate } from '../../support/cheats/transcripts.ts';
 import { fitsSchema } from '../../support/json-schema.ts';
 import { startProvider, type TestProviderInit, testSampler } from '../../support/market.ts';
-import { startRouter } from '../../support/router.ts';
 import { createScriptedEngine, scriptedStop, scriptedVocab } from '../../support/scripted-engine.ts';
 
 const sampler = { ...testSampler, maxTokens: 200 };
@@ -82,17 +81,6 @@ test('an answer ends where its grammar allows nothing more', async (context) => 
     },
   });
   assert.deepEqual([answer.text, answer.finish, answer.verification.result], ['ab', finish.stopText, 'pass']);
-});
-
-test('a question with a grammar goes through no router', async (context) => {
-  const provider = await startProvider(context);
-  const router = await startRouter(context, { providers: [provider] });
-  const asker = await startAsker(context, { providers: [provider] });
-  const ask = (optional: boolean) =>
-    asker.ask({ model: 'scripted', sampler, extra: { rules }, router: { target: router.address, optional } });
-  await assert.rejects(ask(false), (error) => error instanceof QvacError && error.code === 'E_USAGE');
-  assert.equal((await ask(true)).router, null);
-  assert.ok(asker.told.some((line) => line.startsWith('note') && line.includes('not through the router')));
 });
 
 test('a provider that refuses a grammar as too costly keeps its good name', async (context) => {

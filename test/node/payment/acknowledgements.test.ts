@@ -143,7 +143,7 @@ test('an acknowledgement has no effect before the provider has kept it', async (
     wrapJob: (job) => ({
       ...job,
       async keep(state) {
-        const isFirst = !isKeeping && state.ack !== null && decodeAck(state.ack.body).n === 32;
+        const isFirst = !isKeeping && state !== null && state.ack !== null && decodeAck(state.ack.body).n === 32;
         if (isFirst) {
           isKeeping = true;
           keeping.resolve();

@@ -5,6 +5,7 @@ import type { Engine } from '../../../src/model/engine.ts';
 import { decodeReceipt } from '../../../src/proofs/receipt.ts';
 import { jobIdHex } from '../../../src/protocol/digests.ts';
 import { startAsker } from '../../support/asking.ts';
+import { startChannelAsker } from '../../support/channel-asker.ts';
 import { disguised } from '../../support/cheats/engines.ts';
 import { paidPrices, startPaidProvider } from '../../support/paid.ts';
 import { clientPayments, startChain } from '../../support/payments.ts';
@@ -40,6 +41,37 @@ test('a referee is paid the prompt’s price for what it read, and the answer is
   assert.deepEqual([report?.costLamports, score.settlement?.state], [price, 'confirmed']);
   assert.ok(price < answer.costLamports / 5n, `${price} of ${answer.costLamports}`);
   assert.equal((await providers[1]?.paid.news.until('paid'))?.news.lamports, price);
+});
+
+test('a referee with which a channel is open is paid from it, and none is opened for a score', async (context) => {
+  const chain = await startChain(context);
+  const [{ provider }, { provider: referee }] = [
+    await startPaidProvider(context, chain, { engine: honest() }),
+    await startPaidProvider(context, chain, { engine: honest() }),
+  ];
+  const asker = await startChannelAsker(context, chain, { providers: [provider, referee], policy: { pay: 'channel' } });
+  const ask = () => asker.ask({ provider: provider.address, referees: 1, maxPrice });
+  const scoreOf = (answer: Awaited<ReturnType<typeof ask>>) =>
+    asker.receipts.get(answer.referees[0]?.job ?? assert.fail('no score')) ?? assert.fail();
+  const first = await ask();
+  assert.deepEqual([first.payment?.state, scoreOf(first).settlement?.by], ['released', 'job']);
+
+  const channels = await asker.channels();
+  const { peer, card } = referee.card();
+  const pay = card.pay ?? assert.fail('it is free');
+  const limits = { depositLamports: 10_000_000n, windowLamports: 1_000_000n, isKept: false };
+  const channel = await channels.open({ provider: peer, key: card.peer, pay, ...limits });
+  const second = await ask();
+  assert.deepEqual([second.verification.result, second.payment?.state], ['pass', 'released']);
+  const { settlement } = scoreOf(second);
+  const price = second.referees[0]?.costLamports ?? 0n;
+  assert.deepEqual([settlement?.by, settlement?.state, settlement?.paid], ['channel', 'released', price.toString()]);
+  assert.deepEqual(channel.totals, { committedLamports: price, releasedLamports: price });
+  // Both sides agree about the totals: they can close it together.
+  await chain.warp(121);
+  let news = await channels.close(channel.id);
+  while (news.outcome === null) news = await channels.close(channel.id);
+  assert.deepEqual([news.state, news.outcome.paid], ['closed', price]);
 });
 
 test('a numeric fault that two referees find rejects the payment at once', async (context) => {

@@ -42,7 +42,7 @@ function payoutsInto(ledger: Ledger): ProviderPayouts {
     secure: async () => ({
       late: new AbortController().signal,
       ...freeOfChannels,
-      keep: async ({ head, ack }) => void ledger.kept.push({ head: head(), ack }),
+      keep: async (state) => void (state && ledger.kept.push({ head: state.head(), ack: state.ack })),
       deliver: async (deliverable) => void ledger.delivered.push(deliverable),
       decline: () => void ledger.declined++,
     }),

@@ -4,16 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../../src/lib/types.ts';
 import {
   cooldownMs,
   experienceHalfLifeMs,
   faultHalfLifeMs,
+  maxPools,
   maxProviders,
   maxSpeeds,
 } from '../../../src/node/selection/constants.ts';
-import { createReputation, type Experience, type Reputation } from '../../../src/node/selection/reputation.ts';
+import type { Experience } from '../../../src/node/selection/experience.ts';
+import { createReputation, type Reputation } from '../../../src/node/selection/reputation.ts';
 
 const alice = '12D3KooWAlice' as PeerIdString;
 const model = 'a'.repeat(64) as ModelId;
@@ -154,6 +157,51 @@ describe('reputation', () => {
       reputation.record(alice, { ...served, model: each.toString(16).padStart(64, '0') as ModelId });
     assert.equal(reputation.speed(alice, '0'.padStart(64, '0') as ModelId), null);
     assert.notEqual(reputation.speed(alice, (maxSpeeds + 4).toString(16).padStart(64, '0') as ModelId), null);
+  });
+
+  it('judges the newest thousand steps of a provider with a model together, over a restart, and starts anew then', async () => {
+    await withHome(async (path) => {
+      const misses = { steps: 300, sum: 1_800_000, limit: 5_000 };
+      const first = createReputation({ clock: systemClock, logger: silentLogger }, { path });
+      await first.start();
+      for (let at = 0; at < 3; at++) assert.equal(first.pool(alice, model, misses).result, 'inconclusive');
+      first.record(alice, served);
+      await first.stop();
+      const again = createReputation({ clock: systemClock, logger: silentLogger }, { path });
+      await again.start();
+      // Neither other providers' answers nor those of another model count.
+      const good = { ...misses, sum: 0 };
+      for (let at = 0; at < 9; at++) {
+        again.pool('12D3KooWBob' as PeerIdString, model, good);
+        again.pool(alice, 'b'.repeat(64) as ModelId, good);
+      }
+      assert.equal(again.standing(alice).usable, true);
+      const finding = again.pool(alice, model, misses);
+      assert.deepEqual(finding, { result: 'fail', steps: 1_200, meanMiss: 6_000, limit: 5_000 });
+      assert.deepEqual([again.standing(alice).usable, again.standing(alice).lastFault], [false, 'pool-far']);
+      assert.equal(again.pool(alice, model, misses).result, 'inconclusive');
+      await again.stop();
+    });
+  });
+
+  it('keeps a bounded number of pools, the ones in use', async () => {
+    await withHome(async (path) => {
+      const { reputation } = atTime();
+      const idOf = (at: number): ModelId => `${at}`.padStart(64, '0') as ModelId;
+      const most = { steps: 999, sum: 0, limit: 5_000 };
+      const poolOf = (known: Reputation, at: number) => known.pool(alice, idOf(at), { ...most, steps: 1 }).steps;
+      for (let at = 0; at < maxPools; at++) reputation.pool(alice, idOf(at), most);
+      assert.equal(poolOf(reputation, 0), 1_000);
+      reputation.pool(alice, idOf(maxPools), most);
+      assert.deepEqual([poolOf(reputation, 0), poolOf(reputation, 1)], [1_001, 1]);
+      const file = createReputation({ clock: systemClock, logger: silentLogger }, { path });
+      for (let at = 0; at < 5_000; at++) file.pool(alice, idOf(at % maxPools), { steps: 1, sum: 7, limit: 5_000 });
+      await file.stop();
+      assert.ok((await readFile(path)).length < 20_000);
+      await file.start();
+      assert.equal(poolOf(file, 0), Math.ceil(5_000 / maxPools) + 1);
+      await file.stop();
+    });
   });
 
   it('is the same after a restart, and decays over the time between', async () => {

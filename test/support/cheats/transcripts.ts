@@ -12,6 +12,7 @@ import {
   prefixesAt,
   saltsOf,
 } from '../../../src/proofs/sampling/step.ts';
+import { totalVariation } from '../../../src/proofs/statistics/divergence.ts';
 import { AnswerText } from '../../../src/proofs/text/answer-text.ts';
 import {
   createTranscript,
@@ -127,6 +128,22 @@ export const nudging: TranscriptMaker = lying((honest, init) => ({
     return honest.next(nudged(init, top, honest.n, wanted));
   },
 }));
+
+/**
+ * The same within a budget: if the cheaper model's token would take more than `budget` of total variation, 0 … 1, the
+ * true one is sent instead.
+ */
+export function nudgingWithin(budget: number): TranscriptMaker {
+  return lying((honest, init) => ({
+    next(top) {
+      const wanted = drawFrom(init, (top as BothLogits).cheap, honest.n);
+      const moved = nudged(init, top, honest.n, wanted);
+      const [before, after] = [top, moved].map((each) => selectCandidates(each, honest.candidateCount).candidates);
+      const isWithin = before !== undefined && after !== undefined && totalVariation(before, after) <= budget;
+      return honest.next(isWithin && drawFrom(init, moved, honest.n) === wanted ? moved : top);
+    },
+  }));
+}
 
 function drawFrom({ offer: { sampler, seed } }: TranscriptInit, top: TopLogits, i: number): number {
   return pickToken(selectCandidates(top, Math.min(sampler.topK, sampler.vocab)).candidates, sampler, drawAt(seed, i));

@@ -129,7 +129,7 @@ interface InputFields {
 export const inputForm: Rule = (value) => {
   const isForm = map({
     messages: list(message, Infinity, 1),
-    template: one('gguf', 'raw'),
+    template: one('gguf', 'raw', 'fim'),
     options: (options) =>
       anyObject(options) &&
       Object.entries(options as object).every(

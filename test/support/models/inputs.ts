@@ -10,6 +10,14 @@ export function chat(...contents: readonly string[]): Input {
   return inputOf(contents.map((content) => ({ role: 'user', content })));
 }
 
+/** Asks for the text between two others. */
+export function gap(before: string, behind: string, change: Partial<Input> = {}): Input {
+  return inputOf(
+    [before, behind].map((content) => ({ role: 'user', content })),
+    { template: 'fim', ...change },
+  );
+}
+
 export function raw(content: string, change: Partial<Input> = {}): Input {
   return inputOf([{ role: 'user', content }], { template: 'raw', ...change });
 }

@@ -12,7 +12,7 @@ import {
   writeGguf,
 } from '../../../src/model/quantise/gguf-writer.ts';
 import { createNormal } from './numpy-normal.ts';
-import { byteLevelVocabulary, sentencePieceVocabulary } from './tiny-vocabulary.ts';
+import { byteLevelVocabulary, sentencePieceVocabulary, type TinyVocabulary } from './tiny-vocabulary.ts';
 
 /** A model with random weights: it loads and computes like a real one in milliseconds, but its text is noise. */
 export interface TinyInit {
@@ -36,6 +36,10 @@ export interface TinyInit {
   readonly family?: 'gpt2' | 'llama' | undefined;
   /** Byte tokens of a SentencePiece vocabulary. @default 256 */
   readonly byteTokens?: number | undefined;
+  /** Tokens in the place of the vocabulary's last fillers, with their types (`TinyVocabulary`); it has to have some. */
+  readonly named?: readonly (readonly [text: string, type: number])[] | undefined;
+  /** Further numbers of the file, by key. */
+  readonly numbers?: Readonly<Record<string, number>> | undefined;
   /** Edits a tensor's weights before they are written. */
   readonly change?: ((name: string, weights: Float32Array) => Float32Array) | undefined;
 }
@@ -112,9 +116,10 @@ function randomWeights(name: string, size: readonly number[], count: number, see
 function metadataOf(arch: string, kind: Kind, vocab: number, init: TinyInit): RawValue[] {
   const { family = 'gpt2', byteTokens = 256 } = init;
   const isBytes = family === 'gpt2';
-  const { tokens, types, merges, scores } = isBytes
-    ? byteLevelVocabulary(vocab)
-    : sentencePieceVocabulary(vocab, byteTokens);
+  const { tokens, types, merges, scores } = withNamed(
+    isBytes ? byteLevelVocabulary(vocab) : sentencePieceVocabulary(vocab, byteTokens),
+    init.named ?? [],
+  );
   const [bos, eos] = isBytes ? ['<|endoftext|>', '<|im_end|>'] : ['<s>', '</s>'];
   const of = (key: string, bytes: Buffer, type: keyof typeof valueTypes): RawValue => ({
     key,
@@ -149,9 +154,21 @@ function metadataOf(arch: string, kind: Kind, vocab: number, init: TinyInit): Ra
     number('tokenizer.ggml.eos_token_id', tokens.indexOf(eos)),
     number('tokenizer.ggml.padding_token_id', tokens.indexOf(bos)),
     of('tokenizer.ggml.add_bos_token', Buffer.from([init.addBos === true ? 1 : 0]), 'bool'),
+    ...Object.entries(init.numbers ?? {}).map(([key, value]) => number(key, value)),
     ...(init.template === null ? [] : [words('tokenizer.chat_template', init.template ?? chatTemplate)]),
   ];
   return arch === 'llama' ? [...list, number('llama.rope.dimension_count', shape.headDim)] : list;
+}
+
+function withNamed(vocabulary: TinyVocabulary, named: NonNullable<TinyInit['named']>): TinyVocabulary {
+  const last = vocabulary.tokens.findLastIndex((token) => token.endsWith('_'));
+  const first = last - named.length + 1;
+  const { tokens, types } = vocabulary;
+  return {
+    ...vocabulary,
+    tokens: tokens.map((token, id) => named[id - first]?.[0] ?? token),
+    types: types.map((type, id) => named[id - first]?.[1] ?? type),
+  };
 }
 
 const chatTemplate =

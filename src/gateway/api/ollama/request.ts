@@ -11,7 +11,14 @@ import {
   readExtension,
   readModel,
 } from '../completion-request.ts';
-import { inputOf, rawInputOf, readMessages, type TemplateOptions, thinkingOptions } from '../conversation.ts';
+import {
+  gapInputOf,
+  inputOf,
+  rawInputOf,
+  readMessages,
+  type TemplateOptions,
+  thinkingOptions,
+} from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { RequestFields } from '../request-fields.ts';
 import { readSampling, type Sampling } from '../sampling.ts';
@@ -48,17 +55,20 @@ export function readOllamaChat(body: unknown, defaults: RequestDefaults): ApiReq
 export function readOllamaGenerate(body: unknown, defaults: RequestDefaults): ApiRequest {
   const fields = RequestFields.of(body, fieldTable['/api/generate']);
   const prompt = fields.text('prompt') ?? '';
+  const suffix = fields.text('suffix') ?? '';
   const system = fields.text('system') ?? '';
   const raw = fields.flag('raw') ?? false;
-  if (prompt === '') return readLoad(fields, defaults, generateContent);
+  if (prompt === '' && suffix === '') return readLoad(fields, defaults, generateContent);
   if (raw && system !== '') fields.refuse('system', 'with raw');
+  if (suffix !== '' && system !== '') fields.refuse('system', 'with a suffix');
   const messages: readonly ApiMessage[] = [
     ...(system === '' ? [] : [{ role: 'system' as const, content: system }]),
     { role: 'user', content: prompt },
   ];
+  const plain = suffix !== '' ? gapInputOf(prompt, suffix) : raw ? rawInputOf(prompt) : null;
   const request = readRequest(fields, defaults, {
-    inputWith: (options) => (raw ? rawInputOf(prompt) : inputOf(messages, options, defaults)),
-    tools: raw ? null : noTools,
+    inputWith: (options) => plain ?? inputOf(messages, options, defaults),
+    tools: plain === null ? noTools : null,
   });
   return { kind: 'completion', request, encoder: ollamaEncoder(generateContent) };
 }

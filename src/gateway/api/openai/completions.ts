@@ -18,7 +18,7 @@ import {
   readExtension,
   readModel,
 } from '../completion-request.ts';
-import { rawInputOf } from '../conversation.ts';
+import { gapInputOf, rawInputOf } from '../conversation.ts';
 import { fieldTable } from '../field-table.ts';
 import { RequestFields } from '../request-fields.ts';
 import { readSampling } from '../sampling.ts';
@@ -34,10 +34,12 @@ export function readCompletion(body: unknown, defaults: RequestDefaults): ApiReq
   const includeUsage = readIncludeUsage(fields);
   const maxTokens = fields.whole('max_tokens', ...maxTokensRange);
   const rules = readResponseFormat(fields);
+  const prompt = readPrompt(fields);
+  const suffix = fields.text('suffix') ?? '';
   const sampling = readSampling({ fields, maxTokens, stop: 'stop', penalties: true, bias: true, rules }, defaults);
   const request = {
     inference: {
-      input: rawInputOf(readPrompt(fields)),
+      input: suffix === '' ? rawInputOf(prompt) : gapInputOf(prompt, suffix),
       model: readModel(fields, defaults),
       ...sampling.inference,
       timeoutMs: defaults.timeoutMs,

@@ -17,10 +17,10 @@ const notes = ['user', 'safety_identifier', 'prompt_cache_key', 'prompt_cache_re
 
 /** What the response repeats of a request that has been read. Tools that were left out are not repeated. */
 export function repeatedSettings(fields: RequestFields, { tools, choice, sampler }: ReadSettings): RepeatedSettings {
-  const names = new Set(tools.map(({ name }) => name));
+  const names = new Set(tools.map(({ name, within }) => within?.namespace ?? name));
   const repeat = (name: string): unknown => plainJson(name, fields.raw(name) ?? null);
   const defined = (plainJson('tools', fields.raw('tools') ?? []) as readonly NamedTool[]).filter(
-    ({ type, name }) => (type === 'function' || type === 'custom') && names.has(name),
+    ({ type, name }) => offeredTypes.has(type) && names.has(name),
   );
   const text = (repeat('text') ?? {}) as { readonly format?: object | null };
   const reasoning = (repeat('reasoning') ?? {}) as object;
@@ -43,7 +43,11 @@ export function repeatedSettings(fields: RequestFields, { tools, choice, sampler
 interface NamedTool {
   readonly type: string;
   readonly name: string;
+  /** Of a namespace. */
+  readonly tools?: readonly NamedTool[];
 }
+
+const offeredTypes: ReadonlySet<string> = new Set(['function', 'custom', 'namespace']);
 
 /** A tool with all the fields that OpenAI's types demand. */
 function completed(tool: NamedTool): object {

@@ -119,8 +119,9 @@ function contentOf({ kind, text }: Text): object {
     : { type: 'reasoning_text', text };
 }
 
-function callItem(start: AnswerStart, { id, name, arguments: json, input }: ToolCall, index: number) {
-  const common = { status: 'completed', call_id: `call_${id}`, name };
+function callItem(start: AnswerStart, { id, name, namespace, arguments: json, input }: ToolCall, index: number) {
+  const within = namespace === undefined ? {} : { namespace };
+  const common = { status: 'completed', call_id: `call_${id}`, name, ...within };
   return input === undefined
     ? { id: itemId(start, 'function', index), type: 'function_call', ...common, arguments: json }
     : { id: itemId(start, 'custom', index), type: 'custom_tool_call', ...common, input };

@@ -134,13 +134,16 @@ function readReasoningItem(item: RequestFields): ApiMessage {
 }
 
 function readCall(item: RequestFields): ApiMessage {
-  const call = { id: item.text('call_id'), name: readToolName(item), arguments: readArguments(item, 'arguments') };
+  const name = nameWithin(item.text('namespace'), readToolName(item));
+  const call = { id: item.text('call_id'), name, arguments: readArguments(item, 'arguments') };
   item.done();
   return { role: 'assistant', content: '', calls: [call] };
 }
 
 function readTextCall(item: RequestFields): ApiMessage {
-  return { role: 'assistant', content: '', calls: [{ id: item.text('call_id'), ...readCustomCall(item) }] };
+  const [id, namespace] = [item.text('call_id'), item.text('namespace')];
+  const { name, arguments: json } = readCustomCall(item);
+  return { role: 'assistant', content: '', calls: [{ id, name: nameWithin(namespace, name), arguments: json }] };
 }
 
 function readOutput(item: RequestFields): ApiMessage {
@@ -150,19 +153,34 @@ function readOutput(item: RequestFields): ApiMessage {
   return { role: 'tool', content, callId };
 }
 
-function readTools(fields: RequestFields): readonly ToolDefinition[] {
+function readTools(fields: RequestFields, namespace?: string): readonly ToolDefinition[] {
   return (fields.list('tools') ?? []).flatMap((value, at) => {
     const tool = fields.item('tools', at, value);
     const type = tool.raw('type');
-    if (type === 'custom') return readCustomTool(tool, (format) => format);
-    if (type !== 'function') {
+    if (type === 'namespace' && namespace === undefined) return readNamespace(tool);
+    if (type !== 'function' && type !== 'custom') {
       leaveOut(tool, type);
       return [];
     }
-    const definition = readDefinition(tool, 'parameters');
-    tool.done();
-    return [definition];
+    const definition =
+      type === 'custom' ? readCustomTool(tool, (format) => format) : readDefinition(tool, 'parameters');
+    if (type === 'function') tool.done();
+    const { name } = definition;
+    return namespace === undefined
+      ? definition
+      : { ...definition, name: nameWithin(namespace, name), within: { namespace, name } };
   });
+}
+
+/** A group of tools, each of which the model sees as a function of a longer name. */
+function readNamespace(group: RequestFields): readonly ToolDefinition[] {
+  const tools = readTools(group, readToolName(group));
+  group.ignoreRest();
+  return tools;
+}
+
+function nameWithin(namespace: string | undefined, name: string): string {
+  return namespace === undefined ? name : `${namespace}.${name}`;
 }
 
 function readMessage(item: RequestFields): ApiMessage {

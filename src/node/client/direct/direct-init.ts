@@ -33,6 +33,8 @@ export interface DirectInit {
   readonly maxPrice: number;
   /** Whether a channel may pay. @default as the wallet's policy says */
   readonly pay?: PayPolicy | undefined;
+  /** The most that may be deposited in that channel. @default as the wallet's policy says */
+  readonly maxDepositLamports?: bigint | undefined;
   /** 32 bytes. */
   readonly seed: Uint8Array;
   readonly level: VerifyLevel;

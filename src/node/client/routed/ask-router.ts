@@ -45,6 +45,7 @@ function open({ components, init, secret, signal }: RoutedAttempt): Promise<Rout
       input,
       model,
       sampler: { ...sampler, extra: routedExtra(extra) },
+      grammar: extra.rules ?? null,
       seed,
       secret,
       count,

@@ -1,16 +1,20 @@
 import { QvacError, toError } from '../../../errors.ts';
+import { shortPeer } from '../../../lib/names.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { signBody } from '../../../proofs/signing.ts';
 import { isDrawnForAudit } from '../../../proofs/tree/challenge.ts';
 import { verdictOf } from '../../../proofs/verdict.ts';
+import { modelIdHex } from '../../../protocol/digests.ts';
 import { kinds } from '../../../protocol/messages.ts';
 import { encodeVerdict } from '../../../protocol/validate.ts';
 import { payableTokens } from '../../job/cost.ts';
+import { poolFrom, poolWords } from '../../selection/learning.ts';
 import type { AuditDraw } from '../answer.ts';
 import { type FinishedAnswer, interruptedFinishMs } from '../finish.ts';
 import { type EndedRoute, judgeRouted } from './judge-routed.ts';
+import type { Picked } from './route/picked.ts';
 import type { RoutedJob, RoutedPart } from './route/route.ts';
 import type { RoutedAttempt } from './routed-attempt.ts';
 
@@ -31,6 +35,7 @@ export async function finishRouted(attempt: RoutedAttempt, job: RoutedJob): Prom
   const isFull = !interrupted && !isTrusted && (level === 'full' || level === 'optimistic');
   const judged = await judgeRouted(attempt, ended, { picked, audit, interrupted, isFull });
   const { own, faultBefore, verification, why, panel = null } = judged;
+  if (own !== null) pool(attempt, picked, own);
   const receipt = own === null ? ended.receipt : signed(attempt, own, ended.receipt, job);
   const storeError = await components.receipts.save(receipt).then(() => null, toError);
   await panel?.concluded;
@@ -50,6 +55,12 @@ export async function finishRouted(attempt: RoutedAttempt, job: RoutedJob): Prom
     tooLate: false,
     interrupted: signal.aborted,
   };
+}
+
+/** The router selected the provider, but what was recomputed for this client is evidence of its own. */
+function pool({ components, observer }: RoutedAttempt, { card: { peer }, model }: Picked, own: Assessment): void {
+  const farTogether = poolWords(poolFrom(components.reputation, { peer, model: modelIdHex(model.id) }, own));
+  if (farTogether !== null) observer.note(`${shortPeer(peer)}: ${farTogether}`);
 }
 
 /** The draw for an audit of an optimistic answer; null at the other levels. */

@@ -86,10 +86,12 @@ async function askReferees(
 }
 
 /**
- * Whether a router's verdict says more than this client can check without the model: checks 5 and 6. The client judges
- * the others itself. A pass without an opening never counts, since the router may have withheld the opening.
+ * Whether a router's verdict says more than this client can check without the model: checks 5 and 6, and whether the
+ * answer follows its grammar. The client judges the others itself. A pass without an opening never counts, since the
+ * router may have withheld the opening.
  */
 function addsToOwn(theirs: Verdict, own: Verification): boolean {
-  const beyond = isRecomputed(theirs) || (theirs.tier === 'text' && theirs.result === 'fail');
-  return beyond && (theirs.result !== 'pass' || own.result === 'pass');
+  if (theirs.result === 'pass') return isRecomputed(theirs) && own.count > 0;
+  const isUnfollowed = own.result === 'inconclusive' && theirs.faults.includes('mask-break');
+  return isRecomputed(theirs) || (theirs.result === 'fail' && (theirs.tier === 'text' || isUnfollowed));
 }

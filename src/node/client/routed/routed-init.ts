@@ -5,6 +5,7 @@ import type { Input, SamplerSettings } from '../../../protocol/messages.ts';
 import type { AnswerExtra } from '../../job/answer-extra.ts';
 import type { Peer } from '../../peer/peer.ts';
 import type { RefereeCount } from '../../referees/reports.ts';
+import type { Reputation } from '../../selection/reputation.ts';
 import type { LocalVerifier } from '../../verification/local-verifier.ts';
 import type { VerifyLevel } from '../../verification/verification.ts';
 import type { PartedAnswer } from '../parted-answer.ts';
@@ -15,6 +16,7 @@ import type { RouteComponents } from './route/open-route.ts';
 export interface RoutedComponents extends RouteComponents, RecomputeComponents {
   readonly peer: Peer;
   readonly verifier: LocalVerifier;
+  readonly reputation: Pick<Reputation, 'pool'>;
   readonly receipts: { save(receipt: Receipt): Promise<unknown> };
   readonly logger: Logger;
 }
@@ -27,7 +29,6 @@ export interface RoutedInit {
   /** The model's name for people. */
   readonly label: string;
   readonly sampler: SamplerSettings;
-  /** Without a grammar. */
   readonly extra: AnswerExtra;
   /** Steps to open. */
   readonly count: number;

@@ -79,11 +79,9 @@ export class ChannelCloser {
   /**
    * Concludes the answers whose process ended before it released them: their verdict decides, if they have one.
    * @param opened an answer that passes whatever its verdict, since the provider opened it on the chain
-   * @returns the last of those that are released now, or null
    * @throws QvacError E_HOME
    */
-  async decide(channel: OpenChannel, opened: JobId | null = null): Promise<JobId | null> {
-    let released: JobId | null = null;
+  async decide(channel: OpenChannel, opened: JobId | null = null): Promise<void> {
     for (const { jobId, committedLamports } of channel.kept.jobs.filter(({ failed }) => failed === null)) {
       const receipt = await this.#components.receiptOf(jobId);
       // The client's own verdict comes last, after those of auditors.
@@ -93,21 +91,19 @@ export class ChannelCloser {
       place.begin(jobId);
       await place.commit(committedLamports).kept;
       await place.conclude(hasFailed ? sha256(verdict.body) : null);
-      if (!hasFailed) released = jobId;
     }
-    return released;
   }
 
-  /**
-   * Tells the provider the totals after an answer whose stream is gone.
-   * @returns whether it took them; never throws
-   */
-  async tell(channel: OpenChannel, jobId: JobId, options: AbortOptions): Promise<boolean> {
+  /** Tells the provider the totals that it missed. Never throws. @returns whether it knows them */
+  async tell(channel: OpenChannel, options: AbortOptions): Promise<boolean> {
     const { peer, logger } = this.#components;
+    const jobId = channel.kept.untold;
+    if (jobId === null) return true;
     const ack = { version: 1, jobId: fromHex(jobId), n: 0, stop: ackStop.goOn, account: fromHex(channel.id) } as const;
     const signed = signBody(peer.key, kinds.ack, jobId, encodeAck({ ...ack, ...channel.totals }));
     try {
       await sendTotals(peer, channel.provider, signed, options);
+      channel.told(true);
       return true;
     } catch (error) {
       logger.debug('a provider did not take the totals', { channel: channel.id, reason: messageOf(error) });
@@ -204,6 +200,7 @@ export class ChannelCloser {
   async #together(channel: OpenChannel, account: ChannelAccount, options: AbortOptions): Promise<ClosingStep> {
     const { peer, reach, escrow, logger } = this.#components;
     try {
+      await peer.learn(channel.provider, channel.kept.addrs);
       await reach(channel.provider, options);
       await sendTotals(peer, channel.provider, this.#noObjection(channel), options);
     } catch (error) {

@@ -75,12 +75,13 @@ export class ChannelHold implements EscrowHold {
   async abandon({ head, fault }: BrokenOff): Promise<Settlement> {
     const failed = fault === null ? null : sha256(head?.body ?? fromHex(this.totals.channel.id));
     // The stream is gone: another one takes the totals.
-    if ((await this.#conclude(failed)) !== null) this.tell();
+    await this.#conclude(failed);
+    this.delivered(false);
     return this.standing;
   }
 
-  tell(): void {
-    this.#components.channels.tellTotals(this.totals);
+  delivered(isSent: boolean): void {
+    this.#components.channels.delivered(this.totals, isSent);
   }
 
   /** Once. Never rejects: totals that cannot be kept are not sent. */

@@ -13,6 +13,13 @@ export interface ChannelPolicy {
   readonly maxDepositLamports: bigint;
   /** Channels stay open when this process ends, until they expire or are closed by command. @default false */
   readonly keeps?: boolean | undefined;
+  /**
+   * The deposit is raised while an answer is written, once the next one may not fit; else the next one waits for it.
+   * @default true
+   */
+  readonly refillsAhead?: boolean | undefined;
+  /** Several questions at a time are paid from one channel: its window fits what the provider writes at once. */
+  readonly isShared?: boolean | undefined;
 }
 
 /** The provider of an answer, before its quote. */
@@ -21,10 +28,16 @@ export interface WantedPlace {
   /** Key of its node, 32 bytes. */
   readonly key: Uint8Array;
   readonly pay: Pay;
+  /** Answers that it writes at once. */
+  readonly slots: number;
   /** The most that the answer can cost. */
   readonly amountLamports: bigint;
   /** @default that of the wallet */
   readonly policy?: PayPolicy | undefined;
+  /** Lowers the policy's limit. @default the policy's */
+  readonly maxDepositLamports?: bigint | undefined;
+  /** Only a channel that is open already pays, with what is left in it. @default false */
+  readonly isOpenOnly?: boolean | undefined;
 }
 
 /** The channels that one wallet pays from. Times are unix ms. */
@@ -42,8 +55,8 @@ export interface WalletChannels {
    * @throws QvacError E_CHAIN, E_FUNDS, E_HOME
    */
   challenge(place: ChannelPlace, options?: AbortOptions): Promise<void>;
-  /** Tells the provider the totals after an answer whose stream is gone, in the background. */
-  tellTotals(place: ChannelPlace): void;
+  /** Whether the totals went out on the stream of an answer; if not, another one takes them, in the background. */
+  delivered(place: ChannelPlace, isSent: boolean): void;
   /** The provider does not take offers from its channel now. */
   avoid(key: Uint8Array): void;
   /** Opens a channel. @throws QvacError E_ESCROW, E_FUNDS, E_CHAIN, E_BUSY, E_FAILED, E_BAD_PEER, E_NETWORK */
@@ -74,8 +87,10 @@ export interface WantedChannel {
   readonly key: Uint8Array;
   readonly pay: Pay;
   readonly depositLamports: bigint;
-  /** Most that may be unpaid or under way at once. */
+  /** Most that may be unpaid or under way at once, if the provider agrees to that much. */
   readonly windowLamports: bigint;
+  /** What it is asked for otherwise. @default the same */
+  readonly minWindowLamports?: bigint | undefined;
   readonly isKept: boolean;
 }
 

@@ -1,10 +1,15 @@
 import { messageOf, QvacError } from '../../../errors.ts';
-import { anySignal, settledWithin } from '../../../lib/abort.ts';
+import { anySignal, raceSignal, settledWithin } from '../../../lib/abort.ts';
+import { smaller } from '../../../lib/bigints.ts';
 import { fromHex, toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
-import { ChannelCloser, type ChannelCloserComponents, type ClosingStep } from './channel-closer.ts';
+import { ChainTime } from './chain-time.ts';
+import { ChannelCloser, type ChannelCloserComponents } from './channel-closer.ts';
+import { ChannelDeposits } from './channel-deposits.ts';
+import { ChannelEndings } from './channel-endings.ts';
+import { newsOf } from './channel-news.ts';
 import { type ChannelOpenerComponents, openChannel } from './channel-opener.ts';
 import type {
   ChannelNews,
@@ -14,9 +19,8 @@ import type {
   WantedChannel,
   WantedPlace,
 } from './channels.ts';
-import { answersBeforeChannel, answersPerDeposit, closeWaitMs, refusalLifeMs } from './constants.ts';
+import { answersBeforeChannel, answersPerDeposit, closeWaitMs, refusalLifeMs, roomWaitMs } from './constants.ts';
 import { type Held, HeldChannels } from './held-channels.ts';
-import { isLeft } from './kept-channel.ts';
 import type { ChannelPlace, OpenChannel } from './open-channel.ts';
 
 export interface ClientChannelsComponents
@@ -41,31 +45,35 @@ class ClientChannels implements WalletChannels {
   readonly #components: ClientChannelsComponents;
   readonly #init: ClientChannelsInit;
   readonly #held: HeldChannels;
+  readonly #time: ChainTime;
   readonly #closer: ChannelCloser;
+  readonly #endings: ChannelEndings;
+  readonly #deposits: ChannelDeposits;
   /** By the provider's key in hex. */
   readonly #opening = new Map<string, Promise<OpenChannel>>();
   /** Answers that were paid from accounts of their own. */
   readonly #answers = new Map<string, number>();
   /** Until when a provider is paid by jobs, by this machine's clock. */
   readonly #avoided = new Map<string, number>();
-  /** The deposits that are being raised. */
-  readonly #refills = new Map<ChannelId, Promise<void>>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #end = new AbortController();
-  /** What the chain's time is ahead of this machine's, ms; null before it was asked. */
-  #aheadMs: number | null = null;
 
   constructor(components: ClientChannelsComponents, init: ClientChannelsInit) {
     this.#components = components;
     this.#init = init;
     this.#held = new HeldChannels(components, init.dir);
     this.#closer = new ChannelCloser(components);
+    this.#time = new ChainTime(components, this.#end.signal);
+    const parts = { held: this.#held, closer: this.#closer, time: this.#time, logger: components.logger };
+    this.#endings = new ChannelEndings(parts, init.onNews);
+    const onRaised = (channel: OpenChannel): void => this.#tell(channel, 'topped-up');
+    this.#deposits = new ChannelDeposits({ escrow: components.escrow, onRaised }, init.policy);
   }
 
   async place(wanted: WantedPlace, options: AbortOptions = {}): Promise<ChannelPlace | null> {
     const policy = wanted.policy ?? this.#init.policy.pay;
     if (policy === 'job' || wanted.amountLamports === 0n) return null;
-    if (policy === 'channel') {
+    if (policy === 'channel' && wanted.isOpenOnly !== true) {
       const place = await this.#place(wanted, options);
       if (place === null) throw this.#noPlace(wanted);
       return place;
@@ -83,14 +91,29 @@ class ClientChannels implements WalletChannels {
   }
 
   async #place(wanted: WantedPlace, options: AbortOptions): Promise<ChannelPlace | null> {
-    const { key, amountLamports } = wanted;
-    const channel = this.#held.of(key) ?? (await this.#find(key)) ?? (await this.#openFor(wanted, options));
-    if (channel === null || !channel.takesAnother(await this.#now(options))) return null;
-    if (channel.leftLamports < amountLamports) await this.#refill(channel, amountLamports, options);
+    const { key, amountLamports, isOpenOnly = false } = wanted;
+    const open = this.#held.of(key) ?? (await this.#find(key));
+    const channel = open ?? (isOpenOnly ? null : await this.#openFor(wanted, options));
+    if (channel === null || !(await this.#awaitRoom(channel, options))) return null;
+    if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
+    if (isOpenOnly) return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
+    if (channel.leftLamports < amountLamports) await this.#deposits.refill(channel, wanted, options);
     // Once the next answer may not fit, the deposit is raised while this one is written.
-    else if (channel.leftLamports < 2n * amountLamports)
-      this.#run(() => this.#refill(channel, amountLamports, { signal: this.#end.signal }));
+    else if (channel.leftLamports < 2n * amountLamports && (this.#init.policy.refillsAhead ?? true))
+      this.#run(() => this.#deposits.refill(channel, wanted, { signal: this.#end.signal }));
     return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
+  }
+
+  /** @returns whether the channel takes another answer; the end of one under way may make room for it */
+  async #awaitRoom(channel: OpenChannel, options: AbortOptions): Promise<boolean> {
+    const limit = AbortSignal.timeout(roomWaitMs);
+    for (;;) {
+      if (!channel.isUsable(await this.#time.now(options))) return false;
+      if (channel.hasRoom) return true;
+      await raceSignal(channel.changed(), anySignal(limit, options.signal)).catch(() => undefined);
+      options.signal?.throwIfAborted();
+      if (limit.aborted) return false;
+    }
   }
 
   #noPlace({ key, provider, amountLamports }: WantedPlace): QvacError {
@@ -136,15 +159,16 @@ class ClientChannels implements WalletChannels {
     const { signal } = this.#end;
     const account = await escrow.channel(escrow.channelAddress(fromHex(channel.id)), { signal });
     if (account === null || account.closing !== null || channel.kept.phase !== 'open') return false;
-    const released = await this.#closer.decide(channel);
-    if (released !== null) await this.#closer.tell(channel, released, { signal });
+    await this.#closer.decide(channel);
+    await this.#closer.tell(channel, { signal });
     this.#held.keep(taken);
     return true;
   }
 
   /** Opens a channel for the sake of one answer, if the provider deserves it. */
   async #openFor(wanted: WantedPlace, options: AbortOptions): Promise<OpenChannel | null> {
-    const { maxDepositLamports: most, pay, keeps = false } = this.#init.policy;
+    const { pay, keeps = false, isShared = false } = this.#init.policy;
+    const most = this.#deposits.limitFor(wanted);
     const provider = toHex(wanted.key);
     const isAsked = (wanted.policy ?? pay) === 'channel';
     if (!isAsked && (this.#answers.get(provider) ?? 0) < answersBeforeChannel) return null;
@@ -156,7 +180,10 @@ class ClientChannels implements WalletChannels {
       throw new QvacError('E_LIMIT', `the answer may cost ${amountLamports} lamports, a deposit is ${most} at most`, {
         hint: 'raise --deposit, or use --pay job',
       });
-    const channel = { ...wanted, depositLamports, windowLamports: amountLamports, isKept: keeps };
+    // A window pays for one answer more than fits into it.
+    const atOnce = BigInt(isShared ? Math.max(2, wanted.slots) : 2);
+    const windowLamports = smaller((atOnce - 1n) * amountLamports, depositLamports);
+    const channel = { ...wanted, depositLamports, windowLamports, minWindowLamports: amountLamports, isKept: keeps };
     const opening = this.#opening.get(provider) ?? this.open(channel, options);
     this.#opening.set(provider, opening);
     try {
@@ -167,11 +194,9 @@ class ClientChannels implements WalletChannels {
   }
 
   async open(wanted: WantedChannel, options: AbortOptions = {}): Promise<OpenChannel> {
-    const tell = (channel: OpenChannel, state: 'opening' | 'opened'): void =>
-      this.#tell(channel, { state, at: Number(channel.terms.expiresAt) * 1_000 });
-    const onOpening = (channel: OpenChannel): void => tell(channel, 'opening');
+    const onOpening = (channel: OpenChannel): void => this.#tell(channel, 'opening');
     const { channel } = await openChannel({ ...this.#components, held: this.#held, onOpening }, wanted, options);
-    tell(channel, 'opened');
+    this.#tell(channel, 'opened');
     return channel;
   }
 
@@ -182,42 +207,19 @@ class ClientChannels implements WalletChannels {
   async topUp(id: ChannelId, lamports: bigint, options: AbortOptions = {}): Promise<OpenChannel> {
     const held = await this.#held.need(id);
     try {
-      await this.#topUp(held.channel, lamports, options);
+      await this.#deposits.raise(held.channel, lamports, options);
       return held.channel;
     } finally {
       await this.#held.giveBack(held);
     }
   }
 
-  async close(id: ChannelId, options: AbortOptions = {}): Promise<ChannelNews> {
-    const held = await this.#held.need(id);
-    try {
-      return await this.#close(held.channel, options);
-    } finally {
-      await this.#held.giveBack(held);
-    }
+  close(id: ChannelId, options: AbortOptions = {}): Promise<ChannelNews> {
+    return this.#endings.close(id, options);
   }
 
-  async resume(options: AbortOptions = {}): Promise<readonly ChannelNews[]> {
-    const news: ChannelNews[] = [];
-    const now = await this.#now(options, true);
-    for (const { channel } of this.#held.all) {
-      const isDue = channel.kept.phase === 'closing' || channel.hasFailed || channel.isExpiring(now);
-      if (isDue && !channel.isBusy) news.push(await this.#close(channel, options));
-    }
-    for (const { id, kept } of await this.#held.others()) {
-      const taken = isLeft(kept, now) ? await this.#held.take(id) : null;
-      if (taken === null) continue;
-      try {
-        news.push(await this.#close(taken.channel, options));
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        this.#components.logger.warn('a channel is not closed yet', { channel: id, reason: messageOf(error) });
-      } finally {
-        await this.#held.giveBack(taken);
-      }
-    }
-    return news;
+  resume(options: AbortOptions = {}): Promise<readonly ChannelNews[]> {
+    return this.#endings.resume(options);
   }
 
   async stop(): Promise<void> {
@@ -226,63 +228,23 @@ class ClientChannels implements WalletChannels {
       const isEnding = !channel.kept.isKept && !channel.isBusy;
       const failed = (error: unknown): void =>
         this.#components.logger.info('a channel is not closed yet', { channel: channel.id, reason: messageOf(error) });
-      if (isEnding) await this.#close(channel, { signal }).catch(failed);
+      if (isEnding) await this.#endings.step(channel, { signal }).catch(failed);
       await release();
     }
     await settledWithin(Promise.allSettled(this.#background), closeWaitMs);
     this.#end.abort(new Error('stopping'));
   }
 
-  /** One step towards the end of a channel; told to the person if it is a new one. */
-  async #close(channel: OpenChannel, options: AbortOptions): Promise<ChannelNews> {
-    if (channel.isBusy)
-      throw new QvacError('E_BUSY', `answers are paid from channel ${channel.id.slice(0, 8)} now`, {
-        hint: 'try again once they have ended',
-      });
-    const wasClosing = channel.kept.phase === 'closing';
-    const step = await this.#closer.step(channel, await this.#now(options, true), options);
-    const news = { ...newsOf(channel), ...endOf(step) };
-    if (step.kind === 'ended') {
-      // The note is removed last: after a crash in between, a later process repeats this.
-      if (channel.kept.hasEvidence) await this.#closer.clear(channel, options);
-      await this.#held.remove(channel);
-    }
-    if (step.kind === 'ended' || !wasClosing) this.#init.onNews?.(news);
-    return news;
-  }
-
-  /** Raises the deposit for further answers, within the limit. */
-  async #refill(channel: OpenChannel, amountLamports: bigint, options: AbortOptions): Promise<void> {
-    const room = this.#init.policy.maxDepositLamports - channel.depositLamports;
-    const lamports = smaller(answersPerDeposit * amountLamports, room);
-    if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return;
-    const running = this.#refills.get(channel.id) ?? this.#topUp(channel, lamports, options);
-    this.#refills.set(channel.id, running);
-    try {
-      await running;
-    } finally {
-      this.#refills.delete(channel.id);
-    }
-  }
-
-  async #topUp(channel: OpenChannel, lamports: bigint, options: AbortOptions): Promise<void> {
-    const { escrow } = this.#components;
-    const address = escrow.channelAddress(fromHex(channel.id));
-    const key = { address, payer: escrow.wallet, provider: channel.terms.authority };
-    const { fee } = await escrow.topUpChannel(key, lamports, options);
-    const account = await escrow.channel(address, options);
-    await channel.toppedUp(account?.deposit ?? channel.depositLamports + lamports, fee);
-    this.#tell(channel, { state: 'topped-up', at: Number(channel.terms.expiresAt) * 1_000 });
-  }
-
   async challenge({ channel, jobId }: ChannelPlace, options: AbortOptions = {}): Promise<void> {
     if (jobId === null) return;
     await channel.challenged(jobId, { isChallenged: true });
-    if (!channel.isBusy) await this.#close(channel, options);
+    if (!channel.isBusy) await this.#endings.step(channel, options);
   }
 
-  tellTotals({ channel, jobId }: ChannelPlace): void {
-    if (jobId !== null) this.#run(() => this.#closer.tell(channel, jobId, { signal: this.#end.signal }));
+  delivered({ channel, committedLamports }: ChannelPlace, isSent: boolean): void {
+    if (committedLamports === 0n) return;
+    channel.told(isSent);
+    if (!isSent) this.#run(() => this.#closer.tell(channel, { signal: this.#end.signal }));
   }
 
   #run(work: () => Promise<unknown>): void {
@@ -294,37 +256,8 @@ class ClientChannels implements WalletChannels {
     void running.finally(() => this.#background.delete(running));
   }
 
-  async #now({ signal }: AbortOptions, isExact = false): Promise<number> {
-    const { escrow, clock } = this.#components;
-    const limit = anySignal(signal, this.#end.signal);
-    if (isExact || this.#aheadMs === null) this.#aheadMs = (await escrow.now({ signal: limit })) - clock.now();
-    return clock.now() + this.#aheadMs;
+  #tell(channel: OpenChannel, state: 'opening' | 'opened' | 'topped-up'): void {
+    const at = Number(channel.terms.expiresAt) * 1_000;
+    this.#init.onNews?.({ ...newsOf(channel), state, at, outcome: null });
   }
-
-  #tell(channel: OpenChannel, change: Pick<ChannelNews, 'state' | 'at'>): void {
-    this.#init.onNews?.({ ...newsOf(channel), ...change, outcome: null });
-  }
-}
-
-function newsOf({
-  id,
-  provider,
-  depositLamports,
-  totals,
-  kept,
-}: OpenChannel): Omit<ChannelNews, 'state' | 'at' | 'outcome'> {
-  const { committedLamports, releasedLamports } = totals;
-  const heldLamports = committedLamports - releasedLamports;
-  const { answers, fees } = kept;
-  return { channel: id, provider, depositLamports, releasedLamports, heldLamports, answers, fees };
-}
-
-function endOf(step: ClosingStep): Pick<ChannelNews, 'state' | 'at' | 'outcome'> {
-  if (step.kind === 'waiting') return { state: step.isRequested ? 'requested' : 'closing', at: step.at, outcome: null };
-  const { outcome, wasOpen } = step;
-  return { state: outcome?.how ?? (wasOpen ? 'gone' : 'unopened'), at: outcome?.at ?? null, outcome };
-}
-
-function smaller(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
 }

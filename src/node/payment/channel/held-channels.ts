@@ -6,8 +6,8 @@ import { fromHex, toHex } from '../../../lib/bytes.ts';
 import { acquireLock, type Release } from '../../../lib/lock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { ChannelId } from '../../../lib/types.ts';
-import { createJournal, type Journal } from '../../home/journal.ts';
-import { type KeptChannel, keptChannelForm } from './kept-channel.ts';
+import type { Journal } from '../../home/journal.ts';
+import { type KeptChannel, openKeptChannels } from './kept-channel.ts';
 import { OpenChannel } from './open-channel.ts';
 
 export interface HeldChannelsComponents {
@@ -33,7 +33,7 @@ export class HeldChannels {
   constructor({ escrow, logger }: HeldChannelsComponents, dir: string) {
     this.#escrow = escrow;
     this.#dir = dir;
-    this.#journal = createJournal<KeptChannel, ChannelId>(dir, keptChannelForm, logger);
+    this.#journal = openKeptChannels(dir, logger);
   }
 
   /** Those of this process. */
@@ -57,7 +57,8 @@ export class HeldChannels {
     return Promise.all(
       listed.map(async ([id, kept]) => {
         const account = await this.#accountOf(id);
-        return { channel: new OpenChannel(this.#journal, id, kept, account?.deposit ?? 0n), account };
+        const own = this.all.find(({ channel }) => channel.id === id)?.channel;
+        return { channel: own ?? new OpenChannel(this.#journal, id, kept, account?.deposit ?? 0n), account };
       }),
     );
   }

@@ -17,7 +17,9 @@ export class OpenChannel {
   readonly provider: PeerIdString;
   readonly #save: () => Promise<void>;
   readonly #places = new Set<ChannelPlace>();
+  #change = Promise.withResolvers<void>();
   #kept: KeptChannel;
+  #isBehind: boolean;
   #depositLamports: bigint;
 
   /** @param depositLamports with what was added since it was opened */
@@ -26,6 +28,7 @@ export class OpenChannel {
     this.terms = decodeChannelTerms(kept.terms.body);
     this.provider = peerIdOf(this.terms.provider);
     this.#kept = kept;
+    this.#isBehind = kept.untold !== null;
     this.#depositLamports = depositLamports;
     this.#save = createSharedSave(() => journal.write(id, this.#kept));
   }
@@ -61,11 +64,36 @@ export class OpenChannel {
     return this.#places.size > 0;
   }
 
-  /** Whether it pays for another answer now, its deposit aside. @param now unix ms of the chain */
-  takesAnother(now: number): boolean {
+  /** Whether it pays for further answers. @param now unix ms of the chain */
+  isUsable(now: number): boolean {
+    return this.#kept.phase === 'open' && !this.hasFailed && !this.isExpiring(now);
+  }
+
+  /** Whether its window takes another answer beside those under way. */
+  get hasRoom(): boolean {
     const { committedLamports, releasedLamports } = this.totals;
-    const isWithin = committedLamports - releasedLamports + this.underWayLamports <= this.terms.windowLamports;
-    return this.#kept.phase === 'open' && !this.hasFailed && isWithin && !this.isExpiring(now);
+    return committedLamports - releasedLamports + this.underWayLamports <= this.terms.windowLamports;
+  }
+
+  /** The provider does not know the newest totals, and takes no further answer before it does. */
+  get isBehind(): boolean {
+    return this.#isBehind;
+  }
+
+  /** Whether the provider was told the last totals. Kept with the next change: telling it twice does no harm. */
+  told(isTold: boolean): void {
+    this.#isBehind = !isTold;
+    if (isTold) this.#kept = { ...this.#kept, untold: null };
+  }
+
+  /** Resolves at the next change of its answers or totals. */
+  changed(): Promise<void> {
+    return this.#change.promise;
+  }
+
+  #changes(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
   }
 
   isExpiring(now: number): boolean {
@@ -76,7 +104,10 @@ export class OpenChannel {
   reserve(amountLamports: bigint): ChannelPlace {
     const place = new ChannelPlace(this, amountLamports, {
       set: (jobId, job) => this.#set(jobId, job),
-      leave: () => void this.#places.delete(place),
+      leave: () => {
+        this.#places.delete(place);
+        this.#changes();
+      },
     });
     this.#places.add(place);
     return place;
@@ -96,6 +127,7 @@ export class OpenChannel {
   /** On disk when it resolves. @throws QvacError E_HOME */
   change(change: Partial<KeptChannel>): Promise<void> {
     this.#kept = { ...this.#kept, ...change };
+    this.#changes();
     return this.#save();
   }
 
@@ -105,7 +137,8 @@ export class OpenChannel {
     const others = jobs.filter((each) => each.jobId !== jobId);
     if (job !== null) return this.change({ jobs: [...others, job] });
     const own = jobs.find((each) => each.jobId === jobId)?.committedLamports ?? 0n;
-    return this.change({ jobs: others, releasedLamports: releasedLamports + own, answers: answers + 1 });
+    const released = { releasedLamports: releasedLamports + own, answers: answers + 1, untold: jobId };
+    return this.change({ jobs: others, ...released });
   }
 }
 

@@ -5,6 +5,7 @@ import { customerOfIp, ipOfMultiaddr } from '../../../lib/ip-kind.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { isRelayed, usableAddress } from '../addresses.ts';
 import { withEagerStreams } from '../libp2p/eager.ts';
+import { sparseUpdates } from '../libp2p/sparse-updates.ts';
 import type { Bans } from './bans.ts';
 
 /** yamux's muxer, whose type its package does not export. */
@@ -75,7 +76,7 @@ export class LinkGuard {
   muxer(init: YamuxMuxerInit): () => StreamMuxerFactory {
     const factory = yamux(init)();
     const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (maConn) => {
-      const muxer: Muxer = factory.createStreamMuxer(maConn);
+      const muxer: Muxer = sparseUpdates(factory.createStreamMuxer(maConn));
       this.#made = withEagerStreams(muxer, () => !isDoubtful(this.#linkOf.get(muxer)));
       return muxer;
     };

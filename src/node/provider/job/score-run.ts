@@ -62,7 +62,8 @@ export class ScoreRun extends JobRun {
   }
 
   protected override async keepAcknowledged(): Promise<void> {
-    if (this.isInChannel && this.#finalSigned !== null) await this.#keep(this.#finalSigned);
+    // In a channel the totals count, also those for the prompt alone.
+    if (this.isInChannel) await this.#keep(this.#finalSigned);
   }
 
   async #score(): Promise<void> {
@@ -119,8 +120,8 @@ export class ScoreRun extends JobRun {
     };
   }
 
-  async #keep(head: Signed): Promise<void> {
-    await this.paid?.keep({ head: () => head, ack: this.gate.last });
+  async #keep(head: Signed | null): Promise<void> {
+    await this.paid?.keep(head && { head: () => head, ack: this.gate.last });
   }
 
   /** A client that does not acknowledge the head pays for the prompt alone, and gets no opening. Never throws. */

@@ -156,7 +156,9 @@ export class JobPayouts {
       late,
       refusalOf: () => null,
       take: () => undefined,
-      keep: ({ head, ack }) => this.#deliveries.keep(jobId, { address, head: head(), ack }),
+      keep: async (state) => {
+        if (state !== null) await this.#deliveries.keep(jobId, { address, head: state.head(), ack: state.ack });
+      },
       keepSteps: (steps) => this.#components.steps.append(jobId, jobId, steps),
       deliver: async (deliverable) => {
         await this.#deliveries.add(jobId, address, deliverable);

@@ -67,9 +67,10 @@ export interface PaidJob {
   /**
    * Keeps, on disk when it resolves, what this provider is paid for if its process ends now: the totals of its channel,
    * or else a head of finish 3 over the answer so far, to be submitted.
+   * @param state null: nothing could be submitted yet
    * @throws QvacError E_HOME
    */
-  keep(state: KeptState): Promise<void>;
+  keep(state: KeptState | null): Promise<void>;
   /**
    * Keeps what opens these steps, for a challenge on the chain; written when it resolves.
    * @throws QvacError E_HOME

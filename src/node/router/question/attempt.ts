@@ -5,8 +5,8 @@ import { FaultError } from '../../../proofs/fault.ts';
 import { finish, type Head } from '../../../protocol/messages.ts';
 import type { Job, RawAnswerFrame } from '../../job/job.ts';
 import { Redrawn, type Shown } from '../../job/redrawn.ts';
+import type { Experience } from '../../selection/experience.ts';
 import { experienceOf } from '../../selection/learning.ts';
-import type { Experience } from '../../selection/reputation.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { patienceMs } from '../constants.ts';
 

@@ -42,7 +42,7 @@ export interface ConcludeRoutedInit {
   /** Ends a re-execution, whose result would come too late to reject. @default never */
   readonly until?: AbortSignal | undefined;
   /** Pays for the answer; null: it is free. */
-  readonly payment: Pick<JobPayment, 'release' | 'tell'> | null;
+  readonly payment: Pick<JobPayment, 'release' | 'delivered'> | null;
   /** Called with the result before the client receives it, so that the next selection takes it into account. */
   learn(assessment: Assessment): void;
   /** Aborts when the router stops. */
@@ -70,7 +70,7 @@ export async function concludeForClient(
   // Saved before the client receives it: if both use one home, the client's receipt replaces this one.
   await save(components, receipt, job);
   await clientStream.send({ t: 'receipt', receipt: utf8(serialiseReceipt(receipt)) }, delivery);
-  if (!(await delivered) && release !== null) payment?.tell();
+  payment?.delivered(await delivered);
   return conclusion;
 }
 

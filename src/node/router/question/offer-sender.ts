@@ -1,13 +1,14 @@
-import { messageOf, QvacError } from '../../../errors.ts';
+import { QvacError } from '../../../errors.ts';
 import { raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
+import { MalformedError } from '../../../protocol/codec.ts';
 import { maxTriedProviders } from '../../../protocol/constants.ts';
 import type { FrameOf, RouteFrame } from '../../../protocol/frames.ts';
 import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { quotedLamports } from '../../../protocol/messages/quote.ts';
 import { payFrom } from '../../../protocol/messages.ts';
 import type { VerifiedCard } from '../../cards/cards.ts';
-import { checkRoutedExtra } from '../../job/answer-extra.ts';
+import { maxExtraBytes, offeredExtra } from '../../job/answer-extra.ts';
 import type { Job, JobInit, SignedQuote } from '../../job/job.ts';
 import { type JobComponents, openJob } from '../../job/open-job.ts';
 import { quoteAnswer } from '../../job/quote.ts';
@@ -102,10 +103,10 @@ export class OfferSender {
     try {
       card = await raceSignal(probes.card(peer), over);
       const choice = this.#candidates.renew(card);
-      this.#checkExtra(choice);
+      const extra = this.#extraFor(choice);
       payment = this.#paymentFor(choice);
       const quote = choice.priceLamports === 0n ? null : await this.#quote(choice, payment, over);
-      const job = await this.#open(choice, quote, payment, over);
+      const job = await this.#open(choice, extra, quote, payment, over);
       await this.#clientStream.send(pickedFrame(job, choice.card, quote));
       return { choice, job, payment };
     } catch (error) {
@@ -121,12 +122,18 @@ export class OfferSender {
     }
   }
 
-  /** @throws RouteFailure for settings that this model's providers must refuse */
-  #checkExtra({ model: { vocab } }: Choice): void {
+  /**
+   * The bytes of `extra` for this model, before anything is sent: a refusal by a provider would count against it.
+   * @throws RouteFailure for settings that this model's providers must refuse
+   */
+  #extraFor({ model }: Choice): Uint8Array {
+    const { extra } = this.#route.sampler;
+    if (extra.length > maxExtraBytes) throw new RouteFailure('bad-input', `extra: more than ${maxExtraBytes} bytes`);
     try {
-      checkRoutedExtra(this.#route.sampler.extra, vocab);
+      return offeredExtra(extra, this.#answer.grammar, model);
     } catch (error) {
-      throw new RouteFailure('bad-input', messageOf(error));
+      if (error instanceof MalformedError) throw new RouteFailure('bad-input', error.message);
+      throw error;
     }
   }
 
@@ -141,7 +148,7 @@ export class OfferSender {
     const { maxPrice } = this.#answer;
     const input = inputFor(model, asked);
     const { maxTokens } = sampler;
-    const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, priceLamports };
+    const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, slots: model.slots, priceLamports };
     const unpaid = card.card.pay === null ? payFrom.nothing : payFrom.jobAccount;
     const pay = (await payment?.choose(provider, { signal })) ?? unpaid;
     const signed = await quoteAnswer(this.#components, { card, model, input, mode, pay, maxTokens }, { signal });
@@ -164,6 +171,7 @@ export class OfferSender {
 
   async #open(
     { card, model, modelId }: Choice,
+    extra: Uint8Array,
     quote: SignedQuote | null,
     payment: JobPayment | null,
     signal: AbortSignal,
@@ -171,7 +179,8 @@ export class OfferSender {
     const { seed, commit, count, mode } = this.#route;
     const { rest, soFar } = this.#answer;
     const input = inputFor(model, rest.input);
-    const { extra, ...sampler } = rest.sampler;
+    const { extra: _extra, ...sampler } = rest.sampler;
+    const { grammar } = this.#answer;
     const { verifier } = this.#components;
     const terms = await payment?.plan(quote?.quote ?? null, { signal });
     this.#components.commits.add(commit, card.peer);
@@ -180,7 +189,7 @@ export class OfferSender {
     // The attempt watches the time to the first token, and the deadline the whole.
     const timeouts = { totalMs: maxRouteTimeoutMs, ...(payment === null ? {} : { acceptMs: paidAcceptMs }) };
     const { previous } = soFar;
-    const job = { card, model, input, sampler, extra, seed, commit, count, mode, quote, previous };
+    const job = { card, model, input, sampler, extra, grammar, seed, commit, count, mode, quote, previous };
     const init: JobInit = { ...job, ...terms, encodePrompt, timeouts };
     return openJob(this.#components, init, { signal });
   }

@@ -212,7 +212,7 @@ export class Question {
         return end.error;
       case 'broken':
         reputation.record(peer, end.experience);
-        this.#keeping.push(this.#keep(job, peer));
+        this.#keeping.push(this.#keep(job, choice));
         if (!(end.error instanceof FaultError) && this.#continueBehind(job, choice)) return new BrokenOff(end.error);
         throw new RouteFailure('failed', end.error.message, ownWordsOf(end.error));
       case 'bad-input':
@@ -234,9 +234,9 @@ export class Question {
   }
 
   /** Checks and stores what arrived of a job that broke off. Never rejects. */
-  async #keep(job: Job, peer: PeerIdString): Promise<void> {
+  async #keep(job: Job, { card: { peer }, modelId: model }: Choice): Promise<void> {
     const kept = await keepBrokenOff(this.#components, job, { depth: this.#route.verify }, { signal: this.#signal });
-    if (kept !== null) learnFrom(this.#components.reputation, peer, kept.assessment, 0n);
+    if (kept !== null) learnFrom(this.#components.reputation, { peer, model, priceLamports: 0n }, kept.assessment);
   }
 
   /** Has another provider of the same model go on (section 4.6). @returns false if none can */
@@ -254,10 +254,11 @@ export class Question {
     return true;
   }
 
-  /** @throws RouteFailure for an input that every provider must refuse */
+  /** @throws RouteFailure for an input or a grammar that every provider must refuse */
   #checkInput(): void {
     try {
       checkInput(this.#route.input);
+      this.#routed.checkGrammar();
     } catch (error) {
       throw new RouteFailure('bad-input', messageOf(error));
     }
@@ -296,7 +297,8 @@ export class Question {
         depthFor: (secret) => (mayReplay ? this.#depthFor(peer, head.root, secret, cost) : 'sampling'),
         second: second?.(this.#client),
         payment,
-        learn: (assessment) => learnFrom(reputation, peer, assessment, cost),
+        learn: (assessment) =>
+          void learnFrom(reputation, { peer, model: choice.modelId, priceLamports: cost }, assessment),
         until: window?.until,
         signal: this.#signal,
       });

@@ -2,6 +2,7 @@ import type { PeerIdString } from '../../../lib/types.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
 import { maxAnswerParts } from '../../../protocol/constants.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
+import { type GrammarRules, parseGrammar } from '../../../protocol/grammar/rules.ts';
 import { AnswerSoFar } from '../../job/answer-so-far.ts';
 import { mostCostOf } from '../../job/cost.ts';
 import type { Job } from '../../job/job.ts';
@@ -15,6 +16,7 @@ export interface LostProvider {
 /** What the client has received of one question's answer, provider by provider (section 4.6). */
 export class RoutedAnswer {
   readonly soFar: AnswerSoFar;
+  #grammar: GrammarRules | null = null;
   readonly #route: RouteFrame;
   readonly #lost: { readonly provider: PeerIdString; readonly start: number }[] = [];
   #spentLamports = 0n;
@@ -22,6 +24,16 @@ export class RoutedAnswer {
   constructor(route: RouteFrame) {
     this.#route = route;
     this.soFar = new AnswerSoFar(route.input.continuation, route.sampler.extra);
+  }
+
+  /** Of the whole answer; null without one, and before `checkGrammar`. */
+  get grammar(): GrammarRules | null {
+    return this.#grammar;
+  }
+
+  /** @throws BadInputError for a grammar that no provider may take */
+  checkGrammar(): void {
+    if (this.#route.grammar !== null) this.#grammar = parseGrammar(this.#route.grammar);
   }
 
   get isBegun(): boolean {

@@ -5,12 +5,10 @@ import {
   missLengths,
   openedFew,
   openedMany,
-  pooledSteps,
   rareMargin,
   worstMargin,
 } from '../constants.ts';
 import { meanMissUpTo, openedDistances, unlistedShare } from './judge.ts';
-import { pooledMeans } from './pooled.ts';
 import { rareMean } from './resample.ts';
 import { isAcross, openedOf, type Sample } from './samples.ts';
 
@@ -19,8 +17,6 @@ export interface Fit {
   readonly limits: Limits;
   /** Share of tokens that are not listed, for the comparison with schemes that look at tokens alone. */
   readonly maxUnlisted: number;
-  /** Mean miss over a thousand steps of one provider's answers, millionths. */
-  readonly pooledMiss: number;
   readonly answers: number;
   readonly steps: number;
 }
@@ -37,7 +33,6 @@ export function fitLimits(samples: readonly Sample[]): Fit {
   const drawn = honest.filter(({ temperature }) => temperature > 0);
   const greedy = honest.filter(({ temperature }) => temperature === 0);
   const squares = honest.flatMap(({ record }) => record.square);
-  const misses = drawn.flatMap(({ record }) => record.miss);
   const distances = (count: number): readonly ReturnType<typeof openedDistances>[] =>
     honest
       .flatMap((sample) =>
@@ -81,7 +76,6 @@ export function fitLimits(samples: readonly Sample[]): Fit {
       ),
     },
     maxUnlisted: worstMargin * worst(honest.map(({ record, length }) => unlistedShare(record.listed, length))),
-    pooledMiss: limitOf(pooledMeans(honest), rareMean(misses, pooledSteps), meanMiss128),
     answers: new Set(honest.map(({ number }) => number)).size,
     steps: honest.reduce((sum, { length }) => sum + length, 0),
   };

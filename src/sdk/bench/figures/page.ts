@@ -126,7 +126,11 @@ function rateText(rate: Rate | null, isHonest: boolean): string {
   return `${rate.flagged} of ${rate.answers} (${bound})`;
 }
 
-function pooledText({ pooled: { pools, flagged } }: CaseFigures): string {
+function pooledText({
+  pooled: {
+    fitted: { pools, flagged },
+  },
+}: CaseFigures): string {
   return pools === 0 ? '–' : `${flagged} of ${pools}`;
 }
 

@@ -1,12 +1,20 @@
+import type { Limits } from '../../../proofs/calibration.ts';
 import { rateBounds } from '../../../proofs/statistics/bounds.ts';
-import { pooledSteps } from '../constants.ts';
+import {
+  judgePool,
+  type Pool,
+  pooledLimit,
+  pooledMissesOf,
+  pooledSteps,
+  withMisses,
+} from '../../../proofs/statistics/pooled.ts';
 import type { Sample } from './samples.ts';
 
-/** A provider's running mean: what one answer cannot show, its last thousand steps can. */
+/** What a provider's newest thousand steps show, where one answer cannot. */
 export interface Pooled {
-  /** Steps of each pool. */
+  /** Steps of each pool, at least. */
   readonly steps: number;
-  /** Mean miss that no honest provider reaches, millionths. */
+  /** Mean miss above which a pool fails, millionths. */
   readonly limit: number;
   readonly pools: number;
   readonly flagged: number;
@@ -15,30 +23,27 @@ export interface Pooled {
 }
 
 /**
- * Mean misses of one provider's answers in a row, of at least `pooledSteps` steps each, against `limit`.
- * @param limit millionths
+ * The answers of each provider to each verifier in a row, judged as a node judges them. A node does so after every
+ * answer; here each pool begins where the last one ended, so that the bounds of the rate hold.
  */
-export function poolSamples(samples: readonly Sample[], limit: number): Pooled {
-  const means = pooledMeans(samples);
-  const flagged = means.filter((value) => value > limit).length;
-  const bounds = means.length === 0 ? { lower: 0, upper: 1 } : rateBounds(flagged, means.length);
-  return { steps: pooledSteps, limit, pools: means.length, flagged, ...bounds };
-}
-
-/** Mean misses over at least `pooledSteps` steps of one provider's answers in a row, millionths. */
-export function pooledMeans(samples: readonly Sample[]): readonly number[] {
-  const byProvider = new Map<number, { steps: number; sum: number }>();
-  const means: number[] = [];
+export function poolSamples(samples: readonly Sample[], limits: Limits): Pooled {
+  const pools = new Map<string, Pool>();
+  const limit = pooledLimit(limits);
+  let [judged, flagged] = [0, 0];
   for (const { provider, record, temperature } of samples) {
-    // At temperature 0 a miss is in nats.
-    if (temperature === 0) continue;
-    const pool = byProvider.get(provider) ?? { steps: 0, sum: 0 };
-    pool.steps += record.miss.length;
-    pool.sum += record.miss.reduce((sum, miss) => sum + miss, 0);
-    byProvider.set(provider, pool);
-    if (pool.steps < pooledSteps) continue;
-    means.push(pool.sum / pool.steps);
-    byProvider.delete(provider);
+    const misses = pooledMissesOf(
+      record.miss.map((miss) => miss / 1e6),
+      temperature,
+      limits,
+    );
+    if (misses === null) continue;
+    const pair = `${provider} ${record.verifier}`;
+    const pool = withMisses(pools.get(pair) ?? [], misses);
+    const { result } = judgePool(pool, limit);
+    pools.set(pair, result === 'inconclusive' ? pool : []);
+    if (result !== 'inconclusive') judged++;
+    if (result === 'fail') flagged++;
   }
-  return means;
+  const bounds = judged === 0 ? { lower: 0, upper: 1 } : rateBounds(flagged, judged);
+  return { steps: pooledSteps, limit, pools: judged, flagged, ...bounds };
 }

@@ -38,8 +38,8 @@ export interface CaseFigures {
   readonly exact: Rate;
   /** Flagged by a verifier of another class, with the limits of the table and with fitted ones. */
   readonly statistical: readonly { readonly check: Check; readonly table: Rate; readonly fitted: Rate }[];
-  /** Flagged on the evidence of many answers together. */
-  readonly pooled: Pooled;
+  /** Flagged on the evidence of many answers together, by the table's limit and by the fitted one. */
+  readonly pooled: { readonly table: Pooled; readonly fitted: Pooled };
   /** What other schemes say of the same answers at their full length. */
   readonly schemes: Readonly<Record<'hash' | 'paths' | 'logits' | 'tokens', Rate>>;
 }
@@ -130,7 +130,7 @@ function caseFigures(
         fitted: rateOf(long, (sample) => judgeStatistically(sample, check, fit.limits)),
       };
     }),
-    pooled: poolSamples(across, fit.pooledMiss),
+    pooled: { table: poolSamples(across, table), fitted: poolSamples(across, fit.limits) },
     schemes: {
       // The provider itself makes the hash, the paths and the recomputation: they agree with whatever it sent.
       hash: rateFrom(0, across.length),

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { escrowRules } from '../../../../src/escrow/constants.ts';
-import type { Peer } from '../../../../src/node/peer/peer.ts';
 import { channelProtocol } from '../../../../src/protocol/constants.ts';
-import { type ChannelAskerInit, leftOver, startChannelAsker } from '../../../support/channel-asker.ts';
+import { type ChannelAskerInit, leftOver, startChannelAsker, withOpen } from '../../../support/channel-asker.ts';
 import { disguised } from '../../../support/cheats/engines.ts';
 import { testSampler } from '../../../support/market.ts';
 import { type PaidProviderInit, startPaidProvider } from '../../../support/paid.ts';
@@ -38,7 +37,7 @@ test('a failed answer is never released: the chain closes the channel, and what 
   assert.deepEqual(listed?.channel.totals, { committedLamports: answer.costLamports, releasedLamports: 0n });
   // Nothing more is paid from it.
   const own = await channels.list();
-  assert.deepEqual([own.length, own[0]?.channel.hasFailed, own[0]?.channel.takesAnother(0)], [1, true, false]);
+  assert.deepEqual([own.length, own[0]?.channel.hasFailed, own[0]?.channel.isUsable(0)], [1, true, false]);
   const id = listed?.channel.id ?? assert.fail('no channel');
   assert.equal((await channels.close(id)).state, 'closing');
   await chain.warp(121);
@@ -63,14 +62,11 @@ test('an answer that breaks off is paid as far as it was acknowledged, and holds
     context,
     { script: { beforeStep: async (i) => (i === 40 ? cut() : undefined) } },
     {
-      wrapPeer: (peer): Peer => ({
-        ...peer,
-        key: peer.key,
-        open(target, protocol, options) {
+      wrapPeer: (peer) =>
+        withOpen(peer, (target, protocol, options) => {
           sent.push(protocol);
           return peer.open(target, protocol, options);
-        },
-      }),
+        }),
     },
   );
   cut = () => provider.peer.disconnect(asker.peer.id);

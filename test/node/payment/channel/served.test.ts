@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fromHex } from '../../../../src/lib/bytes.ts';
 import { silentLogger } from '../../../../src/lib/log.ts';
-import { createJournal } from '../../../../src/node/home/journal.ts';
-import { type KeptChannel, keptChannelForm } from '../../../../src/node/provider/payment/channel/kept-channel.ts';
+import { openKeptChannels } from '../../../../src/node/provider/payment/channel/kept-channel.ts';
 import { type Ack, ackStop, finish } from '../../../../src/protocol/messages.ts';
 import { decodeAck } from '../../../../src/protocol/validate.ts';
 import { movedClock } from '../../../support/clock.ts';
@@ -27,7 +26,7 @@ async function start(context: TestContext, init: PaidProviderInit = {}, channelI
 
 /** What the provider's process has on disk of its one channel. */
 async function keptTotals(dir: string): Promise<Ack> {
-  const journal = createJournal<KeptChannel>(dir, keptChannelForm, silentLogger);
+  const journal = openKeptChannels(dir, silentLogger);
   const [kept] = [...(await journal.read()).values()];
   return decodeAck(kept?.committed?.body ?? assert.fail('nothing is kept'));
 }

@@ -10,6 +10,7 @@ import { type PaidProviderInit, startPaidProvider } from '../../../support/paid.
 import { providerPayments, SOL, startChain } from '../../../support/payments.ts';
 import { startPeer } from '../../../support/peers.ts';
 import { openRawChannel, proposeTerms } from '../../../support/raw-channel.ts';
+import { openRawPaidJob } from '../../../support/raw-paid-job.ts';
 
 async function start(context: TestContext, init: PaidProviderInit = {}) {
   const chain = await startChain(context);
@@ -86,8 +87,8 @@ const nothingPaid = {
   stop: async () => undefined,
 };
 
-test('a thousand channels offered to one provider reserve a quarter of its stake, and leave the rest to jobs', async (context) => {
-  const { paid, buyer } = await start(context);
+test('a thousand channels offered to one provider reserve a quarter of its stake, and others are served', async (context) => {
+  const { provider, paid, escrow, buyer } = await start(context);
   const expiresAt = Math.floor((await buyer.now()) / 1_000) + 3_600;
   const refused: string[] = [];
   let signed = 0;
@@ -105,6 +106,11 @@ test('a thousand channels offered to one provider reserve a quarter of its stake
   assert.match(refused[0] ?? '', /the stake does not cover another channel/);
   const account = await paid.escrow.provider(paid.escrow.wallet);
   assert.equal(account?.freeStake, 10n * SOL);
+  // A note for each set of terms that was signed is all that they cost.
+  assert.equal((await readdir(paid.channelDir)).length, 6);
+  const job = await openRawPaidJob(context, { provider, authority: escrow.wallet, buyer }, { maxTokens: 20 });
+  await job.receive();
+  assert.equal((await paid.news.until('submitted')).news.lamports, job.price(20, 20));
 });
 
 test('one client’s node has one set of terms open at a time, and four channels', async (context) => {

@@ -30,9 +30,19 @@ export async function openRoute(
   init: RouteInit,
   options: AbortOptions = {},
 ): Promise<RoutedJob> {
-  const { input, model, sampler, seed, count, mode, verify, maxPrice } = init;
+  const { input, model, sampler, grammar, seed, count, mode, verify, maxPrice } = init;
   const timeouts = { ...defaults, ...init.timeouts };
-  const asked: RouteQuestion = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
+  const asked: RouteQuestion = {
+    input,
+    model,
+    sampler,
+    grammar,
+    seed,
+    commit: sha256(init.secret),
+    count,
+    mode,
+    maxPrice,
+  };
   const stream = await peer.open(init.router, routeProtocol, { ...options, eager: true });
   const job = new StreamedRoute(stream, {
     asked,

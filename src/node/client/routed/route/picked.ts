@@ -7,6 +7,7 @@ import { peerIdOf, verifyBody } from '../../../../proofs/signing.ts';
 import { MalformedError } from '../../../../protocol/codec.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../../../protocol/digests.ts';
 import type { FrameOf, RouteMode, RouteSampler } from '../../../../protocol/frames.ts';
+import type { GrammarRules } from '../../../../protocol/grammar/rules.ts';
 import { inputFor } from '../../../../protocol/input/system-in-turn.ts';
 import { isExtraOf } from '../../../../protocol/messages/extra.ts';
 import { quotedLamports } from '../../../../protocol/messages/quote.ts';
@@ -21,6 +22,7 @@ import {
 import { decodeOffer, decodeQuote } from '../../../../protocol/validate.ts';
 import { type VerifiedCard, verifyCard } from '../../../cards/cards.ts';
 import { modelsNamed } from '../../../discovery/query.ts';
+import { offeredExtra } from '../../../job/answer-extra.ts';
 
 /** What the client asked of the router; the router's claims are compared with it. */
 export interface RouteQuestion {
@@ -28,6 +30,8 @@ export interface RouteQuestion {
   /** Hex id, `name` or `name/quant`. */
   readonly model: string;
   readonly sampler: RouteSampler;
+  /** Of the answer; null: any text. */
+  readonly grammar: GrammarRules | null;
   readonly seed: Uint8Array;
   readonly commit: Uint8Array;
   readonly count: number;
@@ -46,6 +50,8 @@ export interface Picked {
   readonly model: CardModel;
   /** The question's, as this model is asked. */
   readonly input: Input;
+  /** The bytes of the offer's `extra`. */
+  readonly extra: Uint8Array;
 }
 
 export interface PickedChecks {
@@ -88,11 +94,17 @@ export function checkPicked(frame: FrameOf<'picked'>, { asked, router, network, 
       equalBytes(id, offer.modelId) && vocab === offer.sampler.vocab && isSameList(stops, offer.sampler.stops),
   );
   if (model === undefined) throw bad(`its offer is not for the provider’s ${asked.model}`);
+  const { sampler, grammar } = asked;
+  const extra = decoded(() => offeredExtra(sampler.extra, grammar, model), 'it takes settings that no model has', bad);
+  if (!isExtraOf(offer.sampler.extra, extra)) {
+    const isDropped = grammar !== null && isExtraOf(offer.sampler.extra, sampler.extra);
+    throw bad(isDropped ? 'its offer drops the grammar' : 'its offer changes the settings or the grammar');
+  }
   const input = inputFor(model, asked.input);
   if (!equalBytes(offer.requestDigest, requestDigestOf(input))) throw bad('its offer changes the prompt');
   const quote = checkedQuote(frame, offer, bad);
   checkPrice(offer, quote?.quote ?? null, asked.maxPrice, bad);
-  return { provider, offer, offerSigned, quote, card, model, input };
+  return { provider, offer, offerSigned, quote, card, model, input, extra };
 }
 
 type Refuse = (why: string, cause?: unknown) => QvacError;
@@ -108,7 +120,6 @@ function alteredPart(offer: Offer, { input, sampler, seed, commit, count, mode }
     topP: offer.sampler.topP === sampler.topP,
     topK: offer.sampler.topK === sampler.topK,
     'length limit': offer.sampler.maxTokens === sampler.maxTokens,
-    settings: isExtraOf(offer.sampler.extra, sampler.extra),
     start: offer.start === input.continuation.length,
   };
   return Object.keys(same).find((part) => same[part] === false) ?? null;

@@ -65,14 +65,14 @@ export class RouterAnswer {
     const broken = this.#takeBroken();
     const { router, network, clock } = this.#init;
     const picked = checkPicked(frame, { asked: this.#asked, router, network, now: clock.now() });
-    const { offer, offerSigned, quote, card, input } = picked;
+    const { offer, offerSigned, quote, card, input, extra } = picked;
     const { continuation } = input;
-    const { extra } = this.#init.asked.sampler;
+    const { grammar } = this.#init.asked;
     const { exec } = card.card;
     const { previous, redrawn } = this.soFar;
     this.#picked = picked;
     this.#redrawn = new Redrawn(picked.provider, redrawn);
-    this.#received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, previous });
+    this.#received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, grammar, previous });
     return { t: 'picked', picked, broken };
   }
 
@@ -88,6 +88,7 @@ export class RouterAnswer {
     this.#wellFormed(() => {
       if (frame.t === 'accept') received.accept(frame);
       else if (frame.t === 'tokens') received.addTokens(frame);
+      else if (frame.t === 'vectors') received.addVectors(frame);
       else received.addHead({ body: frame.body, sig: frame.sig });
     });
     if (received.final?.finish === finish.cancelled && !isStopped) {

@@ -11,7 +11,7 @@ import { MalformedError } from '../../../../protocol/codec.ts';
 import { channelIdHex, jobIdHex } from '../../../../protocol/digests.ts';
 import { type Ack, ackStop, kinds, type Signed } from '../../../../protocol/messages.ts';
 import { decodeAck } from '../../../../protocol/validate.ts';
-import { createJournal, type Journal } from '../../../home/journal.ts';
+import type { Journal } from '../../../home/journal.ts';
 import { OfferRefusal } from '../../refusal.ts';
 import type { ChallengeAnswers } from '../challenge-answers.ts';
 import type { AdmittedOrder, ChannelNews, PaidJob, Proposal, ProviderChannels } from '../payouts.ts';
@@ -26,7 +26,7 @@ import {
   openingWaitMs,
   roomWaitMs,
 } from './constants.ts';
-import { type KeptChannel, keptChannelForm } from './kept-channel.ts';
+import { type KeptChannel, openKeptChannels } from './kept-channel.ts';
 import { ServedChannel } from './served-channel.ts';
 import { SignedTerms } from './signed-terms.ts';
 
@@ -74,7 +74,7 @@ export class ChannelPayouts implements ProviderChannels {
     const { escrow, key, stake, logger } = components;
     this.#components = components;
     this.#init = init;
-    this.#journal = createJournal<KeptChannel, ChannelId>(init.dir, keptChannelForm, logger);
+    this.#journal = openKeptChannels(init.dir, logger);
     this.#terms = new SignedTerms({ escrow, authority: escrow.wallet, key, stake, journal: this.#journal });
     this.#settler = new ChannelSettler({ escrow, onNews: init.onNews });
   }

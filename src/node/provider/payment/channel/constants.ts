@@ -29,6 +29,6 @@ export const forgetTermsMs = 60_000;
  * How long an offer waits for the acknowledgements of other jobs, in ms: streams have no common order, so what makes
  * room for it may be on its way.
  */
-export const roomWaitMs = 1_000;
+export const roomWaitMs = 2_500;
 /** How long an offer waits until this node sees its channel on the chain, in ms. */
 export const openingWaitMs = 10_000;

@@ -1,7 +1,10 @@
 import * as v from 'valibot';
 import { toHex } from '../../../../lib/bytes.ts';
 import type { JsonForm } from '../../../../lib/json-file.ts';
+import type { Logger } from '../../../../lib/log.ts';
+import type { ChannelId } from '../../../../lib/types.ts';
 import type { Signed } from '../../../../protocol/messages.ts';
+import { createJournal, type Journal } from '../../../home/journal.ts';
 import { hex } from '../../../home/kept-values.ts';
 
 /** What a provider keeps of a channel beside its account on the chain. */
@@ -28,7 +31,7 @@ const form = v.object({
   closing: signed(86),
 });
 
-export const keptChannelForm: JsonForm<KeptChannel> = {
+const keptChannelForm: JsonForm<KeptChannel> = {
   toJson({ terms, committed, released, closing }) {
     return {
       version: 1,
@@ -45,6 +48,12 @@ export const keptChannelForm: JsonForm<KeptChannel> = {
     return kept;
   },
 };
+
+/** The channels that have not ended. @param dir their folder */
+export function openKeptChannels(dir: string, logger: Logger): Journal<KeptChannel, ChannelId> {
+  // An answer waits for the disk at each of its acknowledgements.
+  return createJournal<KeptChannel, ChannelId>(dir, keptChannelForm, logger, { format: 'slots' });
+}
 
 function signedJson(signed: Signed | null) {
   return signed && { body: toHex(signed.body), sig: toHex(signed.sig) };

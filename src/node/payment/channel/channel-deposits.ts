@@ -1,0 +1,62 @@
+import type { Escrow } from '../../../escrow/escrow.ts';
+import { smaller } from '../../../lib/bigints.ts';
+import { fromHex } from '../../../lib/bytes.ts';
+import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
+import type { ChannelPolicy, WantedPlace } from './channels.ts';
+import { answersPerDeposit } from './constants.ts';
+import type { OpenChannel } from './open-channel.ts';
+
+export interface ChannelDepositsComponents {
+  /** With the wallet that pays. */
+  readonly escrow: Escrow & { readonly wallet: Uint8Array };
+  readonly onRaised: (channel: OpenChannel) => void;
+}
+
+/** Raises the deposits of channels. */
+export class ChannelDeposits {
+  readonly #components: ChannelDepositsComponents;
+  readonly #policy: Pick<ChannelPolicy, 'maxDepositLamports'>;
+  /** The deposits that are being raised. */
+  readonly #refills = new Map<ChannelId, Promise<void>>();
+
+  constructor(components: ChannelDepositsComponents, policy: Pick<ChannelPolicy, 'maxDepositLamports'>) {
+    this.#components = components;
+    this.#policy = policy;
+  }
+
+  /**
+   * Raises a deposit for further answers of the wanted one's price, within the limit; does nothing if that does not
+   * cover one.
+   * @throws QvacError E_FUNDS, E_CHAIN, E_ESCROW, E_HOME
+   */
+  async refill(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<void> {
+    const { amountLamports } = wanted;
+    const room = this.limitFor(wanted) - channel.depositLamports;
+    const lamports = smaller(answersPerDeposit * amountLamports, room);
+    if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return;
+    const running = this.#refills.get(channel.id) ?? this.raise(channel, lamports, options);
+    this.#refills.set(channel.id, running);
+    try {
+      await running;
+    } finally {
+      this.#refills.delete(channel.id);
+    }
+  }
+
+  /** The most that may be deposited in the channel of an answer, lamports. */
+  limitFor({ maxDepositLamports }: WantedPlace): bigint {
+    const { maxDepositLamports: most } = this.#policy;
+    return maxDepositLamports === undefined ? most : smaller(maxDepositLamports, most);
+  }
+
+  /** Adds to a deposit, whatever the limit. @throws as `refill` */
+  async raise(channel: OpenChannel, lamports: bigint, options: AbortOptions): Promise<void> {
+    const { escrow, onRaised } = this.#components;
+    const address = escrow.channelAddress(fromHex(channel.id));
+    const key = { address, payer: escrow.wallet, provider: channel.terms.authority };
+    const { fee } = await escrow.topUpChannel(key, lamports, options);
+    const account = await escrow.channel(address, options);
+    await channel.toppedUp(account?.deposit ?? channel.depositLamports + lamports, fee);
+    onRaised(channel);
+  }
+}
