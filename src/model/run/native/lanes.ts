@@ -66,7 +66,10 @@ export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesCom
         await target.clearHistory();
         return false;
       }),
-    dispose,
+    async dispose() {
+      masked.dispose();
+      await dispose();
+    },
   };
 }
 

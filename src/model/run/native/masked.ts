@@ -1,6 +1,6 @@
 import type { TopLogits } from '../../../proofs/logits.ts';
 import type { AllowedTokens } from '../../engine.ts';
-import { decodeReading, type NativeInternals, openReader } from './internals.ts';
+import { decodeReading, type NativeInternals, openReader, type Reader } from './internals.ts';
 import type { NativeCall } from './native-call.ts';
 import { controlledEvaluate, type NativeSequence } from './public-evaluate.ts';
 import { type ReadLogits, readTop } from './read-logits.ts';
@@ -14,6 +14,7 @@ export interface MaskedEvaluation {
    */
   prepare(sequence: NativeSequence, token: number): Promise<void>;
   evaluate(sequence: NativeSequence, call: NativeCall, topK: number): Promise<readonly TopLogits[]>;
+  dispose(): void;
 }
 
 export interface MaskedComponents {
@@ -28,6 +29,7 @@ const triedTopK = 20;
 
 export function createMaskedEvaluation({ vocab, internalsOf }: MaskedComponents): MaskedEvaluation {
   let isFaithful: boolean | null = null;
+  const reader = openReader(vocab);
 
   async function compare(sequence: NativeSequence, token: number): Promise<boolean> {
     const internals = internalsOf(sequence);
@@ -41,7 +43,7 @@ export function createMaskedEvaluation({ vocab, internalsOf }: MaskedComponents)
     };
     for (const mask of triedMasks.map((count) => everyNth(count, vocab))) {
       const expected = await evaluated((call) => evaluateReadingAll(sequence, call, triedTopK, vocab), mask);
-      const read = await evaluated((call) => evaluateReading(internals, call, triedTopK, vocab), mask);
+      const read = await evaluated((call) => evaluateReading({ internals, reader }, call, triedTopK, vocab), mask);
       if (!isSameTop(expected, read)) return false;
     }
     return true;
@@ -59,8 +61,9 @@ export function createMaskedEvaluation({ vocab, internalsOf }: MaskedComponents)
       const internals = isFaithful === true ? internalsOf(sequence) : null;
       return internals === null
         ? evaluateReadingAll(sequence, call, topK, vocab)
-        : evaluateReading(internals, call, topK, vocab);
+        : evaluateReading({ internals, reader }, call, topK, vocab);
     },
+    dispose: () => reader.dispose(),
   };
 }
 
@@ -87,15 +90,14 @@ function isSameTop(a: TopLogits, b: TopLogits): boolean {
 
 /** Under a grammar, through the library's internals: each position is read until its allowed tokens are there. */
 async function evaluateReading(
-  internals: NativeInternals,
+  { internals, reader }: { readonly internals: NativeInternals; readonly reader: Reader },
   call: NativeCall,
   topK: number,
   vocab: number,
 ): Promise<readonly TopLogits[]> {
-  const reader = openReader(internals);
   const failures: unknown[] = [];
   const readOne = async (batchIndex: number, index: number): Promise<TopLogits> => {
-    const read: ReadLogits = (count, forbidden) => reader.read(batchIndex, count, forbidden);
+    const read: ReadLogits = (count, only) => reader.read(internals, batchIndex, count, only);
     // The library must not see a failure: it would lose count of the tokens that it has computed.
     try {
       if (failures.length === 0) return await readTop(read, topK, vocab, call.allowedAt?.(index) ?? null);
@@ -105,18 +107,14 @@ async function evaluateReading(
     return noLogits;
   };
   let before: Promise<unknown> = Promise.resolve();
-  try {
-    const tops = await decodeReading(internals, call, (batchIndex, at) => {
-      // One after another, as `allowedAt` promises.
-      const reading = before.then(() => readOne(batchIndex, at - call.logitsFrom));
-      before = reading;
-      return reading;
-    });
-    if (failures.length > 0) throw failures[0];
-    return tops;
-  } finally {
-    reader.dispose();
-  }
+  const tops = await decodeReading(internals, call, (batchIndex, at) => {
+    // One after another, as `allowedAt` promises.
+    const reading = before.then(() => readOne(batchIndex, at - call.logitsFrom));
+    before = reading;
+    return reading;
+  });
+  if (failures.length > 0) throw failures[0];
+  return tops;
 }
 
 /** Under a grammar, through the public interface: what is read is fixed before the call, so all logits are. */
