@@ -47,7 +47,7 @@ async function measured<Result>(run: (context: TestContext) => Promise<Result>):
   }
 }
 
-const tokens = 500;
+const tokens = 1_000;
 /** Cold clients that ask each provider. */
 const runs = 3;
 /** Of each of ten pairs of nodes. */
@@ -111,10 +111,11 @@ function tripsFigure(name: string, roundTripMs: number, one: FirstToken, local: 
 async function forwarding(context: TestContext, roundTripMs: number): Promise<readonly Figure[]> {
   const world = await openWorld(context, { roundTripMs, routers });
   // So that no two tokens share a packet.
-  const paced = await world.start('paced', { role: 'provider', stepMs: 10 });
+  const paced = await world.start('paced', { role: 'provider', stepMs: 5 });
   await isRelayed(paced, 2);
   const client = await world.start('client', { role: 'client' });
-  await client.ask(announced(paced));
+  // The relays' code is compiled by then.
+  await client.ask(announced(paced), tokens);
   const look = async (): Promise<{ readonly bytes: number; readonly cpuUs: number; readonly atMs: number }> => {
     const looks = await Promise.all([...world.relays.values()].map((relay) => relay.look()));
     const sum = (pick: (each: NetRelay) => number): number => looks.reduce((total, each) => total + pick(each), 0);

@@ -3,6 +3,7 @@ import type { Trust, Turn } from './conversation.ts';
 import { isStatus } from './labels.ts';
 import { market } from './market.ts';
 import { depositLimitLamports, limitLamports } from './price-limit.ts';
+import { refereesAsked } from './referees.ts';
 import { signatureRequests } from './signature-requests.ts';
 import type { PageSettings } from './store.ts';
 import { wallets } from './wallet.ts';
@@ -84,7 +85,11 @@ async function receive(
       known,
     );
   } finally {
-    consent?.end();
+    const { trust } = into;
+    // Referees are paid after the answer, with a consent of their own.
+    const isRefereed = consent !== null && trust?.verified === 'pending' && refereesAsked() > 0;
+    if (isRefereed) void settled(trust, () => undefined).finally(() => consent.end());
+    else consent?.end();
   }
 }
 
@@ -142,12 +147,19 @@ function bodyOf(turns: readonly Turn[], settings: PageSettings, consent: string 
     qvac: {
       ...(provider === '' ? {} : { provider }),
       ...(verify === '' ? {} : { verify }),
+      ...refereesOf(),
       ...payerOf(settings, consent),
     },
   };
   const json = JSON.stringify(body);
   // Sent as typed: a double does not keep all digits.
   return /^\d{1,20}$/.test(seed) ? json.replace(/\}$/, `,"seed":${BigInt(seed)}}`) : json;
+}
+
+/** Named only if it matters, since a gateway without referees knows none. */
+function refereesOf(): object {
+  const referees = refereesAsked();
+  return referees === 0 && market.view.state?.defaults.referees === null ? {} : { referees };
 }
 
 function payerOf({ pay, maxPrice }: PageSettings, consent: string | null): object {
@@ -190,8 +202,8 @@ export async function settled(trust: Trust, changed: (trust: Trust) => void): Pr
     try {
       const report = await getReport(trust.receipt);
       if (report !== null) {
-        const { verified, earlier, payment } = report;
-        return changed({ ...trust, verified, earlier, paidBy: payment?.by });
+        const { verified, earlier, payment, referees } = report;
+        return changed({ ...trust, verified, earlier, paidBy: payment?.by, referees: referees.length });
       }
     } catch (error) {
       // No receipt: the gateway restarted, or could not store it.

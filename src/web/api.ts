@@ -18,6 +18,8 @@ export interface ModelOffer {
   readonly name: string;
   readonly quant: string;
   readonly context: number;
+  /** It turns texts into vectors, and answers nothing. */
+  readonly embeds: boolean;
   readonly priceIn: number;
   readonly priceOut: number;
   readonly slots: number;
@@ -52,6 +54,8 @@ export interface GatewayState {
     readonly temperature: number;
     readonly maxTokens: number;
     readonly verify: string | null;
+    /** How many other providers the operator lets see prompts; null: none. */
+    readonly referees: number | null;
     readonly maxPrice: number;
   };
 }
@@ -95,6 +99,12 @@ export interface ReceiptReport extends ReceiptSummary {
   /** Tokens of the answer that other providers wrote before, and those of them whose receipts are here. */
   readonly start: number;
   readonly earlier: readonly { readonly id: string; readonly provider: string; readonly tokens: number }[];
+  /** Score jobs on which the last verdict rests; `peer` is null if the job's receipt is not here. */
+  readonly referees: readonly {
+    readonly job: string;
+    readonly peer: string | null;
+    readonly payment: ReceiptSummary['payment'];
+  }[];
   readonly mode: string;
   readonly sampler: {
     readonly temperature: number;

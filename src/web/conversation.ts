@@ -15,6 +15,8 @@ export interface Trust {
   /** What paid a cost, known with the receipt. */
   readonly paidBy?: 'job' | 'channel' | undefined;
   readonly verified: VerificationStatus;
+  /** How many other providers the verdict rests on, known with the receipt. */
+  readonly referees?: number | undefined;
   readonly receipt: string;
 }
 

@@ -81,8 +81,15 @@ const words: Readonly<Record<string, readonly [words: string, next: string, view
   E_RATE: ['Too many requests at once.', 'Wait a second, then ask again.'],
 };
 
+const refereesTooDear: ErrorText = {
+  words: 'The answer and its referees may cost more than your limit together.',
+  next: 'Raise your limit under Money, or turn referees off above the conversation.',
+  view: 'money',
+};
+
 /** The text for an error; for a code without a text here, the gateway's message. */
 export function errorTextOf(code: string, message: string): ErrorText {
+  if (code === 'E_TOO_DEAR' && message.includes('with its referees')) return refereesTooDear;
   const [said, next, view = null] = words[code] ?? [
     sentence(withoutHint(message)),
     'Ask again. If the error persists, run qvac doctor on this machine.',

@@ -10,7 +10,12 @@ interface AboutJob {
 }
 
 export type JobPurpose =
-  | (AboutJob & { readonly kind: 'job_create'; readonly amount: string; readonly provider: string })
+  | (AboutJob & {
+      readonly kind: 'job_create';
+      readonly amount: string;
+      readonly provider: string;
+      readonly isScore: boolean;
+    })
   | (AboutJob & { readonly kind: 'job_reject'; readonly burnt: string; readonly refunded: string })
   | (AboutJob & { readonly kind: 'job_slash'; readonly refunded: string })
   | (AboutJob & { readonly kind: 'job_refund'; readonly refunded: string })

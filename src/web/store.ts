@@ -15,6 +15,10 @@ export interface PageSettings {
   pay: 'auto' | 'job' | 'channel';
   /** The most that one channel may hold, SOL, as typed. */
   maxDeposit: string;
+  /** Whether other providers check answers that this machine cannot; '': as the gateway says. */
+  referees: '' | 'yes' | 'no';
+  /** How many of them at first. */
+  refereeCount: '1' | '3';
   theme: 'auto' | 'light' | 'dark';
 }
 
@@ -35,6 +39,8 @@ const fresh: PageSettings = {
   maxPrice: '',
   pay: 'auto',
   maxDeposit: '',
+  referees: '',
+  refereeCount: '1',
   theme: 'auto',
 };
 

@@ -92,7 +92,8 @@ function jobObjection(
   const { job: jobAt = -1 } = places[purpose.kind];
   if (!isJobOf(accounts[jobAt] ?? '', wallet, purpose.job, program)) return 'it is for another job';
   if (purpose.kind !== 'job_create' || offer === null) return null;
-  const { job, amount, provider, payer } = offer;
+  const { job, amount, provider, payer, isScore } = offer;
+  if (isScore !== purpose.isScore) return 'it is for a referee, or is not';
   if (job !== purpose.job || provider !== purpose.provider) return 'it is for another job';
   if (payer !== wallet) return 'it moves another wallet’s money';
   if (amount !== BigInt(purpose.amount)) return 'it locks another amount';

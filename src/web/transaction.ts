@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { concat, toHex } from '../lib/bytes.ts';
 import { toBase58 } from '../protocol/base58.ts';
+import { modes } from '../protocol/codes.ts';
 import { tag } from '../protocol/encoding/tag.ts';
 import { channelIdOf, decodeChannelTerms } from '../protocol/layouts/channel-terms.ts';
 import { decodeOffer } from '../protocol/layouts/offer.ts';
@@ -33,6 +34,8 @@ interface OfferedJob {
   readonly provider: string;
   /** The wallet that pays; base58. */
   readonly payer: string;
+  /** A referee's job, not an answer. */
+  readonly isScore: boolean;
 }
 
 interface OfferedChannel {
@@ -164,12 +167,13 @@ function offerIn(data: Uint8Array): OfferedJob {
   const length = reader.take(4).reduceRight((sum, byte) => sum * 256 + byte, 0);
   const body = reader.take(length);
   if (reader.left !== 0) throw new Error('the call has trailing bytes');
-  const { provider, payment } = decodeOffer(body);
+  const { provider, payment, mode } = decodeOffer(body);
   return {
     job: toHex(sha256(concat(tag('qvac/job/1'), body))),
     amount: payment.amountLamports,
     provider: peerIdOf(provider),
     payer: toBase58(payment.account),
+    isScore: mode === modes.score,
   };
 }
 

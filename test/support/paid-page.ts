@@ -27,6 +27,8 @@ export interface PaidMarketInit extends TestGatewayInit {
   readonly priorityFee?: number | undefined;
   /** Whether the gateway has its own wallet, which pays up to 0.5 SOL. @default false */
   readonly own?: boolean | undefined;
+  /** Further providers at the same prices. @default 0 */
+  readonly others?: number | undefined;
 }
 
 export interface PaidMarket extends TestGateway {
@@ -45,7 +47,7 @@ export interface PaidMarket extends TestGateway {
 export async function startPaidMarket(
   context: TestContext,
   script: ScriptedInit,
-  { patienceMs, priorityFee = 0, own = false, ...init }: PaidMarketInit = {},
+  { patienceMs, priorityFee = 0, own = false, others = 0, ...init }: PaidMarketInit = {},
 ): Promise<PaidMarket> {
   const chain = await startChain(context);
   const seed = Uint8Array.from(randomBytes(32));
@@ -74,8 +76,13 @@ export async function startPaidMarket(
     paid = await providerPayments(context, chain, peer);
     return paid.payments;
   };
+  const other = {
+    offering: paidPrices,
+    payments: async (peer: Parameters<typeof providerPayments>[2]) =>
+      (await providerPayments(context, chain, peer)).payments,
+  };
   const started = await startGateway(context, {
-    providers: [{ script, offering: paidPrices, payments }],
+    providers: [{ script, offering: paidPrices, payments }, ...Array.from({ length: others }, () => other)],
     wallets: (made) => {
       client = made;
       const wallets = openWallets();

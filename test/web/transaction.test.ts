@@ -57,6 +57,7 @@ async function jobCreation(context: TestContext, change: Partial<OfferFields> = 
     amount: fields.amount.toString(),
     payee: text(authority),
     provider: peerIdOf(node.publicKey),
+    isScore: false,
   } as const;
   return {
     transaction,
@@ -89,6 +90,7 @@ test('reads amount, node, payee and payer from the transaction itself', async (c
       amount: BigInt(purpose.amount),
       provider: purpose.provider,
       payer: expected.wallet,
+      isScore: false,
     });
     assert.deepEqual([decoded.call, decoded.feePayer, decoded.program], ['job_create', expected.wallet, text(program)]);
     assert.equal(objection(transaction, purpose, expected), null);
@@ -107,6 +109,7 @@ test('objects to every difference from the description', async (context) => {
   assert.equal(says({}, { wallet: other }), 'it moves another wallet’s money');
   assert.equal(says({}, { program: other }), 'it calls another program');
   assert.equal(says({}, { limit: expected.limit - 1n }), 'it locks more than your limit');
+  assert.equal(says({ isScore: true }), 'it is for a referee, or is not');
   assert.equal(says({ kind: 'job_reject' }), 'it does something other than what you were asked to sign');
 });
 

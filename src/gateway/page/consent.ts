@@ -1,6 +1,7 @@
 import { addressText } from '../../escrow/addresses.ts';
 import type { ClientPayments, EscrowWallet } from '../../node/payment/payments.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
+import { modes } from '../../protocol/codes.ts';
 import type { Signatures } from './signatures.ts';
 
 /** Wraps `payments`: before money is locked, the person in `page` must approve the amount and the payee. */
@@ -21,6 +22,7 @@ export function withConsent(payments: ClientPayments, signatures: Signatures, pa
           amount: offer.payment.amountLamports.toString(),
           payee,
           provider: peerIdOf(quote.peer),
+          isScore: offer.mode === modes.score,
         },
         options,
       );

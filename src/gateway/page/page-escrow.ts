@@ -6,6 +6,7 @@ import type { Escrow, JobKey, Subject, WalletKey } from '../../escrow/escrow.ts'
 import { toHex } from '../../lib/bytes.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
+import { modes } from '../../protocol/codes.ts';
 import { jobIdOf } from '../../protocol/digests.ts';
 import { decodeOffer } from '../../protocol/validate.ts';
 import { channelCalls, slashInChannel } from './page-channel-escrow.ts';
@@ -77,7 +78,7 @@ export async function openPageEscrow(
     ...escrow,
     ...channelCalls(escrow, withPurpose),
     createJob: (init, options) => {
-      const { provider, payment } = decodeOffer(init.offer);
+      const { provider, payment, mode } = decodeOffer(init.offer);
       return withPurpose(
         {
           kind: 'job_create',
@@ -85,6 +86,7 @@ export async function openPageEscrow(
           amount: payment.amountLamports.toString(),
           payee: addressText(init.authority),
           provider: peerIdOf(provider),
+          isScore: mode === modes.score,
         },
         options,
         () => escrow.createJob(init, options),

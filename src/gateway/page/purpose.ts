@@ -11,8 +11,13 @@ interface AboutJob {
 }
 
 export type JobPurpose =
-  /** Locks the highest price of the answer; the unused part is refunded. */
-  | (AboutJob & { readonly kind: 'job_create'; readonly amount: string; readonly provider: string })
+  /** Locks the highest price of the answer, or of a referee's score; the unused part is refunded. */
+  | (AboutJob & {
+      readonly kind: 'job_create';
+      readonly amount: string;
+      readonly provider: string;
+      readonly isScore: boolean;
+    })
   /** After a failed check: `burnt` is burnt, the rest is refunded. */
   | (AboutJob & {
       readonly kind: 'job_reject';

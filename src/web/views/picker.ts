@@ -3,6 +3,7 @@ import { h } from '../dom.ts';
 import { plural, price, safeName, shortPeer } from '../labels.ts';
 import { market, offeredModels } from '../market.ts';
 import { store } from '../store.ts';
+import { refereeSwitch } from './referee-switch.ts';
 
 type Offers = readonly { readonly peer: PeerSummary; readonly offer: ModelOffer }[];
 
@@ -63,6 +64,7 @@ export function picker(): HTMLElement {
     h('div', {}, h('label', { for: 'model' }, 'Model'), model),
     h('div', {}, h('label', { for: 'provider' }, 'Answered by'), provider),
     facts,
+    refereeSwitch(),
   );
 }
 

@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts';
 import { getReceiptFile, getReport, type ReceiptReport } from '../api.ts';
 import { h } from '../dom.ts';
-import { checkLabels, costLabel, faultOf, plural, shortPeer, statusLabels, when } from '../labels.ts';
+import { checkLabels, costLabel, faultOf, plural, shortId, shortPeer, statusLabels, when } from '../labels.ts';
 import { merkleView } from './merkle-view.ts';
 
 type Outcome = ReceiptReport['checks'][number]['result'];
@@ -59,8 +59,15 @@ function notFound(error: unknown): boolean {
 
 function reportParts(report: ReceiptReport): readonly Node[] {
   const words = statusLabels[report.verified];
+  const by = report.referees.length === 0 ? '' : ` by ${plural(report.referees.length, 'referee')}`;
   return [
-    h('p', { class: `verdict ${words.tone}` }, h('strong', {}, `${words.mark} ${words.short}`), ` · ${words.long}`),
+    h(
+      'p',
+      { class: `verdict ${words.tone}` },
+      h('strong', {}, `${words.mark} ${words.short}${by}`),
+      ` · ${words.long}`,
+      by === '' ? '' : ' Your secret drew the referees, and each signed its numbers before it saw any other.',
+    ),
     ...faults(report),
     facts(report),
     h('h3', {}, 'What was checked'),
@@ -88,31 +95,56 @@ function faults({ verdicts }: ReceiptReport): readonly Node[] {
 }
 
 function facts(report: ReceiptReport): HTMLElement {
-  const rows: readonly (readonly [string, string])[] = [
+  const answered = plural(report.start + report.tokens, 'token');
+  const rows: readonly FactRow[] = [
     ...writers(report),
     ...routersOf(report).map((router) => ['Checked by', router] as const),
+    ...refereeRows(report),
     ['Asked', when(report.askedAt)],
     ['Model file (SHA-256)', report.model],
-    [
-      'Tokens',
-      `${plural(report.promptTokens, 'token')} in the prompt, ${plural(report.tokens, 'token')} in the answer`,
-    ],
+    ['Tokens', `${plural(report.promptTokens, 'token')} in the prompt, ${answered} in the answer`],
     ['Paid', costLabel(report)],
     ['Temperature', String(report.sampler.temperature / 100)],
     ['Receipt', report.id],
   ];
-  return h('dl', {}, ...rows.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+  return h('dl', {}, ...rows.flatMap(([name, ...values]) => [h('dt', {}, name), h('dd', {}, ...values)]));
+}
+
+type FactRow = readonly [name: string, ...values: readonly (string | Node)[]];
+
+/** Opens another receipt in the place of this one. */
+function receiptLink(id: string): HTMLElement {
+  const open = (): void => {
+    link.closest('dialog')?.close();
+    void openReceipt(id);
+  };
+  const link = h('button', { type: 'button', class: 'link', click: open }, `receipt ${shortId(id)}`);
+  return link;
+}
+
+/** Who recomputed it, in the order of the draw, each with its score job and its price. */
+function refereeRows({ referees }: ReceiptReport): readonly FactRow[] {
+  return referees.map(({ peer, job, payment }) => {
+    const price = payment === null ? '' : `, ${costLabel({ payment })}`;
+    return peer === null
+      ? (['Referee', `the score job ${job}, whose receipt is not here`] as const)
+      : (['Referee', `${peer}${price}, `, receiptLink(job)] as const);
+  });
 }
 
 /** The providers, in the order in which they wrote. */
-function writers({ provider, earlier, start }: ReceiptReport): readonly (readonly [string, string])[] {
+function writers({ provider, earlier, start, tokens }: ReceiptReport): readonly FactRow[] {
   const unknown = earlier.reduce((left, { tokens }) => left - tokens, start);
   return [
     ...(unknown === 0 ? [] : [['Begun by', `a provider that signed none of its ${plural(unknown, 'token')}`] as const]),
     ...earlier.map(
-      (part) => ['Begun by', `${part.provider}, ${plural(part.tokens, 'token')}, receipt ${part.id}`] as const,
+      (part, at): FactRow => [
+        at === 0 && unknown === 0 ? 'Begun by' : 'Continued by',
+        `${part.provider}, ${plural(part.tokens, 'token')}, `,
+        receiptLink(part.id),
+      ],
     ),
-    [start === 0 ? 'Answered by' : 'Continued by', provider],
+    start === 0 ? ['Answered by', provider] : ['Continued by', `${provider}, ${plural(tokens, 'token')}`],
   ];
 }
 
@@ -123,10 +155,11 @@ interface CheckRow {
 }
 
 /** The checks that the gateway just ran again; for those that need the model, the signed verdict. */
-function checksOf({ checks, verdicts }: ReceiptReport): readonly CheckRow[] {
+function checksOf({ checks, verdicts, referees }: ReceiptReport): readonly CheckRow[] {
   const verdict = verdicts.at(-1);
   if (verdict === undefined) return checks;
-  const by = `as ${shortPeer(verdict.verifier)} signed for this answer`;
+  const through = referees.length === 0 ? '' : `, from the numbers of ${plural(referees.length, 'referee')}`;
+  const by = `as ${shortPeer(verdict.verifier)} signed for this answer${through}`;
   const atLeastText = verdict.result !== 'fail' && ['text', 'exact', 'statistical'].includes(verdict.tier);
   return checks.flatMap((check): readonly CheckRow[] => {
     if (check.name === 'prompt' && check.result === 'skipped' && atLeastText)

@@ -31,7 +31,7 @@ function number(
   return input;
 }
 
-function choice<K extends 'verify' | 'theme'>(
+function choice<K extends 'verify' | 'refereeCount' | 'theme'>(
   key: K,
   entries: readonly (readonly [PageSettings[K], string])[],
 ): HTMLSelectElement {
@@ -70,6 +70,10 @@ export function settingsView(cleared: () => void): HTMLElement {
     ['sampling', 'without the model'],
     ['none', 'not at all'],
   ]);
+  const refereeCount = choice('refereeCount', [
+    ['1', '1, and 3 if it disagrees'],
+    ['3', '3 at once'],
+  ]);
   const theme = choice('theme', [
     ['auto', 'as the system'],
     ['light', 'light'],
@@ -83,6 +87,7 @@ export function settingsView(cleared: () => void): HTMLElement {
       system: message,
       seed: number,
       verify: depth,
+      refereeCount: strangers,
       theme: look,
     } = store.settings;
     const controls = [
@@ -91,6 +96,7 @@ export function settingsView(cleared: () => void): HTMLElement {
       [system, message],
       [seed, number],
       [verify, depth],
+      [refereeCount, strangers],
       [theme, look],
     ] as const;
     for (const [control, value] of controls) if (control !== document.activeElement) control.value = value;
@@ -117,6 +123,11 @@ export function settingsView(cleared: () => void): HTMLElement {
     field('Longest answer, in tokens', maxTokens),
     field('Seed', seed, 'With the same number, the same model on the same kind of machine repeats its answer.'),
     field('Check answers', verify),
+    field(
+      'Referees',
+      refereeCount,
+      'Other providers that see prompt and answer and check it, if you turn that on above the conversation.',
+    ),
     field('Colours', theme),
     h('h3', {}, 'This browser’s history'),
     h('p', {}, 'Conversations stay in this browser. The gateway keeps receipts in its home folder.'),

@@ -41,10 +41,11 @@ function jobText(purpose: JobPurpose, own: boolean): RequestText {
   switch (purpose.kind) {
     case 'job_create':
       return {
-        title: own ? 'Pay for this answer?' : 'Sign to pay',
-        line:
-          `This locks the answer’s highest possible price${own ? ', from the gateway’s own wallet' : ''}. The ` +
-          'unused part is refunded; without an answer, everything is.',
+        title: jobTitle(purpose.isScore, own),
+        line: purpose.isScore
+          ? 'This locks the highest price of a referee, which recomputes the answer. The unused part is refunded.'
+          : `This locks the answer’s highest possible price${own ? ', from the gateway’s own wallet' : ''}. The ` +
+            'unused part is refunded; without an answer, everything is.',
         facts: [
           ['Amount', `at most ${sol(BigInt(purpose.amount))}`],
           ['Paid to', purpose.payee],
@@ -101,6 +102,11 @@ function jobText(purpose: JobPurpose, own: boolean): RequestText {
         no: 'Not now',
       };
   }
+}
+
+function jobTitle(isScore: boolean, own: boolean): string {
+  if (isScore) return own ? 'Pay a referee of this answer?' : 'Sign to pay a referee';
+  return own ? 'Pay for this answer?' : 'Sign to pay';
 }
 
 const [sign, notNow] = ['Sign with the wallet', 'Not now'];

@@ -30,7 +30,7 @@ export function trustLine(trust: Trust): HTMLElement {
     h(
       'span',
       {},
-      h('strong', {}, words.short),
+      h('strong', {}, `${words.short}${byReferees(trust)}`),
       ` · ${parts.join(' · ')} · `,
       h('bdi', {}, safeName(trust.model)),
       ` · ${costOf(trust)} · `,
@@ -53,6 +53,10 @@ export function waitingLine({ provider, model }: NonNullable<Turn['by']>, over: 
       h('bdi', {}, safeName(model)),
     ),
   );
+}
+
+function byReferees({ referees = 0 }: Trust): string {
+  return referees === 0 ? '' : ` by ${plural(referees, 'referee')}`;
 }
 
 function costOf({ cost, paidBy }: Trust): string {

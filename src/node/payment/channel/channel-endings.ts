@@ -26,6 +26,8 @@ export class ChannelEndings {
   readonly #inTurn = createTurns();
   /** How channels ended that this process closed, the newest last. */
   readonly #ended = new Map<ChannelId, ChannelNews>();
+  /** Why channels were not closed, as it was logged last. */
+  readonly #logged = new Map<ChannelId, string>();
 
   constructor(components: ChannelEndingsComponents, onNews: ((news: ChannelNews) => void) | undefined) {
     this.#components = components;
@@ -63,7 +65,7 @@ export class ChannelEndings {
         news.push(await this.step(channel, options));
       } catch (error) {
         options.signal?.throwIfAborted();
-        this.#components.logger.warn('a channel is not closed yet', { channel: channel.id, reason: messageOf(error) });
+        this.#logOpen(channel, messageOf(error));
       }
     };
     for (const { channel } of this.#components.held.all) {
@@ -76,6 +78,13 @@ export class ChannelEndings {
       await stepIfPossible(taken.channel).finally(() => this.#components.held.giveBack(taken));
     }
     return news;
+  }
+
+  /** A channel may stay as it is for hours: each reason is logged once. */
+  #logOpen({ id }: OpenChannel, reason: string): void {
+    if (this.#logged.get(id) === reason) return;
+    this.#logged.set(id, reason);
+    this.#components.logger.warn('a channel is not closed yet', { channel: id, reason });
   }
 
   /**
@@ -94,6 +103,7 @@ export class ChannelEndings {
       // The note is removed last: after a crash in between, a later process repeats this.
       if (channel.kept.hasEvidence) await this.#components.closer.clear(channel, options);
       await this.#components.held.remove(channel);
+      this.#logged.delete(channel.id);
       this.#note(news);
     }
     if (step.kind === 'ended' || !wasClosing) this.#onNews?.(news);

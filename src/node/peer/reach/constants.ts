@@ -32,16 +32,3 @@ export const reachTickMs = 1_000;
 /** How long a search for relays may take, and the time between two while some are missing, in ms. */
 export const relaySearchMs = 10_000;
 export const relaySearchEveryMs = 20_000;
-
-/** Requests to a router without an answer, and the wait after the first, which doubles each time, in ms. */
-export const natPmpTries = 4;
-export const natPmpFirstWaitMs = 250;
-/** How long the router is asked to forward a port, in seconds, and when it is asked again, in ms. */
-export const mapLifeSeconds = 1_800;
-export const mapAgainMs = 600_000;
-/** Shortest time between two requests after connections were lost, in ms. */
-export const mapHurryMs = 5_000;
-/** Wait after a router refused or did not answer, in ms. */
-export const mapRetryMs = 600_000;
-/** How long ending the forwarding may take, in ms. */
-export const mapStopMs = 500;

@@ -1,9 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { readFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import { QvacError } from '../../../errors.ts';
-import { kindOfIp } from '../../../lib/ip-kind.ts';
 import { natPmpFirstWaitMs, natPmpTries } from './constants.ts';
+import type { MappedPort, PortForwarder } from './port-forwarder.ts';
 
 /** NAT-PMP (RFC 6886): asks the home router to forward a TCP port to this machine. */
 
@@ -19,23 +17,21 @@ const results: Readonly<Record<number, string>> = {
   5: 'the router does not know the operation',
 };
 
-export interface MappedPort {
-  readonly outsidePort: number;
-  /** How long the router keeps it, in seconds. */
-  readonly lifeSeconds: number;
-}
+/** Asks home routers by NAT-PMP. */
+export const natPmp: PortForwarder = {
+  name: 'NAT-PMP',
+  forward: mapPort,
+  async end(gateway, { port }, signal) {
+    await mapPort(gateway, port, 0, signal);
+  },
+};
 
 /**
  * Has the router at `gateway` forward an outside port, the same number if that is free, to `port` of this machine.
  * @param lifeSeconds 0 ends the forwarding
  * @throws QvacError E_NETWORK if the router refuses or does not answer; the signal's reason
  */
-export async function mapPort(
-  gateway: string,
-  port: number,
-  lifeSeconds: number,
-  signal: AbortSignal,
-): Promise<MappedPort> {
+async function mapPort(gateway: string, port: number, lifeSeconds: number, signal: AbortSignal): Promise<MappedPort> {
   const request = Buffer.alloc(12);
   request.writeUInt8(mapTcp, 1);
   request.writeUInt16BE(port, 4);
@@ -86,31 +82,4 @@ function repeat(socket: Socket, send: () => void, giveUp: (error: Error) => void
     if (timer !== null) clearTimeout(timer);
   });
   next();
-}
-
-/** The private IPv4 addresses at which the home router may be, the likeliest first. */
-export async function gateways(): Promise<readonly string[]> {
-  const routes = await readFile('/proc/net/route', 'utf8').catch(() => null);
-  const found = routes === null ? guesses() : defaultRoutes(routes);
-  return [...new Set(found)].filter((address) => kindOfIp(address) === 'private');
-}
-
-/** The gateways of the default routes in the text of `/proc/net/route`, those of the lowest metric first. */
-export function defaultRoutes(text: string): readonly string[] {
-  return text
-    .split('\n')
-    .slice(1)
-    .map((line) => line.split('\t'))
-    .filter(([, destination, gateway]) => destination === '00000000' && /^[0-9A-F]{8}$/.test(gateway ?? ''))
-    .toSorted((a, b) => Number(a[6]) - Number(b[6]))
-    .map(([, , gateway = '']) => [...Buffer.from(gateway, 'hex').reverse()].join('.'));
-}
-
-/** The first address of each network of this machine, which most home routers have. */
-function guesses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((infos) =>
-    (infos ?? [])
-      .filter(({ family, internal }) => family === 'IPv4' && !internal)
-      .map(({ address }) => address.replace(/\d+$/, '1')),
-  );
 }

@@ -2,17 +2,23 @@ import { messageOf } from '../../../errors.ts';
 import { type Monotonic, monotonicMs } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { mapAgainMs, mapHurryMs, mapLifeSeconds, mapRetryMs, mapStopMs } from './constants.ts';
-import { gateways, mapPort } from './nat-pmp.ts';
+import { gateways } from './gateways.ts';
+import { natPmp } from './nat-pmp.ts';
+import type { PortForwarder } from './port-forwarder.ts';
+import { createUpnp } from './upnp.ts';
 
 export interface PortMapperComponents {
   readonly logger: Logger;
-  /** @default that of this machine's home router */
-  readonly nat?: { readonly gateways: typeof gateways; readonly mapPort: typeof mapPort } | undefined;
+  /** Where the home router may be. @default as this machine's routes say */
+  readonly gateways?: typeof gateways | undefined;
+  /** Tried one after another. @default NAT-PMP, UPnP */
+  readonly forwarders?: readonly PortForwarder[] | undefined;
   /** @default performance.now */
   readonly monotonic?: Monotonic | undefined;
 }
 
 interface Forwarded {
+  readonly by: PortForwarder;
   readonly gateway: string;
   readonly port: number;
   readonly outsidePort: number;
@@ -22,6 +28,7 @@ interface Forwarded {
 export class PortMapper {
   readonly #components: PortMapperComponents;
   readonly #onChange: (outsidePorts: readonly number[]) => void;
+  readonly #forwarders: readonly PortForwarder[];
   readonly #monotonic: Monotonic;
   #forwarded: readonly Forwarded[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -33,6 +40,7 @@ export class PortMapper {
   constructor(components: PortMapperComponents, onChange: (outsidePorts: readonly number[]) => void) {
     this.#components = components;
     this.#onChange = onChange;
+    this.#forwarders = components.forwarders ?? [natPmp, createUpnp()];
     this.#monotonic = components.monotonic ?? monotonicMs;
   }
 
@@ -50,23 +58,9 @@ export class PortMapper {
   }
 
   async #renew(ports: readonly number[]): Promise<void> {
-    const { logger, nat = { gateways, mapPort } } = this.#components;
+    const { logger } = this.#components;
     const { signal } = this.#stopping;
-    const found: Forwarded[] = [];
-    let why = 'this machine has no home router';
-    for (const gateway of await nat.gateways()) {
-      for (const port of ports) {
-        try {
-          const { outsidePort } = await nat.mapPort(gateway, port, mapLifeSeconds, signal);
-          found.push({ gateway, port, outsidePort });
-        } catch (error) {
-          why = messageOf(error);
-          // The others would wait for the same silence.
-          break;
-        }
-      }
-      if (found.length > 0) break;
-    }
+    const { found, why } = await this.#find(ports, signal);
     if (signal.aborted) return;
     this.#askedAt = this.#monotonic();
     this.#nextAt = this.#askedAt + (found.length > 0 ? mapAgainMs : mapRetryMs);
@@ -74,19 +68,46 @@ export class PortMapper {
     this.#forwarded = found;
     const outside = found.map(({ outsidePort }) => outsidePort);
     if (outside.join() === before) return;
-    if (found.length > 0) logger.info('the router forwards', { ports: outside.join() });
+    if (found.length > 0) logger.info('the router forwards', { ports: outside.join(), by: found[0]?.by.name });
     else logger.debug('the router forwards nothing', { reason: why });
     this.#onChange(outside);
   }
 
+  /** The ports that the first router forwards which forwards any, or why none does. */
+  async #find(
+    ports: readonly number[],
+    signal: AbortSignal,
+  ): Promise<{ readonly found: readonly Forwarded[]; readonly why: string }> {
+    const whys: string[] = [];
+    // What worked before is asked first.
+    const before = this.#forwarded[0]?.by;
+    const forwarders = this.#forwarders.toSorted((a, b) => Number(b === before) - Number(a === before));
+    const { gateways: routers = gateways } = this.#components;
+    for (const gateway of await routers()) {
+      for (const by of forwarders) {
+        const found: Forwarded[] = [];
+        try {
+          for (const port of ports) {
+            const { outsidePort } = await by.forward(gateway, port, mapLifeSeconds, signal);
+            found.push({ by, gateway, port, outsidePort });
+          }
+        } catch (error) {
+          // Further ports would wait for the same silence.
+          whys.push(`${by.name}: ${messageOf(error)}`);
+        }
+        if (found.length > 0) return { found, why: '' };
+      }
+    }
+    return { found: [], why: whys.join('; ') || 'this machine has no home router' };
+  }
+
   /** Ends the forwarding, in bounded time. Never throws. */
   async stop(): Promise<void> {
-    const { nat = { mapPort } } = this.#components;
     this.#stopping.abort();
     this.#stopping = new AbortController();
     await this.#running;
     const signal = AbortSignal.timeout(mapStopMs);
-    const ending = this.#forwarded.map(({ gateway, port }) => nat.mapPort(gateway, port, 0, signal));
+    const ending = this.#forwarded.map(({ by, gateway, ...ports }) => by.end(gateway, ports, signal));
     this.#forwarded = [];
     this.#nextAt = Number.NEGATIVE_INFINITY;
     await Promise.allSettled(ending);

@@ -2,26 +2,40 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { QvacError } from '../../../../src/errors.ts';
 import { silentLogger } from '../../../../src/lib/log.ts';
-import { defaultRoutes } from '../../../../src/node/peer/reach/nat-pmp.ts';
-import { PortMapper } from '../../../../src/node/peer/reach/port-mapper.ts';
+import { defaultRoutes } from '../../../../src/node/peer/forwarding/gateways.ts';
+import type { PortForwarder } from '../../../../src/node/peer/forwarding/port-forwarder.ts';
+import { PortMapper } from '../../../../src/node/peer/forwarding/port-mapper.ts';
 
 /** A router that gives each port another one, and what it was asked. */
-function mapper(answers: (port: number) => number | null) {
+function mapper(answers: (port: number) => number | null, before: readonly PortForwarder[] = []) {
+  const ended: (readonly [gateway: string, outsidePort: number])[] = [];
   const asked: (readonly [gateway: string, port: number, lifeSeconds: number])[] = [];
   const changes: (readonly number[])[] = [];
   let now = 0;
-  const nat = {
-    gateways: async () => ['192.168.1.1', '10.0.0.1'],
-    async mapPort(gateway: string, port: number, lifeSeconds: number) {
+  const forwarder: PortForwarder = {
+    name: 'test',
+    async forward(gateway, port, lifeSeconds) {
       asked.push([gateway, port, lifeSeconds]);
       const outsidePort = answers(port);
       if (outsidePort === null) throw new QvacError('E_NETWORK', 'no answer');
       return { outsidePort, lifeSeconds };
     },
+    async end(gateway, { outsidePort }) {
+      ended.push([gateway, outsidePort]);
+    },
   };
-  const made = new PortMapper({ nat, logger: silentLogger, monotonic: () => now }, (ports) => changes.push(ports));
+  const made = new PortMapper(
+    {
+      gateways: async () => ['192.168.1.1', '10.0.0.1'],
+      forwarders: [...before, forwarder],
+      logger: silentLogger,
+      monotonic: () => now,
+    },
+    (ports) => changes.push(ports),
+  );
   return {
     asked,
+    ended,
     changes,
     made,
     async tick(ports: readonly number[], at: number) {
@@ -34,7 +48,7 @@ function mapper(answers: (port: number) => number | null) {
 
 describe('a port mapper', () => {
   it('has ports forwarded, renews them, and ends that when it stops', async () => {
-    const { asked, changes, made, tick } = mapper((port) => port + 1);
+    const { asked, ended, changes, made, tick } = mapper((port) => port + 1);
     await tick([4001, 443], 0);
     await tick([4001, 443], 599_000);
     assert.deepEqual(asked, [
@@ -45,10 +59,27 @@ describe('a port mapper', () => {
     assert.equal(asked.length, 4);
     assert.deepEqual(changes, [[4002, 444]]);
     await made.stop();
-    assert.deepEqual(asked.slice(4), [
-      ['192.168.1.1', 4001, 0],
-      ['192.168.1.1', 443, 0],
+    assert.deepEqual(ended, [
+      ['192.168.1.1', 4002],
+      ['192.168.1.1', 444],
     ]);
+  });
+
+  it('turns to the next way where a router does not know the first, and asks by that first from then on', async () => {
+    let tries = 0;
+    const silent: PortForwarder = {
+      name: 'silent',
+      async forward() {
+        tries += 1;
+        throw new QvacError('E_NETWORK', 'no answer');
+      },
+      end: async () => undefined,
+    };
+    const { changes, tick } = mapper((port) => port, [silent]);
+    await tick([4001], 0);
+    assert.deepEqual([changes, tries], [[[4001]], 1]);
+    await tick([4001], 600_000);
+    assert.equal(tries, 1);
   });
 
   it('asks every router once while none answers, and again after a while', async () => {
