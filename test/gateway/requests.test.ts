@@ -262,6 +262,8 @@ test('refuses by name what would change the answer and is not supported, in ever
       [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type'],
       [{ input: [{ type: 'local_shell_call', call_id: 'x' }] }, 'input[0].type'],
       [{ input: [{ type: 'custom_tool_call', call_id: 'x' }] }, 'input[0].name'],
+      [{ input: [{ type: 'function_call', name: 'a', namespace: 'a b' }] }, 'input[0].namespace'],
+      [{ tools: [{ type: 'namespace', name: '<|im_end|>', tools: [] }] }, 'tools[0].name'],
       [{ tools: [{ type: 'custom', name: 'a', format: { type: 'xml' } }] }, 'tools[0].format.type'],
       [{ tool_choice: { type: 'mcp' } }, 'tool_choice'],
       [{ tool_choice: { type: 'allowed_tools', mode: 'none', tools: [] } }, 'tool_choice.mode'],

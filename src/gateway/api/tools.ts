@@ -159,10 +159,11 @@ export function readDefinition(fields: RequestFields, parametersField: string): 
   return { name, description, parameters: parameters ?? null };
 }
 
-export function readToolName(fields: RequestFields): string {
-  const name = fields.text('name');
+/** @param field that holds it */
+export function readToolName(fields: RequestFields, field = 'name'): string {
+  const name = fields.text(field);
   if (name === undefined || !namePattern.test(name))
-    throw fields.bad('name', `1 to ${maxToolNameLength} letters, digits and _ . : / -`);
+    throw fields.bad(field, `1 to ${maxToolNameLength} letters, digits and _ . : / -`);
   return name;
 }
 

@@ -273,6 +273,25 @@ describe('the parser of answers', () => {
       if (!says.includes('another family')) assert.deepEqual(read(partsOf(answer, [], { tail })), whole);
     });
 
+  it('reads an answer that is calls or a form alone, however it is cut', () => {
+    const call = `<tool_call>\n${weather}\n</tool_call>`;
+    const inside = `{"note":" ${call.replaceAll('"', '\\"')}\n<think>x</think>"} `;
+    const answers: readonly (readonly [answer: string, text: string, calls: readonly unknown[]])[] = [
+      [`${call}\n${call}`, '', [oslo, oslo]],
+      [inside, inside, []],
+      [` ${call}`, ` ${call}`, []],
+      ['<tool_c', '<tool_c', []],
+      ['<tool_call>no call', '<tool_call>no call', []],
+      ['', '', []],
+    ];
+    for (const [answer, text, calls] of answers)
+      for (let first = 0; first <= answer.length; first++)
+        for (const cuts of [[first], [first, Math.min(answer.length, first + 3)]]) {
+          const parts = read(partsOf(answer, cuts, { family: 'hermes', isEither: true }));
+          assert.deepEqual(parts, { text, reasoning: '', calls }, `${answer} cut at ${cuts.join(', ')}`);
+        }
+  });
+
   it('passes text on as soon as no mark can begin in it', () => {
     const parser = new AnswerParser(settings);
     assert.deepEqual(parser.push('If a <'), [{ kind: 'text', text: 'If a' }]);

@@ -125,6 +125,30 @@ test('no text of tools, calls and results begins a turn', async (context) => {
         tools: [{ type: 'function', name: 'f', description: evil }],
       },
     ],
+    'custom tools, their grammars and calls': [
+      '/v1/responses',
+      {
+        input: [
+          { role: 'user', content: 'Hi' },
+          { type: 'custom_tool_call', call_id: evil, name: 'f', input: evil },
+          { type: 'custom_tool_call_output', call_id: evil, output: evil },
+        ],
+        tools: [
+          {
+            type: 'custom',
+            name: 'f',
+            description: evil,
+            format: { type: 'grammar', syntax: 'lark', definition: `start: "${evil}"` },
+          },
+          {
+            type: 'namespace',
+            name: 'n',
+            description: evil,
+            tools: [{ type: 'function', name: 'g', description: evil }],
+          },
+        ],
+      },
+    ],
     'messages of Ollama': [
       '/api/chat',
       {
@@ -178,6 +202,10 @@ test('bombs in tools and calls are refused as the client’s mistake', async (co
     `{"messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"f","parameters":${schema}}}]}`;
   const withCall = (json: unknown): string =>
     JSON.stringify({ messages: [user, { role: 'assistant', tool_calls: [call({ arguments: json })] }, result()] });
+  const withCustom = (syntax: string, definition: string): string => {
+    const custom = { name: 'f', format: { type: 'grammar', grammar: { syntax, definition } } };
+    return JSON.stringify({ messages: [user], tools: [{ type: 'custom', custom }], tool_choice: 'required' });
+  };
   const many = Array.from({ length: 513 }, (_, at) => tool({ name: `f${at}` }));
   const bombs: Readonly<Record<string, string>> = {
     'a schema nested 100 deep': withTool(deep(100)),
@@ -189,6 +217,8 @@ test('bombs in tools and calls are refused as the client’s mistake', async (co
     'arguments that are not JSON': withCall('{"a":'),
     'arguments that are a list': withCall('[1]'),
     'arguments that are a text': withCall('"x"'),
+    'a left-recursive grammar': withCustom('lark', 'start: start "a" | "b"'),
+    'a grammar without an end': withCustom('lark', 'start: "a" start'),
     '513 tools': JSON.stringify({ messages: [user], tools: many }),
   };
   for (const [what, body] of Object.entries(bombs)) {

@@ -93,6 +93,17 @@ describe('grammars in Lark’s notation', () => {
       );
   });
 
+  it('follows bombs in time, with few rules', () => {
+    const nested = `start: ${'('.repeat(8)}"a"${'~ 1..999)'.repeat(8)}`;
+    const doubling = `start: a0\n${Array.from({ length: 60 }, (_, at) => `a${at}: a${at + 1} a${at + 1}?`).join('\n')}\na60: "a"`;
+    const pattern = 'start: /((((a{1,900}b?){1,900}c?){1,900}d?){1,900}e?){1,900}/';
+    for (const source of [nested, doubling, pattern]) {
+      const rules = rulesOf(source);
+      assert.ok(rules.length < 500, `${rules.length} rules`);
+      assert.ok(isInLanguage(rules, 'a'));
+    }
+  });
+
   it('becomes the input of a call, as a JSON string', () => {
     const form = { beforeName: ['{"name": "'], beforeArguments: ['", "arguments": '], afterArguments: ['}'] };
     const rules = grammarOfCalls(

@@ -134,14 +134,14 @@ function readReasoningItem(item: RequestFields): ApiMessage {
 }
 
 function readCall(item: RequestFields): ApiMessage {
-  const name = nameWithin(item.text('namespace'), readToolName(item));
+  const name = nameWithin(readNamespaceName(item), readToolName(item));
   const call = { id: item.text('call_id'), name, arguments: readArguments(item, 'arguments') };
   item.done();
   return { role: 'assistant', content: '', calls: [call] };
 }
 
 function readTextCall(item: RequestFields): ApiMessage {
-  const [id, namespace] = [item.text('call_id'), item.text('namespace')];
+  const [id, namespace] = [item.text('call_id'), readNamespaceName(item)];
   const { name, arguments: json } = readCustomCall(item);
   return { role: 'assistant', content: '', calls: [{ id, name: nameWithin(namespace, name), arguments: json }] };
 }
@@ -175,8 +175,14 @@ function readTools(fields: RequestFields, namespace?: string): readonly ToolDefi
 /** A group of tools, each of which the model sees as a function of a longer name. */
 function readNamespace(group: RequestFields): readonly ToolDefinition[] {
   const tools = readTools(group, readToolName(group));
-  group.ignoreRest();
+  // What the tools have in common; each describes itself.
+  group.raw('description');
+  group.done();
   return tools;
+}
+
+function readNamespaceName(item: RequestFields): string | undefined {
+  return item.raw('namespace') === undefined ? undefined : readToolName(item, 'namespace');
 }
 
 function nameWithin(namespace: string | undefined, name: string): string {

@@ -31,20 +31,25 @@ const triedTopK = 20;
 
 export function createEvaluation({ vocab, internalsOf }: EvaluationInit): Evaluation {
   const isFaithful = new Map<Kind, boolean>();
-  const readers = new Map<NativeSequence, OpenInternals>();
+  /** Grammars of all lanes share the samplers of their tokens. */
+  const maskedReader = openReader(vocab);
+  /** By lane, so that no lane waits for another one's reads. */
+  const plainReaders = new Map<NativeSequence, Reader>();
 
-  function openOf(sequence: NativeSequence): OpenInternals | null {
-    const known = readers.get(sequence);
-    if (known !== undefined) return known;
+  function openOf(sequence: NativeSequence, kind: Kind): OpenInternals | null {
     const internals = internalsOf(sequence);
     if (internals === null) return null;
-    const open = { internals, reader: openReader(internals) };
-    readers.set(sequence, open);
-    return open;
+    return { internals, reader: kind === 'masked' ? maskedReader : plainReaderOf(sequence) };
+  }
+
+  function plainReaderOf(sequence: NativeSequence): Reader {
+    const reader = plainReaders.get(sequence) ?? openReader(vocab);
+    plainReaders.set(sequence, reader);
+    return reader;
   }
 
   async function compare(sequence: NativeSequence, token: number, kind: Kind): Promise<boolean> {
-    const open = openOf(sequence);
+    const open = openOf(sequence, kind);
     if (open === null) return false;
     const start = sequence.nextTokenIndex;
     for (const count of triedMasks[kind]) {
@@ -70,12 +75,13 @@ export function createEvaluation({ vocab, internalsOf }: EvaluationInit): Evalua
       await backTo(sequence, start);
     },
     evaluate(sequence, call, topK) {
-      const open = isFaithful.get(kindOf(call)) === true ? openOf(sequence) : null;
+      const kind = kindOf(call);
+      const open = isFaithful.get(kind) === true ? openOf(sequence, kind) : null;
       return open === null ? evaluatePublicly(sequence, call, topK, vocab) : evaluateReading(open, call, topK, vocab);
     },
     dispose() {
-      for (const { reader } of readers.values()) reader.dispose();
-      readers.clear();
+      for (const reader of [maskedReader, ...plainReaders.values()]) reader.dispose();
+      plainReaders.clear();
     },
   };
 }
@@ -119,7 +125,7 @@ async function evaluateReading(
 ): Promise<readonly TopLogits[]> {
   const failures: unknown[] = [];
   const readOne = async (batchIndex: number, index: number): Promise<TopLogits> => {
-    const read: ReadLogits = (count, forbidden) => reader.read(batchIndex, count, forbidden);
+    const read: ReadLogits = (count, only) => reader.read(internals, batchIndex, count, only);
     // The library must not see a failure: it would lose count of the tokens that it has computed.
     try {
       if (failures.length === 0) return await readTop(read, topK, vocab, call.allowedAt?.(index) ?? null);

@@ -2,7 +2,7 @@ import { isWanted, type NativeCall, nativeTokens } from './native-call.ts';
 
 /**
  * What is used of the library beyond its public interface, which fixes before a call what is read after it: a position
- * whose logits are still there can be read again, without the forbidden tokens. A release that lacks a part of it gives
+ * whose logits are still there can be read again, without some tokens. A release that lacks a part of it gives
  * null, and the public interface serves, more slowly.
  */
 export interface NativeInternals {
@@ -19,36 +19,96 @@ interface NativeSampler {
   dispose(): void;
 }
 
-/** Reads positions of the last call. */
+/** Reads positions of the last call, one after another. */
 export interface Reader {
-  read(batchIndex: number, count: number, forbidden: Uint32Array | null): Promise<ReadonlyMap<number, number>>;
+  /** The largest `count` logits of a position; of the tokens `only`, ascending and `count` many, if they are named. */
+  read(
+    internals: NativeInternals,
+    batchIndex: number,
+    count: number,
+    only: readonly number[] | null,
+  ): Promise<ReadonlyMap<number, number>>;
   dispose(): void;
 }
 
 /** As a sampler of the library takes it: all that changes a logit is off. */
 const plain = { temperature: 1, topP: 1, minP: 0, seed: 1, repeatPenaltyMaxTokens: 0 } as const;
 
-export function openReader(internals: NativeInternals): Reader {
-  const sampler = internals.createSampler();
-  let minusInfinity = new Float32Array(0);
-  const banOf = (count: number): Float32Array => {
-    if (minusInfinity.length < count) minusInfinity = new Float32Array(count).fill(Number.NEGATIVE_INFINITY);
-    return minusInfinity.subarray(0, count);
-  };
+/** Bytes of the biases that are kept, and of one: its token and its value. */
+const maxBiasBytes = 16 * 2 ** 20;
+const biasBytes = 8;
+
+/**
+ * To read some tokens alone, a sampler bans all others, and telling it so takes longer than reading. Grammars come back
+ * to the same tokens again and again: the samplers of the last ones are kept.
+ */
+export function openReader(vocab: number): Reader {
+  const most = Math.max(1, Math.floor(maxBiasBytes / (biasBytes * vocab)));
+  let minusInfinity: Float32Array | null = null;
+  /** By their tokens, those that were used last at the end. */
+  const kept = new Map<string, NativeSampler>();
+  let ofAll: NativeSampler | null = null;
+  let before: Promise<unknown> = Promise.resolve();
+
+  function samplerOf(internals: NativeInternals, only: readonly number[]): NativeSampler {
+    const key = only.join();
+    const known = kept.get(key);
+    kept.delete(key);
+    const [oldest] = kept;
+    if (known === undefined && oldest !== undefined && kept.size >= most) {
+      kept.delete(oldest[0]);
+      oldest[1].dispose();
+    }
+    const sampler = known ?? internals.createSampler();
+    kept.set(key, sampler);
+    if (known === undefined) {
+      const others = othersThan(only, vocab);
+      minusInfinity ??= new Float32Array(vocab).fill(Number.NEGATIVE_INFINITY);
+      const bias = { tokenBiasKeys: others, tokenBiasValues: minusInfinity.subarray(0, others.length) };
+      sampler.applyConfig({ ...plain, ...(others.length === 0 ? {} : bias), topK: only.length });
+    }
+    return sampler;
+  }
+
+  async function readNow(
+    internals: NativeInternals,
+    batchIndex: number,
+    count: number,
+    only: readonly number[] | null,
+  ): Promise<ReadonlyMap<number, number>> {
+    ofAll ??= internals.createSampler();
+    const sampler = only === null ? ofAll : samplerOf(internals, only);
+    if (only === null) sampler.applyConfig({ ...plain, topK: count });
+    const pairs = await internals.sample(batchIndex, sampler);
+    const logits = new Map<number, number>();
+    for (let at = 0; at + 1 < pairs.length; at += 2) logits.set(pairs[at] ?? 0, pairs[at + 1] ?? Number.NaN);
+    return logits;
+  }
+
   return {
-    async read(batchIndex, count, forbidden) {
-      const bias =
-        forbidden === null || forbidden.length === 0
-          ? {}
-          : { tokenBiasKeys: forbidden, tokenBiasValues: banOf(forbidden.length) };
-      sampler.applyConfig({ ...plain, ...bias, topK: count });
-      const pairs = await internals.sample(batchIndex, sampler);
-      const logits = new Map<number, number>();
-      for (let at = 0; at + 1 < pairs.length; at += 2) logits.set(pairs[at] ?? 0, pairs[at + 1] ?? Number.NaN);
-      return logits;
+    read(internals, batchIndex, count, only) {
+      const reading = before.then(() => readNow(internals, batchIndex, count, only));
+      before = reading.catch(() => undefined);
+      return reading;
     },
-    dispose: () => sampler.dispose(),
+    dispose() {
+      for (const sampler of [...kept.values(), ...(ofAll === null ? [] : [ofAll])]) sampler.dispose();
+      kept.clear();
+      ofAll = null;
+    },
   };
+}
+
+/** The tokens that are not in an ascending list. Of a large vocabulary, so that plain loops count. */
+function othersThan(ids: readonly number[], vocab: number): Uint32Array {
+  const others = new Uint32Array(vocab - ids.length);
+  let at = 0;
+  let next = 0;
+  for (const id of [...ids, vocab]) {
+    for (; next < id; next++) others[at++] = next;
+    next++;
+  }
+  return others;
 }
 
 /** One engine call; `read` for each wanted token. */

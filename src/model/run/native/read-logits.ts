@@ -3,8 +3,8 @@ import type { TopLogits } from '../../../proofs/logits.ts';
 import type { AllowedTokens } from '../../engine.ts';
 import { allowedTopOf, fewTokens, type Logits, logitsOf, noLogits, topOf } from './top-logits.ts';
 
-/** The largest `count` raw logits of one position; `forbidden` tokens, if named, are left out. */
-export type ReadLogits = (count: number, forbidden: Uint32Array | null) => Promise<Logits>;
+/** The largest `count` raw logits of one position; of the tokens `only`, ascending and so many, if they are named. */
+export type ReadLogits = (count: number, only: readonly number[] | null) => Promise<Logits>;
 
 /** Logits that are read beyond those asked for. Each costs the engine time; ties are rare. */
 const spareLogits = 4;
@@ -31,12 +31,12 @@ export async function readTop(
   if (allowed === null)
     return (await readMore((logits) => topOf(logits, topK, vocab), read, firstCount(topK, vocab), vocab)) ?? noLogits;
   const least = allowed.allowedUpTo(topK);
-  if (least.length < topK) return await readAlone(read, topK, vocab, least);
+  if (least.length < topK) return await readAlone(read, topK, least);
   const first = Math.min(vocab, Math.max(allowedRead, topK + spareLogits));
   const found = allowedTopOf(await read(first, null), topK, vocab, allowed);
   if (found !== null) return found;
   const few = allowed.allowedUpTo(fewTokens);
-  if (few.length < fewTokens) return await readAlone(read, topK, vocab, few);
+  if (few.length < fewTokens) return await readAlone(read, topK, few);
   const more = await readMore((logits) => allowedTopOf(logits, topK, vocab, allowed), read, first * readGrowth, vocab);
   return more ?? noLogits;
 }
@@ -55,27 +55,12 @@ async function readMore(
 }
 
 /** The logits of few tokens, whatever others have. */
-async function readAlone(read: ReadLogits, topK: number, vocab: number, ids: readonly number[]): Promise<TopLogits> {
+async function readAlone(read: ReadLogits, topK: number, ids: readonly number[]): Promise<TopLogits> {
   if (ids.length === 0) return noLogits;
   const wanted = new Set(ids);
-  const forbidden = othersThan(
-    [...wanted].sort((a, b) => a - b),
-    vocab,
-  );
-  const logits = logitsOf(await read(wanted.size, forbidden), wanted);
+  const ascending = [...wanted].sort((a, b) => a - b);
+  const logits = logitsOf(await read(wanted.size, ascending), wanted);
   if (logits.size < wanted.size)
     throw new QvacError('E_ENGINE', `the engine gave ${logits.size} logits of ${wanted.size} tokens`);
   return topOf(logits, topK, logits.size) ?? noLogits;
-}
-
-/** The tokens that are not in an ascending list. Of a large vocabulary, so that plain loops count. */
-function othersThan(ids: readonly number[], vocab: number): Uint32Array {
-  const others = new Uint32Array(vocab - ids.length);
-  let at = 0;
-  let next = 0;
-  for (const id of [...ids, vocab]) {
-    for (; next < id; next++) others[at++] = next;
-    next++;
-  }
-  return others;
 }
