@@ -210,8 +210,9 @@ function lines(summary: Summary, { path, role, money, earlier }: ShownReceipt, o
     ...(money === null ? [] : [`money     ${money}`]),
     `opened    ${plural(summary.opened, summary.vectors === null ? 'step' : 'vector')}`,
     ...summary.verdicts.map(
-      ({ verifier, result, tier, faults }) =>
-        `verdict   ${result} (${tier}${faults.length === 0 ? '' : `: ${faults.join(', ')}`}) by ${verifier}`,
+      ({ verifier, result, tier, faults, referees }) =>
+        `verdict   ${result} (${tier}${faults.length === 0 ? '' : `: ${faults.join(', ')}`}) by ${verifier}` +
+        (referees.length === 0 ? '' : `, on the scores ${referees.map((job) => job.slice(0, 8)).join(', ')}`),
     ),
     '',
     ...(summary.input === null

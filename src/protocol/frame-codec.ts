@@ -84,7 +84,12 @@ const schemas = {
       maxTokens: integer(1, u32Max),
       extra: anyBytes,
     }),
-    grammar: v.unknown(),
+    grammar: v.exactOptional(
+      v.pipe(
+        v.unknown(),
+        v.check((value) => value !== null, 'a grammar is left out, not null'),
+      ),
+    ),
     seed: digest,
     commit: digest,
     count: integer(minChallenges, maxChallenges),

@@ -95,8 +95,8 @@ export interface RouteFrame {
   readonly input: Input;
   readonly model: string;
   readonly sampler: RouteSampler;
-  /** As in an offer. */
-  readonly grammar: unknown;
+  /** The rules of a grammar, as in an offer. Absent without one. */
+  readonly grammar?: unknown;
   readonly seed: Uint8Array;
   readonly commit: Uint8Array;
   readonly count: number;

@@ -2,9 +2,10 @@ import type { Home } from '../config.ts';
 import { QvacError } from '../errors.ts';
 import { toHex } from '../lib/bytes.ts';
 import { shortPeer } from '../lib/names.ts';
+import type { JobId } from '../lib/types.ts';
 import { type CalibrationOptions, loadCalibration } from '../model/calibrations.ts';
 import { limitsOf } from '../proofs/calibration.ts';
-import type { Assessment } from '../proofs/checks.ts';
+import type { Assessment, CheckReport } from '../proofs/checks.ts';
 import { decodeReceipt, type Receipt } from '../proofs/receipt.ts';
 import { compareWithReferee } from '../proofs/score/compare.ts';
 import { type Comparison, drawReferees, judgeReferees, withJudgement } from '../proofs/score/referees.ts';
@@ -14,9 +15,8 @@ import { findReceipt } from './home.ts';
 
 /** The receipts of the score jobs that the answer's verdicts name, as far as this home has them. */
 export async function findScores(home: Home, receipt: Receipt): Promise<readonly Receipt[]> {
-  const named = new Set(decodeReceipt(receipt).verdicts.flatMap(({ referees }) => referees.map(jobIdHex)));
   const found: Receipt[] = [];
-  for (const id of named) {
+  for (const id of namedScores(receipt)) {
     try {
       found.push((await findReceipt(home, id)).receipt);
     } catch (error) {
@@ -24,6 +24,19 @@ export async function findScores(home: Home, receipt: Receipt): Promise<readonly
     }
   }
   return found;
+}
+
+/** Says which score jobs the answer's verdicts rest on, if the receipts of none of them are among `scores`. */
+export function missingScores(receipt: Receipt, scores: readonly Receipt[]): readonly CheckReport[] {
+  const named = namedScores(receipt);
+  if (named.length === 0 || scores.length > 0) return [];
+  const ids = named.map((id) => id.slice(0, 8)).join(', ');
+  const detail = `its verdict rests on score jobs whose receipts are not here: ${ids}`;
+  return [{ name: 'referees', result: 'skipped', detail }];
+}
+
+function namedScores(receipt: Receipt): readonly JobId[] {
+  return [...new Set(decodeReceipt(receipt).verdicts.flatMap(({ referees }) => referees.map(jobIdHex)))];
 }
 
 /**

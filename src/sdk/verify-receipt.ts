@@ -178,9 +178,10 @@ async function withReferees(
   assessment: Assessment,
 ): Promise<Assessment> {
   if (scores === undefined && (isRecomputed(assessment) || assessment.result === 'fail')) return assessment;
-  const { findScores, withScores } = await import('./referee-receipts.ts');
+  const { findScores, missingScores, withScores } = await import('./referee-receipts.ts');
   const found = scores ?? (await findScores(config.home, receipt));
-  return withScores(assessment, receipt, found, { dirs: [config.home.calibration], logger });
+  const compared = await withScores(assessment, receipt, found, { dirs: [config.home.calibration], logger });
+  return { ...compared, checks: [...compared.checks, ...missingScores(receipt, found)] };
 }
 
 /** The receipt's model file: the one named, which must match, else the one in this home, if any. */

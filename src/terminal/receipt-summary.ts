@@ -1,8 +1,9 @@
+import type { JobId } from '../lib/types.ts';
 import { readSettlement } from '../node/payment/outcome.ts';
 import { decodeHead } from '../proofs/head.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { peerIdOf } from '../proofs/signing.ts';
-import { jobIdOf, modelIdHex } from '../protocol/digests.ts';
+import { jobIdHex, jobIdOf, modelIdHex } from '../protocol/digests.ts';
 import {
   type FaultCode,
   type Finish,
@@ -17,7 +18,7 @@ import {
   type Tier,
 } from '../protocol/messages.ts';
 import { decodeOffer, decodeOpening, decodeScoreOpening, decodeVerdict } from '../protocol/validate.ts';
-import { sol } from './format.ts';
+import { plural, sol } from './format.ts';
 import { type PaymentFacts, paymentWords } from './payment-words.ts';
 
 /** The claims of a receipt in readable form. Nothing here has been checked. */
@@ -69,6 +70,8 @@ export interface VerdictSummary {
   readonly tier: Tier;
   readonly count: number;
   readonly faults: readonly FaultCode[];
+  /** The score jobs that it rests on; empty if the verifier computed itself. */
+  readonly referees: readonly JobId[];
 }
 
 const finishWords = {
@@ -102,8 +105,8 @@ export function summarise(receipt: Receipt): ReceiptSummary {
     opened: openedSteps(receipt, offer),
     payment: payment.pay === payFrom.nothing ? null : paymentOf(payment.amountLamports, receipt.settlement),
     verdicts: receipt.verdicts.map(({ body }) => {
-      const { verifier, result, tier, count, faults } = decodeVerdict(body);
-      return { verifier: peerIdOf(verifier), result, tier, count, faults };
+      const { verifier, result, tier, count, faults, referees } = decodeVerdict(body);
+      return { verifier: peerIdOf(verifier), result, tier, count, faults, referees: referees.map(jobIdHex) };
     }),
     input: receipt.input,
     text: receipt.text,
@@ -155,15 +158,16 @@ export function moneyWords({ id, payment }: Pick<ReceiptSummary, 'id' | 'payment
 }
 
 /**
- * `verified exact`, `checked: sampling`, `failed exact: exact-mismatch`.
+ * `verified exact by 1 referee`, `checked: sampling`, `failed exact: exact-mismatch`.
  * @param vectors of an embedding job: what was not recomputed was not checked. @default null
  */
 export function resultWords(
-  { result, tier, faults }: Pick<VerdictSummary, 'result' | 'tier' | 'faults'>,
+  { result, tier, faults, referees }: Pick<VerdictSummary, 'result' | 'tier' | 'faults' | 'referees'>,
   vectors: number | null = null,
 ): string {
-  if (result === 'fail') return `failed ${tier}: ${faults.join(', ')}`;
-  if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) return `verified ${tier}`;
+  const by = referees.length === 0 ? '' : ` by ${plural(referees.length, 'referee')}`;
+  if (result === 'fail') return `failed ${tier}${by}: ${faults.join(', ')}`;
+  if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) return `verified ${tier}${by}`;
   if (vectors !== null) return 'not checked, signed only';
   return `checked: ${tier}${result === 'pass' ? '' : ', inconclusive'}`;
 }

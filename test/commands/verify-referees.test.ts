@@ -43,7 +43,12 @@ test('a home with the receipts of the referees verifies an answer without the mo
   const { code, stdout, stderr } = await runInProcess(['verify', '--home', home, '--verify', 'full', id]);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /✓ referees +3 of 3 referees found no difference: (12D3\S+ pass exact(, )?){3}/);
-  assert.match(stdout, /· verified exact ·/);
+  assert.match(stdout, /· verified exact by 3 referees ·/);
+  const listed = await runInProcess(['receipts', 'ls', '--home', home]);
+  assert.match(listed.stdout, /verified exact by 3 referees/);
+  assert.equal(listed.stdout.match(/score · checked: sampling/g)?.length, 3);
+  const shown = await runInProcess(['receipts', 'show', '--home', home, id]);
+  assert.match(shown.stdout, /verdict +pass \(exact\) by 12D3\S+, on the scores (\w{8}(, )?){3}/);
 });
 
 test('receipt files of referees are compared with the answer, in a home that knows neither', async (context) => {
@@ -60,6 +65,9 @@ test('receipt files of referees are compared with the answer, in a home that kno
   const alone = await runInProcess(['verify', '--home', home, files[0] ?? '']);
   assert.equal(alone.code, 0);
   assert.match(alone.stdout, /· checked: sampling ·/);
+  const ids = scores.map((score) => decodeReceipt(score).jobId.slice(0, 8));
+  const named = /- referees +its verdict rests on score jobs whose receipts are not here: (.*)/.exec(alone.stdout)?.[1];
+  assert.deepEqual(named?.split(', ').sort(), ids.sort());
   const { code, stdout } = await runInProcess(['verify', '--home', home, '--json', ...files]);
   assert.equal(code, 6);
   const { result, tier, checks } = JSON.parse(stdout) as {

@@ -74,7 +74,7 @@ test('only the operator can let strangers see a prompt, and the refusal comes be
     gateway: { waitVerdict: true, verdictMs: 60_000 },
   });
   for (const [qvac, status, words] of [
-    [{ referees: 1 }, 403, /shows prompts to no other providers/],
+    [{ referees: 1 }, 403, /referees see the prompt, and the operator allows 0/],
     [{ referees: 2 }, 400, /qvac\.referees: expected 0, 1 or 3/],
     [{ referees: 4 }, 400, /qvac\.referees: expected a number from 0 to 3/],
   ] as const) {

@@ -71,7 +71,11 @@ function refereeLine(count: RefereeCount, { candidates, priceLamports }: Referee
   const sees =
     count === 1 ? `sees prompt and answer · ${maxReferees} of them if it disagrees` : 'see prompt and answer';
   const chance = isByChance ? ', if the answer is audited' : '';
-  return `→ ${plural(count, 'referee')}, drawn from ${plural(candidates, 'provider')}${chance}${price} · ${sees}`;
+  const who =
+    candidates < count
+      ? `${plural(candidates, 'referee')} of ${count}, all that are known`
+      : `${plural(count, 'referee')}, drawn from ${plural(candidates, 'provider')}`;
+  return `→ ${who}${chance}${price} · ${sees}`;
 }
 
 /** Tells the person about a change of a channel, in one line. */

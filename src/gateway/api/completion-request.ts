@@ -118,17 +118,13 @@ function readVerification(
   if (asked === 2) throw own.bad('referees', '0, 1 or 3');
   const param = own.pathOf('referees');
   if (asked > defaults.mostReferees)
-    throw new Problem(403, 'E_USAGE', `this gateway shows prompts to ${allowed(defaults.mostReferees)}`, {
+    throw new Problem(403, 'E_USAGE', `referees see the prompt, and the operator allows ${defaults.mostReferees}`, {
       param,
-      hint: 'its operator can allow more with --referees, or send the run’s token',
+      hint: 'qvac gateway --referees sets how many; who sends the run’s token may ask for 3',
     });
   if (verify === 'none' || verify === 'sampling')
     throw badField(param, `${param}: referees check an answer in full, and verify is ${verify}`);
   // A setting of less than a full check gives way to what the request asks for.
   const isTrusting = (verify ?? defaults.verify) === 'optimistic';
   return { verify: isTrusting ? 'optimistic' : 'full', referees: asked === 1 ? 1 : 3 };
-}
-
-function allowed(count: 0 | RefereeCount): string {
-  return count === 0 ? 'no other providers' : `${count} other provider${count === 1 ? '' : 's'} at first`;
 }

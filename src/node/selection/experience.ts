@@ -96,6 +96,8 @@ export function learn(record: ProviderRecord, experience: Experience, now: numbe
         ...record,
         faults: record.faults + (experience.fault === 'silence' ? silenceWeight : 1),
         lastFault: experience.fault,
+        // A cheat that comes back is audited like a newcomer.
+        verifiedLamports: experience.fault === 'silence' ? record.verifiedLamports : 0,
       };
   }
 }

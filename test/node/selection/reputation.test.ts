@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { ModelId, PeerIdString } from '../../../src/lib/types.ts';
+import { auditRateOf } from '../../../src/node/selection/audit-rate.ts';
 import {
   cooldownMs,
   experienceHalfLifeMs,
@@ -17,6 +18,7 @@ import {
 } from '../../../src/node/selection/constants.ts';
 import type { Experience } from '../../../src/node/selection/experience.ts';
 import { createReputation, type Reputation } from '../../../src/node/selection/reputation.ts';
+import type { FaultCode } from '../../../src/protocol/messages.ts';
 
 const alice = '12D3KooWAlice' as PeerIdString;
 const model = 'a'.repeat(64) as ModelId;
@@ -70,6 +72,19 @@ describe('reputation', () => {
     assert.equal(reputation.standing(alice).usable, false);
     clock.time += faultHalfLifeMs;
     assert.equal(reputation.standing(alice).usable, true);
+  });
+
+  it('audits a cheat that comes back like a newcomer, and one that only was silent as before', () => {
+    const rateAfter = (fault: FaultCode): number => {
+      const { reputation, clock } = atTime();
+      for (let at = 0; at < 100; at++) reputation.record(alice, { kind: 'verified', lamports: 1_000 });
+      assert.equal(auditRateOf(reputation.standing(alice), 1_000n, 0.05), 0.05);
+      reputation.record(alice, { kind: 'fault', fault });
+      clock.time += faultHalfLifeMs;
+      assert.equal(reputation.standing(alice).usable, true);
+      return auditRateOf(reputation.standing(alice), 1_000n, 0.05);
+    };
+    assert.deepEqual([rateAfter('draws-far'), rateAfter('silence')], [1, 0.05]);
   });
 
   it('does not use a provider that breaks jobs in a row, each time for longer, until it serves again', () => {

@@ -47,7 +47,8 @@ export function processChannel(): Channel {
   if (process.send === undefined)
     throw new QvacError('E_USAGE', 'this command is started by another one', { hint: 'qvac bench audit' });
   return {
-    send: (reply) => process.send?.(reply),
+    // The other process may end before it has its reply.
+    send: (reply) => void process.send?.(reply, undefined, undefined, () => undefined),
     onMessage: (listener) => process.on('message', listener),
     closed: new Promise((resolve) => process.once('disconnect', resolve)),
   };
