@@ -24,6 +24,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./commands/chat.ts'),
   },
   {
+    name: 'embed',
+    group: 'Ask',
+    summary: 'turn texts into vectors, and check them',
+    load: () => import('./commands/embed.ts'),
+  },
+  {
     name: 'gateway',
     group: 'Ask',
     summary: 'serve OpenAI, Anthropic and Ollama clients, and a chat page',

@@ -15,6 +15,7 @@ const documents = [
   'docs/gateway.md',
   'docs/reach.md',
   'docs/json.md',
+  'docs/channel-attacks.md',
 ];
 
 describe('documents', () => {

@@ -41,6 +41,7 @@ describe('help', () => {
       'config',
       'demo',
       'doctor',
+      'embed',
       'gateway',
       'jobs',
       'models',

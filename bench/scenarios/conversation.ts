@@ -1,5 +1,4 @@
 import type { Engine, EngineSession } from '../../src/model/engine.ts';
-import type { TopLogits } from '../../src/proofs/logits.ts';
 import type { Input } from '../../src/protocol/messages.ts';
 import type { TestModelKind } from '../../test/support/models.ts';
 import { type Figure, median, type Scenario, spread } from '../report.ts';
@@ -13,9 +12,6 @@ const topK = 20;
 const firstTurnTokens: readonly number[] = [870, 900, 930, 960];
 const answerTokens = 60;
 const nextQuestion = 'Say more about the second of these, please, in two sentences.';
-const slotCounts: readonly number[] = [1, 4, 8];
-const slotTokens = 48;
-const slotRounds = 2;
 const copyTokens = 120;
 const copyRounds = 2;
 
@@ -88,33 +84,6 @@ async function measureFollowUp(engine: Engine, kind: TestModelKind): Promise<Fig
   };
 }
 
-/** CPU a token of as many jobs at once as there are slots. */
-async function cpuPerToken(engine: Engine): Promise<number> {
-  const sessions = await Promise.all(Array.from({ length: engine.slots.total }, () => engine.open()));
-  const prompt = Array.from({ length: 60 }, (_, at) => (at * 37 + 11) % engine.facts.vocab);
-  const tops: TopLogits[] = [];
-  for (const session of sessions) tops.push(await session.prefill(prompt, topK));
-  const { ms } = await cpuMs(() =>
-    Promise.all(sessions.map((session, at) => decode(session, tops[at]?.ids[at] ?? 0, slotTokens + 1))),
-  );
-  await Promise.all(sessions.map((session) => session.release()));
-  return ms / (slotTokens * sessions.length);
-}
-
-async function measureSlots(engines: readonly Engine[], kind: TestModelKind): Promise<readonly Figure[]> {
-  const times = engines.map((): number[] => []);
-  for (let round = 0; round < slotRounds; round++)
-    for (const [at, engine] of engines.entries()) times[at]?.push(await cpuPerToken(engine));
-  const [alone = []] = times;
-  return engines.slice(1).map((engine, at) => ({
-    name: `CPU a token, ${engine.slots.total} jobs at once ÷ 1 job, ${kind}`,
-    value: median(times[at + 1] ?? []) / median(alone),
-    unit: '',
-    goal: { atMost: 1 },
-    details: { ...spread('cpuMs', times[at + 1] ?? []), ...spread('aloneCpuMs', alone) },
-  }));
-}
-
 /** An answer at temperature 0, with and without guesses. */
 async function measureLookup(engine: Engine, kind: TestModelKind, name: string, content: string): Promise<Figure> {
   const prompt = promptOf(engine, [{ role: 'user', content }]);
@@ -164,9 +133,6 @@ export const scenario: Scenario = () =>
         await measureLookup(keeping, kind, 'copying', `Repeat this text three times, word for word: ${text.repeat(2)}`),
         await measureLookup(keeping, kind, 'free text', 'Write a short story about a lighthouse keeper.'),
       );
-      const engines = [];
-      for (const slots of slotCounts) engines.push(await open(kind, { slots, context: 512 }));
-      figures.push(...(await measureSlots(engines, kind)));
     }
     return figures;
   });

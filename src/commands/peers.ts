@@ -6,6 +6,7 @@ import type { LivePeer } from '../node/discovery/discovery.ts';
 import type { Query } from '../node/discovery/query.ts';
 import type { Joined } from '../node/join.ts';
 import type { ChainRecord } from '../node/payment/payments.ts';
+import { dimensionsOf } from '../protocol/embedding.ts';
 import type { CardModel } from '../protocol/messages.ts';
 import type { RecordOf } from '../sdk/payment/records.ts';
 import { byteSize, sol, table, timeSpan } from '../terminal/format.ts';
@@ -22,11 +23,12 @@ function peerJson(live: LivePeer, recordOf: RecordOf) {
     peer,
     role: card.role,
     addrs: card.addrs,
-    models: card.models.map(({ id, name, quant, context, modes, priceJob, priceIn, priceOut, slots }) => ({
+    models: card.models.map(({ id, name, quant, context, can, modes, priceJob, priceIn, priceOut, slots }) => ({
       name,
       quant,
       id,
       context,
+      can,
       modes,
       priceJob,
       priceIn,
@@ -67,7 +69,7 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly strin
         model === null
           ? ['-', '-', '-']
           : [
-              `${model.name} ${model.quant}`,
+              `${model.name} ${model.quant}${dimensionsOf(model) === null ? '' : ', embeds'}`,
               model.priceJob === 0 && model.priceIn === 0 && model.priceOut === 0 ? 'free' : priceWords(model),
               card.role !== 'provider' ? '-' : String(model.slots),
             ];

@@ -32,7 +32,7 @@ async function describeEntry(entry: RoleEntry) {
   ]);
   const base = { id: entry.id, role: entry.role, path: entry.path, savedAt: entry.savedAt };
   try {
-    const { askedAt, provider, model, mode, tokens, verdicts } = summarise(
+    const { askedAt, provider, model, mode, tokens, vectors, verdicts } = summarise(
       readReceipt((await readFileIfAny(entry.path)) ?? new Uint8Array(), entry.path),
     );
     const verdict = verdicts.at(-1) ?? null;
@@ -41,10 +41,10 @@ async function describeEntry(entry: RoleEntry) {
       roleWords[entry.role],
       shortPeer(provider),
       model.slice(0, 8),
-      String(tokens),
-      `${mode === 'score' ? 'score · ' : ''}${verdict === null ? '-' : resultWords(verdict)}`,
+      vectors === null ? String(tokens) : plural(vectors, 'vector'),
+      `${mode === 'score' ? 'score · ' : ''}${verdict === null ? '-' : resultWords(verdict, vectors)}`,
     ];
-    return { value: { ...base, askedAt, provider, model, tokens, verdict }, cells };
+    return { value: { ...base, askedAt, provider, model, tokens, vectors, verdict }, cells };
   } catch (error) {
     const reason = messageOf(error);
     return {
@@ -186,6 +186,16 @@ function beforeLines({ start, previous }: Summary, earlier: ShownReceipt['earlie
   ];
 }
 
+function amountWords({ promptTokens, tokens, vectors, finish, mode }: Summary): string {
+  return vectors === null
+    ? `${promptTokens} in, ${tokens} out, finish ${finish}, mode ${mode}`
+    : `${promptTokens} in, ${plural(vectors, 'vector')} out, finish ${finish}`;
+}
+
+function answerLines({ start, text }: Summary, heading: (text: string) => string): readonly string[] {
+  return [heading(start === 0 ? 'answer' : `answer, from token ${start}`), ...printableText(text).split('\n')];
+}
+
 function lines(summary: Summary, { path, role, money, earlier }: ShownReceipt, output: Output): readonly string[] {
   const heading = (text: string): string => output.style('bold', text, 'stdout');
   return [
@@ -196,9 +206,9 @@ function lines(summary: Summary, { path, role, money, earlier }: ShownReceipt, o
     `client    ${summary.client}`,
     `model     ${summary.model}`,
     ...beforeLines(summary, earlier),
-    `tokens    ${summary.promptTokens} in, ${summary.tokens} out, finish ${summary.finish}, mode ${summary.mode}`,
+    `tokens    ${amountWords(summary)}`,
     ...(money === null ? [] : [`money     ${money}`]),
-    `opened    ${plural(summary.opened, 'step')}`,
+    `opened    ${plural(summary.opened, summary.vectors === null ? 'step' : 'vector')}`,
     ...summary.verdicts.map(
       ({ verifier, result, tier, faults, referees }) =>
         `verdict   ${result} (${tier}${faults.length === 0 ? '' : `: ${faults.join(', ')}`}) by ${verifier}` +
@@ -215,8 +225,7 @@ function lines(summary: Summary, { path, role, money, earlier }: ShownReceipt, o
       heading(`${plural(signed, 'token')} by ${provider}, receipt ${id.slice(0, 8)}`),
       ...printableText(text).split('\n'),
     ]),
-    heading(summary.start === 0 ? 'answer' : `answer, from token ${summary.start}`),
-    ...printableText(summary.text).split('\n'),
+    ...(summary.vectors === null ? answerLines(summary, heading) : []),
   ];
 }
 

@@ -124,6 +124,7 @@ async function testItself(
 /** Tells what the model's chat template cannot do. */
 function sayAbilities(output: Output, { engine, abilities }: RunningProvider): void {
   const { name } = engine.facts;
+  if (isEmbedder(engine)) return;
   if (!abilities.chat) {
     output.warn(printable(`${name} has no chat template that renders a conversation: it serves raw text only`));
     return;
@@ -135,20 +136,29 @@ function sayAbilities(output: Output, { engine, abilities }: RunningProvider): v
   if (abilities.needsDate) output.say(printable(`${name} needs the date, which clients send`));
 }
 
+function isEmbedder({ facts: { dimensions = null } }: RunningProvider['engine']): boolean {
+  return dimensions !== null;
+}
+
 /** Tells the prices, and the most that one client can cost the provider. */
-function sayPrices(output: Output, { prices: { priceJob, priceIn, priceOut } }: RunningProvider): void {
+function sayPrices(output: Output, { engine, prices: { priceJob, priceIn, priceOut } }: RunningProvider): void {
   if (priceJob === 0 && priceIn === 0 && priceOut === 0) return;
-  const price = `${sol(priceJob)} an answer, ${sol(priceIn)} in and ${sol(priceOut)} out per 1,000 tokens`;
+  const perTokens = isEmbedder(engine)
+    ? `${sol(priceIn)} per 1,000 tokens of the texts`
+    : `${sol(priceIn)} in and ${sol(priceOut)} out per 1,000 tokens`;
+  const price = `${sol(priceJob)} an answer, ${perTokens}`;
   output.say(`price ${price} · a client that leaves costs you at most the work on its prompt and a fee`);
 }
 
 function sayReady(output: Output, { peer, engine, tokensPerSecond }: RunningProvider): void {
   const { facts, slots, device, exec } = engine;
-  const { name, quant, id, context } = facts;
+  const { name, quant, id, context, dimensions = null } = facts;
   output.say(printable(`provider ${peer.id} · network ${peer.network}`));
   const speed = `${rate(tokensPerSecond)} tok/s on ${device.device}`;
-  output.say(printable(`${name} ${quant} · ${plural(slots.total, 'slot')} · context ${context} · ${speed}`));
-  const ask = `qvac ask ${networkFlags(peer.network)}--provider ${reachableAs(peer)} "why is the sky blue?"`;
+  const ability = dimensions === null ? '' : `embeds, ${dimensions} numbers · `;
+  output.say(printable(`${name} ${quant} · ${ability}${plural(slots.total, 'slot')} · context ${context} · ${speed}`));
+  const [verb, example] = dimensions === null ? ['ask', 'why is the sky blue?'] : ['embed', 'a cat sat on the mat'];
+  const ask = `qvac ${verb} ${networkFlags(peer.network)}--provider ${reachableAs(peer)} "${example}"`;
   output.event(
     {
       event: 'ready',
@@ -171,12 +181,15 @@ function report(output: Output, event: ProviderEvent): void {
   switch (event.event) {
     case 'job-accepted': {
       const [what, most] = event.mode === 'score' ? ['score', ''] : ['job', 'at most '];
-      const sizes = `${plural(event.promptTokens, 'prompt token')}, ${most}${plural(event.maxTokens, 'token')}`;
+      const amount =
+        event.mode === 'embed' ? plural(event.maxTokens, 'text') : `${most}${plural(event.maxTokens, 'token')}`;
+      const sizes = `${plural(event.promptTokens, 'prompt token')}, ${amount}`;
       return output.event(event, `· ${what} ${shortId(event.job)} for ${shortPeer(event.client)}: ${sizes}`);
     }
     case 'job-finished': {
       const cancelled = endings[event.finish] ?? '';
-      const done = `${plural(event.tokens, 'token')} in ${timeSpan(event.ms)}${cancelled}`;
+      const amount = event.vectors === null ? plural(event.tokens, 'token') : plural(event.vectors, 'vector');
+      const done = `${amount} in ${timeSpan(event.ms)}${cancelled}`;
       return output.event(event, `· job ${shortId(event.job)}: ${done}`);
     }
     case 'job-failed':

@@ -21,7 +21,7 @@ function lines(answer: VerifiedAnswer, words: string, summary: ReceiptSummary, o
   const width = Math.max(...checks.map(({ name }) => name.length));
   const [mark, style] = marks[result];
   const facts = [
-    plural(summary.start + summary.tokens, 'token'),
+    summary.vectors === null ? plural(summary.start + summary.tokens, 'token') : plural(summary.vectors, 'vector'),
     providersWords({ provider: summary.provider, earlier: whoBefore(summary, earlier) }),
     `model ${shortId(summary.model)}`,
     output.style(style, words, 'stdout'),
@@ -133,7 +133,7 @@ export const command = defineCommand({
           earlier: assessment.earlier.map(({ id, provider, tokens }) => ({ id, provider, tokens })),
           atFault: assessment.atFault,
         },
-        lines({ ...assessment, checks }, resultWords(assessment), summary, output),
+        lines({ ...assessment, checks }, resultWords(assessment, summary.vectors), summary, output),
       );
       const code = exitCodeOf(assessment, options);
       if (code !== exitCodes.ok && result !== 'fail' && tier !== 'exact' && tier !== 'statistical') {

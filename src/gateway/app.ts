@@ -5,6 +5,7 @@ import { ollamaError } from './api/ollama/error.ts';
 import { openaiError } from './api/openai/error.ts';
 import { addCompletionRoutes, routeOf } from './completion-routes.ts';
 import type { GatewayInit } from './components.ts';
+import { addEmbeddingRoutes, embeddingRouteOf } from './embedding-routes.ts';
 import { createGuard } from './guard.ts';
 import { addModelRoutes, isAnthropic } from './model-routes.ts';
 import { addPageRoutes } from './page/routes.ts';
@@ -26,7 +27,7 @@ export function createApp(components: AppComponents, init: GatewayInit, port: ()
     for (const name of ['x-request-id', 'request-id']) outgoing.setHeader(name, `req_${c.get('id')}`);
     outgoing.once('close', () =>
       metrics.answered(
-        routeOf(c.req.path) ?? 'other',
+        routeOf(c.req.path) ?? embeddingRouteOf(c.req.path) ?? 'other',
         outgoing.writableFinished ? outgoing.statusCode : clientClosedRequest,
       ),
     );
@@ -35,6 +36,7 @@ export function createApp(components: AppComponents, init: GatewayInit, port: ()
     await next();
   });
   addCompletionRoutes(app, components, init);
+  addEmbeddingRoutes(app, components, init);
   addModelRoutes(app, components, init.version);
   app.get('/health', (c) => {
     const reason = unreadiness(components);

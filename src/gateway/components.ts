@@ -6,6 +6,7 @@ import type { ReceiptStore } from '../node/home/receipt-store.ts';
 import type { SpendingLimits } from '../node/payment/spending-limits.ts';
 import type { Standing } from '../node/selection/reputation.ts';
 import type { GatewayActivityLog } from './activity.ts';
+import type { EmbeddingClient } from './answer/embedding-client.ts';
 import type { InferenceClient } from './answer/inference-client.ts';
 import type { RequestDefaults } from './api/completion-request.ts';
 import type { ConnectionLimits } from './guard/connections.ts';
@@ -16,6 +17,8 @@ import type { ToolFamily } from './tools/families.ts';
 
 export interface GatewayComponents {
   readonly inference: InferenceClient;
+  /** @default texts are not embedded here */
+  readonly embedding?: EmbeddingClient | undefined;
   /** The peers on the network. */
   readonly market: { live(): readonly LivePeer[] };
   /** This node's own record of a peer. */

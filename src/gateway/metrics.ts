@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { GatewayActivityLog, QuestionState } from './activity.ts';
 import type { DeliveredAnswer, VerificationResult } from './answer/inference-client.ts';
+import { Problem } from './problem.ts';
 
 const states = ['waiting', 'answering', 'checking'] as const satisfies readonly QuestionState[];
 
@@ -9,6 +10,12 @@ export interface GatewayMetrics {
   begin(): (state: QuestionState | null) => void;
   /** How many requests are in progress. */
   active(): number;
+  /**
+   * Whether so many more may begin.
+   * @param most in progress at the same time. @default 256
+   * @throws Problem 503
+   */
+  checkRoom(count: number, most?: number): void;
   /** Requests in progress, by state. */
   questions(): Readonly<Record<QuestionState, number>>;
   delivered(delivered: DeliveredAnswer, firstTokenMs: number | null): void;
@@ -25,6 +32,9 @@ export interface GatewayGauges {
   /** Live peers by role. */
   peers(): { readonly provider: number; readonly router: number };
 }
+
+/** Requests in progress at the same time. */
+const maxRequests = 256;
 
 /** Seconds, from a warm loopback to a prompt that takes minutes. */
 const firstTokenBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -109,6 +119,10 @@ export function createMetrics(gauges: GatewayGauges, activity: GatewayActivityLo
     },
     questions: () => ({ ...questions }),
     active: () => states.reduce((sum, state) => sum + questions[state], 0),
+    checkRoom(count, most = maxRequests) {
+      if (this.active() + count > most)
+        throw new Problem(503, 'E_BUSY', 'too many requests in progress', { headers: { 'retry-after': '2' } });
+    },
     delivered({ promptTokens, tokens: answered, cost }, firstTokenMs) {
       jobs.inc({ outcome: 'delivered' });
       activity?.answered();

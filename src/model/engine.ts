@@ -15,6 +15,8 @@ export interface ModelFacts {
   readonly vocab: number;
   /** End-of-generation ids, ascending. */
   readonly stops: readonly number[];
+  /** Numbers of a vector, if the model embeds texts; it answers nothing then. @default null */
+  readonly dimensions?: number | null | undefined;
 }
 
 /** A prompt as the model gets it (protocol sections 2 and 4.6). */
@@ -25,6 +27,8 @@ export interface Prompt {
   readonly renderingCount: number;
   /** The rendering's last 256 characters, so that a reader of the answer knows what is open. */
   readonly tail: string;
+  /** Of texts to embed (section 4.9): how many of `tokens` are each text's. */
+  readonly counts?: readonly number[] | undefined;
 }
 
 export interface EncodeOptions {
@@ -39,7 +43,7 @@ export interface Tokenizer {
   readonly facts: ModelFacts;
   /**
    * The prompt of `input` (section 2): renders the file's template with every control text broken, tokenises piece by
-   * piece, puts BOS in front if the file asks for it.
+   * piece, puts BOS in front if the file asks for it. Of an input to embed (section 4.9) the tokens of all texts.
    * @throws QvacError E_BAD_INPUT for an input that has to be refused or that the template refuses; E_CONTEXT for one
    * that cannot fit into the context, before the work of finding out by how much
    */
@@ -129,6 +133,11 @@ export interface OpenOptions extends AbortOptions {
   readonly owner?: string | undefined;
 }
 
+export interface EmbedOptions extends AbortOptions {
+  /** A text of a job that has begun: it waits however long the line is. @default false */
+  readonly isUnderWay?: boolean | undefined;
+}
+
 export interface SlotUse {
   readonly total: number;
   readonly used: number;
@@ -163,6 +172,12 @@ export interface Engine {
    * @throws QvacError E_BUSY if the line is full
    */
   open(options?: OpenOptions): Promise<EngineSession>;
+  /**
+   * The vector of a text, as the model gives it: not normalised. Waits in line for a slot. Only of a model that embeds.
+   * @param tokens with those that the model puts around a text
+   * @throws QvacError E_BUSY if the line is full
+   */
+  embed?(tokens: readonly number[], options?: EmbedOptions): Promise<Float32Array>;
   dispose(): Promise<void>;
 }
 

@@ -7,6 +7,7 @@ import { type Logger, silentLogger } from '../lib/log.ts';
 import type { AbortOptions } from '../lib/types.ts';
 import type { Engine, EngineInit, Tokenizer } from './engine.ts';
 import { shardPaths } from './fetch/shards.ts';
+import { createEmbeddingEngine } from './run/embedding-engine.ts';
 import { createEngine, type Platform } from './run/engine.ts';
 import { hasTokensOnly, isCuttable, type MemoryPlan, memoryPlans, tokenBytesOf } from './run/memory-plan.ts';
 import { startWithDevice } from './run/native/backend.ts';
@@ -14,7 +15,8 @@ import { internalsOfSequence } from './run/native/internals.ts';
 import { createLanes } from './run/native/lanes.ts';
 import { byLane } from './run/native/native-call.ts';
 import type { NativeSequence } from './run/native/public-evaluate.ts';
-import type { Lanes, LanesInit, Vocabulary, Weights } from './run/weights.ts';
+import type { Lanes, LanesInit, Pool, PoolInit, Vocabulary, Weights } from './run/weights.ts';
+import { dimensionsOfFile } from './text/embedding-facts.ts';
 import { type GgufHeader, readGguf } from './text/gguf.ts';
 import { readTokenTable } from './text/token-bytes.ts';
 import { createTokenizer, trainedContextOf } from './text/tokenizer.ts';
@@ -48,6 +50,7 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
   const header = await readGguf(init.modelPath);
   const library = await loadLibrary(init.gpu ?? 'auto');
   const platform = await platformOf(library);
+  if (dimensionsOfFile(header) !== null) return await openEmbeddingEngine({ init, header, library, platform }, options);
   const plans = await planMemory(init, header, platform);
   for (const [at, { context, slots, maxKept }] of plans.entries()) {
     const tokenizer = await openTokenizer({ ...init, context }, options);
@@ -71,6 +74,44 @@ export async function openEngine(init: EngineInit, options: EngineOptions = {}):
     }
   }
   throw new RangeError('expected a plan to try');
+}
+
+/** Tokens of one text at most: the whole of it is one engine call, whose memory grows with it. */
+const maxTextTokens = 8_192;
+
+async function openEmbeddingEngine(
+  {
+    init,
+    header,
+    library,
+    platform,
+  }: {
+    readonly init: EngineInit;
+    readonly header: GgufHeader;
+    readonly library: Library;
+    readonly platform: Platform;
+  },
+  options: EngineOptions,
+): Promise<Engine> {
+  const classContext = Math.min(trainedContextOf(header), maxTextTokens);
+  const tokenizer = await openTokenizer(
+    { ...init, context: Math.min(init.context ?? classContext, classContext) },
+    options,
+  );
+  try {
+    return await createEmbeddingEngine(
+      {
+        init,
+        platform,
+        tokenizer,
+        loadWeights: ({ signal }) => loadWeights(library, header, { ...options, signal }),
+      },
+      { ...options, classContext },
+    );
+  } catch (error) {
+    await tokenizer.dispose();
+    throw error;
+  }
 }
 
 async function planMemory(init: EngineInit, header: GgufHeader, platform: Platform): Promise<readonly MemoryPlan[]> {
@@ -234,6 +275,7 @@ async function loadWeights(library: Library, header: GgufHeader, { signal, onLoa
     isLastErasable,
     ...vocabularyOf(model),
     openLanes: (init, options = {}) => openLanes(model, init, options),
+    openPool: (init, options = {}) => openPool(model, init, options),
     dispose: () => model.dispose(),
   };
 }
@@ -272,6 +314,37 @@ async function openLanes(model: LlamaModel, init: LanesInit, { signal }: AbortOp
     internalsOf: internalsOfSequence,
     dispose: () => context.dispose(),
   });
+}
+
+async function openPool(model: LlamaModel, { threads, context }: PoolInit, { signal }: AbortOptions): Promise<Pool> {
+  // One more: the library refuses a text that fills the context.
+  const size = context + 1;
+  const native = await model
+    .createEmbeddingContext({
+      contextSize: size,
+      // A text in several calls has another vector.
+      batchSize: size,
+      threads,
+      ...(signal === undefined ? {} : { createSignal: signal }),
+    })
+    .catch((error: unknown) => {
+      if (signal?.aborted === true) throw error;
+      throw new QvacError('E_ENGINE', `no memory for texts of ${context} tokens (${lineOf(error)})`, {
+        hint: 'use a smaller context',
+        cause: error,
+      });
+    });
+  return {
+    async embed(tokens) {
+      const text = [...tokens] as Token[];
+      // What the library would put around the text would be a part of it that nobody committed to.
+      if (text.length > context || native.calculateInputLength([...text]) !== text.length)
+        throw new QvacError('E_ENGINE', `the engine does not take a text of ${text.length} tokens as it is`);
+      const { vector } = await native.getEmbeddingFor(text);
+      return Float32Array.from(vector);
+    },
+    dispose: () => native.dispose(),
+  };
 }
 
 function isMemoryError(error: unknown): boolean {

@@ -12,6 +12,7 @@ import { execClassOf, modelIdHex } from '../protocol/digests.ts';
 import type { Exec, Input } from '../protocol/messages.ts';
 import { createAnswerGrammar } from './answer-grammar.ts';
 import type { Engine, Schedule, Tokenizer } from './engine.ts';
+import { gatherVectorEvidence } from './verify-vectors.ts';
 
 /** What the checker of a receipt has of its model: the engine, or the tokenizer alone. */
 export interface EvidenceSource {
@@ -45,6 +46,12 @@ export async function gatherEvidence(
     throw new QvacError(
       'E_NO_MODEL',
       `the receipt is about the model ${modelId.slice(0, 12)}…, not about ${name} (${id.slice(0, 12)}…)`,
+    );
+  if (subject.isEmbedding)
+    return await gatherVectorEvidence(
+      { tokenizer, engine: engine ?? null, isExact: () => givesClass(engine, subject, calibration, options) },
+      subject,
+      options,
     );
   const prompt = receipt.input === null ? undefined : promptEvidence(tokenizer, subject, receipt.input);
   const evidence: Evidence = { vocabulary: tokenizer.vocabulary, prompt, calibration: limits };
@@ -125,6 +132,18 @@ async function replay(
   } finally {
     await session.release();
   }
+}
+
+/** Whether this engine gives the bits of the job's class. */
+async function givesClass(
+  engine: Engine | undefined,
+  { receipt, offer }: Subject,
+  calibration: Calibration | null,
+  { signal }: AbortOptions,
+): Promise<boolean> {
+  if (engine === undefined) return false;
+  const exec = classMapOf(engine, receipt, offer.execClass);
+  return exec !== null && (await exactSchedule(engine, exec, calibration, signal)) !== null;
 }
 
 /** The map behind the offer's class, or null if it is not known. */

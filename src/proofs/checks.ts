@@ -8,8 +8,9 @@ import { checkLength } from './checks/length.ts';
 import { checkOpening } from './checks/opening.ts';
 import { checkPrompt } from './checks/prompt.ts';
 import { checkSampling } from './checks/sampling.ts';
-import type { Statistics } from './checks/statistics.ts';
+import { noStatistics, type Statistics } from './checks/statistics.ts';
 import { type Subject, subjectOf } from './checks/subject.ts';
+import { checkVectors } from './embedding/check-vectors.ts';
 import { isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
 import type { PooledMisses } from './statistics/pooled.ts';
@@ -21,7 +22,7 @@ export type { Evidence } from './checks/evidence.ts';
 export interface Assessment extends Statistics {
   readonly result: Result;
   readonly tier: Tier;
-  /** Steps opened. */
+  /** Steps opened; of an embedding job the vectors recomputed, else those opened (section 4.9). */
   readonly count: number;
   readonly faults: readonly FaultCode[];
   /** The fault is in the draws of the tokens before this job (section 4.6), which other providers wrote. */
@@ -42,6 +43,7 @@ export interface Assessment extends Statistics {
 export function assess(receipt: Receipt, evidence: Evidence): Assessment {
   const subject = subjectOf(receipt);
   const run = new CheckRun();
+  if (subject.isEmbedding) return assessVectors(run, subject, evidence);
   checkWithoutModel(run, subject, evidence);
   checkInput(run, subject, evidence);
   const execution = checkExecution(run, subject, evidence);
@@ -58,6 +60,22 @@ export function assess(receipt: Receipt, evidence: Evidence): Assessment {
     calibration: isExecuted ? (evidence.calibration?.digest ?? null) : null,
     referees: [],
     pooled: execution.pooled,
+  };
+}
+
+/** Section 4.9. */
+function assessVectors(run: CheckRun, subject: Subject, evidence: Evidence): Assessment {
+  const { isRecomputed, ...found } = checkVectors(run, subject, evidence);
+  return {
+    ...found,
+    ...noStatistics,
+    faults: run.failure === null ? [] : [run.failure.fault],
+    inContinuation: false,
+    checks: run.reports,
+    execClass: isRecomputed ? (evidence.recomputed?.execClass ?? null) : null,
+    calibration: null,
+    referees: [],
+    pooled: null,
   };
 }
 

@@ -22,6 +22,7 @@ import {
   type Quote,
   type ScoreOpening,
   type Signed,
+  type VectorOpening,
   type Verdict,
   type ZkOpening,
 } from '../protocol/messages.ts';
@@ -36,6 +37,7 @@ import {
   decodeVerdict,
   validated,
 } from '../protocol/validate.ts';
+import type { Vectors } from './embedding/vectors.ts';
 import { isFinal } from './head.ts';
 
 /** Section 4.5: everything about one job, for anyone to check. Bodies are the signed bytes. */
@@ -52,6 +54,8 @@ export interface Receipt {
   readonly promptTokens: readonly number[];
   readonly tokens: readonly number[];
   readonly text: string;
+  /** Of an embedding job (section 4.9), in the place of tokens and text; of no other. */
+  readonly vectors?: Vectors | undefined;
   /** The last one that the client sent. */
   readonly ack: Signed | null;
   /** The final one first, of an answer that was cut off the newest; then any that conflicts with it. */
@@ -81,6 +85,7 @@ export interface ReceiptContents {
   readonly opening: Opening | null;
   readonly zkOpening: ZkOpening | null;
   readonly scoreOpening: ScoreOpening | null;
+  readonly vectorOpening: VectorOpening | null;
   readonly verdicts: readonly Verdict[];
 }
 
@@ -130,6 +135,7 @@ const receiptFile = v.pipe(
     promptTokens: u32s,
     tokens: u32s,
     text: textSchema,
+    vectors: v.exactOptional(v.strictObject({ counts: u32s, values: body })),
     ack: v.nullable(body),
     ackSig: v.nullable(signature),
     heads: v.pipe(v.array(signed), v.minLength(1)),
@@ -163,6 +169,7 @@ export function parseReceipt(json: Uint8Array | string): Receipt {
     promptTokens,
     tokens,
     text,
+    ...(file.vectors === undefined ? {} : { vectors: file.vectors }),
     ack: both(file.ack, file.ackSig, 'ack'),
     heads,
     secret,
@@ -194,17 +201,23 @@ export function decodeReceipt(receipt: Receipt): ReceiptContents {
   checkOrder(heads);
   if (receipt.opening !== null && !isFinal(head)) throw new MalformedError('receipt: an opening without a final head');
   const isScore = offer.mode === modes.score;
+  const settings = decodeExtra(receipt.extra, offer.sampler.vocab);
+  if ((settings.embed !== undefined) !== (receipt.vectors !== undefined))
+    throw new MalformedError('receipt: vectors go with an offer to embed');
+  if (receipt.vectors !== undefined && (receipt.tokens.length > 0 || receipt.text !== ''))
+    throw new MalformedError('receipt: an embedding job has neither tokens nor text');
   const opening = receipt.opening === null || isScore ? null : decodeOpening(receipt.opening.body);
   return {
     jobId: jobIdOf(receipt.offer.body),
     offer,
-    settings: decodeExtra(receipt.extra, offer.sampler.vocab),
+    settings,
     quote: receipt.quote && decodeQuote(receipt.quote.body),
     ack: receipt.ack && decodeAck(receipt.ack.body),
     head,
     heads,
     opening: opening?.v === 1 ? opening : null,
     zkOpening: opening?.v === 2 ? opening : null,
+    vectorOpening: opening?.v === 3 ? opening : null,
     scoreOpening: receipt.opening !== null && isScore ? decodeScoreOpening(receipt.opening.body) : null,
     verdicts: receipt.verdicts.map(({ body }) => decodeVerdict(body)),
   };
@@ -221,7 +234,7 @@ function checkOrder(heads: readonly Head[]): void {
 
 /** One line of JSON in the order of section 4.5. */
 export function serialiseReceipt(receipt: Receipt): string {
-  const { input, extra, grammar, offer, quote, exec, promptTokens, tokens, text, ack } = receipt;
+  const { input, extra, grammar, offer, quote, exec, promptTokens, tokens, text, vectors, ack } = receipt;
   const { heads, secret, opening, verdicts, previous, settlement } = receipt;
   const asFile = (signed: Signed): { body: string; sig: string } => ({
     body: toBase64Url(signed.body),
@@ -240,6 +253,7 @@ export function serialiseReceipt(receipt: Receipt): string {
     promptTokens,
     tokens,
     text,
+    ...(vectors === undefined ? {} : { vectors: { counts: vectors.counts, values: toBase64Url(vectors.values) } }),
     ack: ack && toBase64Url(ack.body),
     ackSig: ack && toBase64Url(ack.sig),
     heads: heads.map(asFile),

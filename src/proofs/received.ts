@@ -18,6 +18,8 @@ import {
 } from '../protocol/messages.ts';
 import { decodeOpening, decodeScoreOpening } from '../protocol/validate.ts';
 import { isSameList } from './checks/same-list.ts';
+import { badVectors, ReceivedVectors } from './embedding/received-vectors.ts';
+import type { Vectors } from './embedding/vectors.ts';
 import { FaultError } from './fault.ts';
 import { decodeHead, isEquivocation, isFinal } from './head.ts';
 import type { Receipt } from './receipt.ts';
@@ -38,6 +40,8 @@ export interface ReceivedInit {
   readonly continuation?: readonly number[];
   /** Settings beyond the sampler. @default empty */
   readonly extra?: Uint8Array;
+  /** Numbers of each vector; null: the job answers. @default null */
+  readonly dimensions?: number | null;
   /** @default null */
   readonly grammar?: GrammarRules | null;
   /** The job that this one continues. @default null */
@@ -53,8 +57,11 @@ export interface Received {
   readonly jobId: JobId;
   readonly promptTokens: readonly number[];
   readonly tokens: readonly number[];
+  /** Tokens, or vectors. */
   readonly n: number;
   readonly text: string;
+  /** Of an embedding job (section 4.9); null of any other. */
+  readonly vectors: Vectors | null;
   /** The end of the rendering, which is not checked (section 4). */
   readonly tail: string;
   /** What had arrived before the newest `tokens` frame that held a token. */
@@ -67,6 +74,7 @@ export interface Received {
   readonly openingSigned: Signed | null;
   accept(frame: Pick<FrameOf<'accept'>, 'promptTokens' | 'inputDigest' | 'tail'>): void;
   addTokens(frame: Pick<FrameOf<'tokens'>, 'i' | 'tokens' | 'text'>): void;
+  addVectors(frame: Pick<FrameOf<'vectors'>, 'i' | 'counts' | 'values'>): void;
   addHead(signed: Signed): Head;
   /** The acknowledgement that was sent last. */
   setAck(signed: Signed): void;
@@ -104,6 +112,7 @@ class JobReceived implements Received {
   readonly jobId: JobId;
   readonly #init: ReceivedInit;
   readonly #isScore: boolean;
+  readonly #vectors: ReceivedVectors | null;
   #accepted: Accepted | null = null;
   readonly #tokens: number[] = [];
   /** After the last token. */
@@ -122,6 +131,12 @@ class JobReceived implements Received {
     this.#init = init;
     this.#isScore = init.offer.mode === modes.score;
     this.jobId = jobIdOf(init.offerSigned.body);
+    const { dimensions = null, offer } = init;
+    const { modelId, sampler } = offer;
+    this.#vectors =
+      dimensions === null
+        ? null
+        : new ReceivedVectors({ jobId: fromHex(this.jobId), modelId, dimensions, texts: sampler.maxTokens });
   }
 
   get promptTokens(): readonly number[] {
@@ -133,7 +148,11 @@ class JobReceived implements Received {
   }
 
   get n(): number {
-    return this.#tokens.length;
+    return this.#vectors?.n ?? this.#tokens.length;
+  }
+
+  get vectors(): Vectors | null {
+    return this.#vectors?.vectors() ?? null;
   }
 
   get text(): string {
@@ -185,7 +204,7 @@ class JobReceived implements Received {
 
   addTokens({ i, tokens, text }: Pick<FrameOf<'tokens'>, 'i' | 'tokens' | 'text'>): void {
     if (this.#accepted === null) throw new MalformedError('tokens before the accept');
-    if (this.#isScore) throw new MalformedError('tokens of a score job');
+    if (this.#isScore || this.#vectors !== null) throw new MalformedError('tokens of a job that writes none');
     if (this.final !== null) throw new MalformedError('tokens after the final head');
     if (i !== this.n) throw new MalformedError(`tokens from ${i}, expected from ${this.n}`);
     const { maxTokens } = this.#init.offer.sampler;
@@ -199,6 +218,13 @@ class JobReceived implements Received {
     this.#add(tokens);
     this.#text += text;
     this.#textHash.update(bytes);
+  }
+
+  addVectors(frame: Pick<FrameOf<'vectors'>, 'i' | 'counts' | 'values'>): void {
+    if (this.#accepted === null) throw new MalformedError('vectors before the accept');
+    if (this.#vectors === null) throw new MalformedError('vectors of a job that embeds nothing');
+    if (this.final !== null) throw new MalformedError('vectors after the final head');
+    this.#vectors.add(frame, this.#accepted.promptTokens);
   }
 
   addHead(signed: Signed): Head {
@@ -239,6 +265,7 @@ class JobReceived implements Received {
       promptTokens: this.promptTokens,
       tokens: this.#tokens.slice(0, head.n),
       text: this.#text.slice(0, textLength),
+      ...(this.#vectors === null ? {} : { vectors: this.#vectors.vectors() }),
       ack: this.#ack,
       heads: this.#heads(this.#newest.signed),
       secret: this.#opening?.secret ?? null,
@@ -277,12 +304,20 @@ class JobReceived implements Received {
   /** Section 4.2: what the client checks in every head. */
   #checkCovered(head: Head, accepted: Accepted): void {
     const wrong = (what: string): FaultError => new FaultError('bad-receipt', `the head's ${what}`);
-    if (head.n !== this.n) throw wrong(`n is ${head.n}, ${this.n} tokens came`);
+    if (head.n !== this.n) throw wrong(`n is ${head.n}, ${this.n} came`);
     if (!equalBytes(head.prefix, this.#prefix)) throw wrong('prefix is not that of the tokens that came');
     if (!equalBytes(head.textDigest, this.#textHash.clone().digest()))
       throw wrong('text digest is not that of the text that came');
     if (!equalBytes(head.inputDigest, accepted.inputDigest) || head.promptCount !== accepted.promptTokens.length)
       throw wrong('prompt is not the accepted one');
+    if (this.#vectors !== null) this.#checkVectors(this.#vectors, head, accepted);
     if (!equalBytes(head.execClass, this.#init.offer.execClass)) throw wrong('execution class is not the offered one');
+  }
+
+  #checkVectors(vectors: ReceivedVectors, head: Head, { promptTokens }: Accepted): void {
+    if (!equalBytes(vectors.root(), head.root))
+      throw new FaultError('root-mismatch', 'the vectors that came are not those under the signed root');
+    if (head.n === this.#init.offer.sampler.maxTokens && !vectors.covers(promptTokens))
+      throw badVectors('the texts of the vectors are not the prompt tokens');
   }
 }

@@ -81,11 +81,14 @@ export const faultCodes = [
   'silence',
   'bad-signature',
   'bad-receipt',
+  'bad-vectors',
+  'root-mismatch',
   'prompt-mismatch',
   'text-mismatch',
   'exact-mismatch',
   'distribution-far',
   'draws-far',
+  'vectors-far',
   'referee-far',
 ] as const;
 export type FaultCode = (typeof faultCodes)[number];

@@ -1,9 +1,10 @@
 /** Every number and name that the protocol fixes (docs/PROTOCOL.md). Sizes in bytes unless the name says otherwise. */
 
-/** Stream protocols (sections 3, 4, 4.0, 7.1 and 9). */
+/** Stream protocols (sections 3, 4, 4.0, 4.9, 7.1 and 9). */
 export const cardProtocol = '/qvac/card/1.0.0';
 export const quoteProtocol = '/qvac/quote/1.0.0';
 export const jobProtocol = '/qvac/job/1.0.0';
+export const embedProtocol = '/qvac/embed/1.0.0';
 export const routeProtocol = '/qvac/route/1.0.0';
 export const auditProtocol = '/qvac/audit/1.0.0';
 export const channelProtocol = '/qvac/channel/1.0.0';
@@ -20,6 +21,7 @@ export const frameLimits = {
   opening: mib,
   card: 64 * kib,
   quote: 64 * kib,
+  vectors: mib,
   head: 64 * kib,
   verdict: 64 * kib,
   ask: 4 * kib,
@@ -129,6 +131,13 @@ export const followingTokens = 20;
 export const maxReferees = 3;
 /** Providers that answer one question, to be compared. */
 export const consensusMembers = 3;
+
+/** Bounds of one embedding job (section 4.9): texts, numbers in all of its vectors, and tokens of all of its texts. */
+export const maxEmbeddedTexts = 256;
+export const maxEmbeddedNumbers = 2 ** 20;
+export const maxEmbeddedTokens = 2 ** 17;
+/** Most numbers of one vector. */
+export const maxDimensions = 2 ** 14;
 
 /** Bounds of mode zk (section 4.8). */
 export const zkCircuitSteps = 16;

@@ -53,6 +53,14 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
     shown: 'parts that do not belong together: what was received is not what was signed',
     notShown: 'who did it: anyone who held these parts could have changed them',
   },
+  'bad-vectors': {
+    shown: 'the vectors are fewer or more than the texts, of another length than the offer names, or hold no numbers',
+    notShown: 'that it was on purpose; a broken machine looks the same',
+  },
+  'root-mismatch': {
+    shown: 'the vectors that were sent are not those under the root that the provider signed',
+    notShown: 'which of the two the model gives',
+  },
   'prompt-mismatch': {
     shown: 'the tokens that were run are not those of your prompt, or the prompt had to be refused',
     notShown: 'what the answer would have been to your own prompt',
@@ -75,6 +83,10 @@ export const faultWords: Readonly<Record<FaultCode, FaultWords>> = {
     shown:
       'the tokens are not those that your seed draws from the recomputed distributions, ' +
       'more often than any honest difference measured',
+    notShown: whichModel,
+  },
+  'vectors-far': {
+    shown: 'the vectors point farther from the recomputed ones than any honest difference measured',
     notShown: whichModel,
   },
   'referee-far': {

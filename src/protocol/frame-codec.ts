@@ -48,6 +48,7 @@ const schemas = {
   }),
   accept: v.strictObject({ t: v.literal('accept'), promptTokens: u32s, inputDigest: digest, tail }),
   tokens: v.strictObject({ t: v.literal('tokens'), i: natural, tokens: u32s, text }),
+  vectors: v.strictObject({ t: v.literal('vectors'), i: natural, counts: u32s, values: anyBytes }),
   opening: signed('opening'),
   card: signed('card'),
   quote: signed('quote'),
@@ -83,7 +84,12 @@ const schemas = {
       maxTokens: integer(1, u32Max),
       extra: anyBytes,
     }),
-    grammar: v.unknown(),
+    grammar: v.exactOptional(
+      v.pipe(
+        v.unknown(),
+        v.check((value) => value !== null, 'a grammar is left out, not null'),
+      ),
+    ),
     seed: digest,
     commit: digest,
     count: integer(minChallenges, maxChallenges),

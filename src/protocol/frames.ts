@@ -2,7 +2,7 @@ import type { Mode, PayFrom } from './codes.ts';
 import type { Input } from './input/input.ts';
 import type { SamplerSettings } from './layouts/offer.ts';
 
-/** Every frame of sections 3, 4, 7.1 and 9, `{t: type, …}`. On the wire: `u32 length ‖ cbor(frame)`. */
+/** Every frame of sections 3, 4, 4.9, 7.1 and 9, `{t: type, …}`. On the wire: `u32 length ‖ cbor(frame)`. */
 export type Frame =
   | OfferFrame
   | {
@@ -13,6 +13,7 @@ export type Frame =
       readonly tail: string;
     }
   | { readonly t: 'tokens'; readonly i: number; readonly tokens: readonly number[]; readonly text: string }
+  | VectorsFrame
   | SignedFrame<'card'>
   | SignedFrame<'quote'>
   | SignedFrame<'head'>
@@ -34,6 +35,16 @@ export type Frame =
   | { readonly t: 'busy' }
   | { readonly t: 'stop' }
   | { readonly t: 'error'; readonly code: string; readonly message: string };
+
+/** Vectors of an embedding job (section 4.9), from text `i` on. */
+export interface VectorsFrame {
+  readonly t: 'vectors';
+  readonly i: number;
+  /** How many of the prompt tokens are each text's. */
+  readonly counts: readonly number[];
+  /** The numbers of each vector: float32, big-endian, one vector after another. */
+  readonly values: Uint8Array;
+}
 
 /** A signed message as a frame of its own. */
 export interface SignedFrame<T extends string> {
@@ -84,8 +95,8 @@ export interface RouteFrame {
   readonly input: Input;
   readonly model: string;
   readonly sampler: RouteSampler;
-  /** As in an offer. */
-  readonly grammar: unknown;
+  /** The rules of a grammar, as in an offer. Absent without one. */
+  readonly grammar?: unknown;
   readonly seed: Uint8Array;
   readonly commit: Uint8Array;
   readonly count: number;

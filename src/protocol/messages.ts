@@ -13,10 +13,12 @@ export type { ExtraSettings } from './messages/extra.ts';
 export type {
   Candidate,
   OpenedStep,
+  OpenedVector,
   Opening,
   ProvedStep,
   ScoredStep,
   ScoreOpening,
+  VectorOpening,
   ZkOpening,
 } from './messages/opening.ts';
 export type { Pay } from './messages/pay.ts';

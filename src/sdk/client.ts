@@ -9,6 +9,7 @@ import type { AbortOptions } from '../lib/types.ts';
 import type { Answer, AskObserver } from '../node/client/answer.ts';
 import { ask } from '../node/client/ask.ts';
 import type { AskComponents, AskInit } from '../node/client/ask-init.ts';
+import { type Embeddings, type EmbedInit, embed } from '../node/client/embed.ts';
 import type { Discovery } from '../node/discovery/discovery.ts';
 import { identityFromSeed, loadIdentity } from '../node/home/identity.ts';
 import { createReceiptStore, type ReceiptStore } from '../node/home/receipt-store.ts';
@@ -67,6 +68,9 @@ export interface ClientQuestion {
   readonly rules?: GrammarRules | null | undefined;
 }
 
+/** Texts to be turned into vectors. */
+export type ClientTexts = Pick<EmbedInit, 'texts' | 'truncate'>;
+
 /** This home's client on the network. */
 export interface Client {
   readonly components: AskComponents & { readonly receipts: ReceiptStore; readonly discovery: Discovery };
@@ -80,6 +84,11 @@ export interface Client {
    * @throws QvacError as of `ask` in node/client
    */
   ask(question: ClientQuestion, observer: AskObserver, options?: AbortOptions): Promise<Answer>;
+  /**
+   * Embeds texts with the configured settings, by a provider itself. As `ask`.
+   * @throws QvacError as of `embed` in node/client
+   */
+  embed(request: ClientTexts, observer: AskObserver, options?: AbortOptions): Promise<Embeddings>;
   /** Idempotent. */
   stop(): Promise<void>;
 }
@@ -195,6 +204,27 @@ export async function openClient({ config, logger }: ClientContext, init: Client
         // The person agreed to the price of this answer, not to a deposit for further ones.
         const pay = config.settings.pay === 'auto' ? 'job' : undefined;
         return askBeforeStops(components, { ...wanted, pay, maxPrice: Number(lamports) }, observer, options);
+      }
+    },
+    async embed(request, observer, options = {}) {
+      firstRouter ??= theirRouter();
+      if ((await firstRouter) !== null) observer.note('texts go to the provider itself, not through the router');
+      const { settings } = config;
+      const wanted: EmbedInit = {
+        ...request,
+        model: models.asked,
+        provider: settings.provider,
+        verify: settings.verify,
+        maxPrice: settings.maxPrice,
+        timeoutMs: settings.timeout,
+      };
+      try {
+        return await embed(components, wanted, observer, options);
+      } catch (error) {
+        const lamports = priceRefused(error);
+        if (lamports === null || !(await consent.price(lamports, options))) throw error;
+        const pay = settings.pay === 'auto' ? 'job' : undefined;
+        return embed(components, { ...wanted, pay, maxPrice: Number(lamports) }, observer, options);
       }
     },
     async stop() {

@@ -34,6 +34,8 @@ export interface ReceiptSummary {
   readonly mode: ModeName;
   readonly promptTokens: number;
   readonly tokens: number;
+  /** Vectors of texts; null: the job wrote an answer. */
+  readonly vectors: number | null;
   /** Tokens of the answer that other providers wrote before this job, and the last of their jobs, hex. */
   readonly start: number;
   readonly previous: string | null;
@@ -96,6 +98,7 @@ export function summarise(receipt: Receipt): ReceiptSummary {
     mode: modeName(offer.mode),
     promptTokens: receipt.promptTokens.length,
     tokens: receipt.tokens.length,
+    vectors: receipt.vectors?.counts.length ?? null,
     start: offer.start,
     previous: receipt.previous,
     finish: finishWords[head.finish],
@@ -112,9 +115,9 @@ export function summarise(receipt: Receipt): ReceiptSummary {
 
 function openedSteps({ opening }: Receipt, { mode }: Offer): number {
   if (opening === null) return 0;
-  return mode === modes.score
-    ? decodeScoreOpening(opening.body).steps.length
-    : decodeOpening(opening.body).steps.length;
+  if (mode === modes.score) return decodeScoreOpening(opening.body).steps.length;
+  const opened = decodeOpening(opening.body);
+  return opened.v === 3 ? opened.vectors.length : opened.steps.length;
 }
 
 function paymentOf(locked: bigint, noted: Receipt['settlement']): PaymentSummary {
@@ -154,15 +157,17 @@ export function moneyWords({ id, payment }: Pick<ReceiptSummary, 'id' | 'payment
   return state === 'open' || state === 'submitted' ? `${words}; ${more}` : words;
 }
 
-/** `verified exact by 1 referee`, `checked: sampling`, `failed exact: exact-mismatch`. */
-export function resultWords({
-  result,
-  tier,
-  faults,
-  referees,
-}: Pick<VerdictSummary, 'result' | 'tier' | 'faults' | 'referees'>): string {
+/**
+ * `verified exact by 1 referee`, `checked: sampling`, `failed exact: exact-mismatch`.
+ * @param vectors of an embedding job: what was not recomputed was not checked. @default null
+ */
+export function resultWords(
+  { result, tier, faults, referees }: Pick<VerdictSummary, 'result' | 'tier' | 'faults' | 'referees'>,
+  vectors: number | null = null,
+): string {
   const by = referees.length === 0 ? '' : ` by ${plural(referees.length, 'referee')}`;
   if (result === 'fail') return `failed ${tier}${by}: ${faults.join(', ')}`;
   if (result === 'pass' && (tier === 'exact' || tier === 'statistical')) return `verified ${tier}${by}`;
+  if (vectors !== null) return 'not checked, signed only';
   return `checked: ${tier}${result === 'pass' ? '' : ', inconclusive'}`;
 }

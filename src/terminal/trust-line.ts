@@ -7,8 +7,10 @@ import { printable } from './printable.ts';
 
 /** The facts that accompany an answer. */
 export interface TrustFacts {
-  /** Tokens of the answer, the stop token included. */
+  /** Tokens of the answer, the stop token included; or texts. */
   readonly tokens: number;
+  /** What is counted: texts that were embedded. @default 'token' */
+  readonly unit?: 'token' | 'text' | undefined;
   readonly tokensPerSecond: number | null;
   readonly provider: string;
   /** The providers that broke off before it, with the tokens that each wrote. @default none */
@@ -56,7 +58,7 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
   const { verification } = facts;
   const [mark, colour] = marks[verification.result];
   const line = [
-    `${style(colour, mark)} ${plural(facts.tokens, 'token')}`,
+    `${style(colour, mark)} ${plural(facts.tokens, facts.unit ?? 'token')}`,
     ...(facts.tokensPerSecond === null ? [] : [`${rate(facts.tokensPerSecond)} tok/s`]),
     providersWords(facts),
     printable(`${facts.model.name} ${facts.model.quant}`),
@@ -102,12 +104,14 @@ function moneyLines({
     : [];
 }
 
-function checkedWords({ tokens, verification, why }: TrustFacts): string {
+function checkedWords({ tokens, unit = 'token', verification, why }: TrustFacts): string {
   const { result, tier, count, faults, referees = [] } = verification;
   const by = referees.length === 0 ? '' : ` by ${plural(referees.length, 'referee')}`;
   if (result === 'fail') return `failed ${tier}${by}: ${faults.join(', ')}`;
   const reason = why === null ? '' : ` (${printable(why)})`;
   const recomputed = tier === 'exact' || tier === 'statistical';
+  if (unit === 'text')
+    return result === 'pass' ? `verified ${tier} ${count}/${tokens}${reason}` : `not checked, signed only${reason}`;
   if (result === 'pass' && recomputed) return `verified ${tier} ${tokens}/${tokens}${by}${reason}`;
   const inconclusive = result === 'pass' ? '' : ', inconclusive';
   return `checked: ${tier} ${recomputed ? tokens : count}/${tokens}${inconclusive}${reason}`;

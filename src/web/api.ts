@@ -18,6 +18,8 @@ export interface ModelOffer {
   readonly name: string;
   readonly quant: string;
   readonly context: number;
+  /** It turns texts into vectors, and answers nothing. */
+  readonly embeds: boolean;
   readonly priceIn: number;
   readonly priceOut: number;
   readonly slots: number;

@@ -49,12 +49,13 @@ export interface OfferedModel {
   readonly offers: readonly { readonly peer: PeerSummary; readonly offer: ModelOffer }[];
 }
 
-/** Groups the providers' offers by model. */
+/** Groups the providers' offers of models that answer. */
 export function offeredModels(peers: readonly PeerSummary[]): readonly OfferedModel[] {
   const found = new Map<string, { readonly peer: PeerSummary; readonly offer: ModelOffer }[]>();
   for (const peer of peers) {
     if (peer.role !== 'provider') continue;
     for (const offer of peer.models) {
+      if (offer.embeds) continue;
       const name = `${offer.name}/${offer.quant}`;
       found.set(name, [...(found.get(name) ?? []), { peer, offer }]);
     }

@@ -23,7 +23,7 @@ export interface WalletChannel {
   readonly underWay: string;
   /** Answers that passed; null: another gateway knows. */
   readonly answers: number | null;
-  readonly state: 'open' | 'closing' | 'alone' | 'requested' | 'due' | 'rent' | 'elsewhere';
+  readonly state: 'open' | 'closing' | 'alone' | 'requested' | 'due' | 'rent' | 'elsewhere' | 'commands';
   readonly at: number | null;
   readonly isObjectionDue: boolean;
   readonly objectUntil: number;

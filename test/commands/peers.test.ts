@@ -56,6 +56,7 @@ describe('qvac peers', () => {
       'quant',
       'id',
       'context',
+      'can',
       'modes',
       'priceJob',
       'priceIn',

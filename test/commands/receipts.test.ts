@@ -71,6 +71,7 @@ describe('qvac receipts', () => {
       'provider',
       'model',
       'tokens',
+      'vectors',
       'verdict',
     ]);
     assert.match(receipts[3]?.error ?? '', /is not a receipt/);
@@ -139,6 +140,7 @@ describe('qvac receipts', () => {
       'mode',
       'promptTokens',
       'tokens',
+      'vectors',
       'start',
       'previous',
       'finish',

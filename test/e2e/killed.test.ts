@@ -245,7 +245,7 @@ async function openMarket(context: TestContext): Promise<Market> {
   });
 }
 
-test('processes that are killed at each step of a paid answer', { timeout: 300_000 }, async (context) => {
+test('processes that are killed at each step of a paid answer', { timeout: 600_000 }, async (context) => {
   const market = await openMarket(context);
   await market.serve();
   await market.fundClient();
@@ -324,7 +324,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 300_0
 });
 
 test('a provider that is killed in the middle of an answer in a channel is paid as far as it was acknowledged', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async (context) => {
   const market = await openMarket(context);
   await market.serve();
@@ -347,7 +347,7 @@ test('a provider that is killed in the middle of an answer in a channel is paid 
   assert.equal(await market.balance(), before - 2n * fee - BigInt(committed));
 });
 
-test('processes that are killed and let the time pass', { timeout: 300_000 }, async (context) => {
+test('processes that are killed and let the time pass', { timeout: 600_000 }, async (context) => {
   const market = await openMarket(context);
   await market.serve();
   await market.fundClient();
@@ -401,7 +401,7 @@ test('processes that are killed and let the time pass', { timeout: 300_000 }, as
   assert.equal(await market.balance(), before - paid - 3n * fee - fee);
 });
 
-test('a client that is killed while it rejects: its next command rejects', { timeout: 120_000 }, async (context) => {
+test('a client that is killed while it rejects: its next command rejects', { timeout: 600_000 }, async (context) => {
   const market = await openMarket(context);
   const cheat = await startProvider(context, {
     offering: { priceIn: 1_000, priceOut: 20_000 },

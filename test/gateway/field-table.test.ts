@@ -1,20 +1,32 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { type CompletionRoute, type FieldRule, fieldTable } from '../../src/gateway/api/field-table.ts';
+import {
+  type CompletionRoute,
+  type EmbeddingRoute,
+  embeddingFields,
+  type FieldRule,
+  fieldTable,
+} from '../../src/gateway/api/field-table.ts';
 import { fieldTableMarkdown, tableEnd, tableStart } from '../support/field-table.ts';
 import { startGateway, testToken } from '../support/gateway.ts';
+import { createScriptedEmbedder, scriptedDimensions } from '../support/scripted-embedder.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
-const routes = Object.keys(fieldTable) as readonly CompletionRoute[];
+type Route = CompletionRoute | EmbeddingRoute;
+const tables: Readonly<Record<Route, readonly FieldRule[]>> = { ...fieldTable, ...embeddingFields };
+const routes = Object.keys(tables) as readonly Route[];
 const messages = [{ role: 'user', content: 'Hi' }];
-const minimal: Readonly<Record<CompletionRoute, object>> = {
+const minimal: Readonly<Record<Route, object>> = {
   '/v1/chat/completions': { messages },
   '/v1/completions': { prompt: 'Hi' },
   '/v1/responses': { input: [{ type: 'message', role: 'user', content: 'Hi' }] },
   '/v1/messages': { messages, max_tokens: 4 },
   '/api/chat': { messages },
   '/api/generate': { prompt: 'Hi' },
+  '/v1/embeddings': { model: 'scripted-embed', input: 'Hi' },
+  '/api/embed': { model: 'scripted-embed', input: 'Hi' },
+  '/api/embeddings': { model: 'scripted-embed', prompt: 'Hi' },
 };
 
 /** A value for each field that the gateway honours, by the field's last name. */
@@ -96,9 +108,15 @@ const honouredValues: Readonly<Record<string, unknown>> = {
   namespace: 'sums',
   syntax: 'regex',
   definition: '[a-z]+',
+  encoding_format: 'base64',
+  dimensions: scriptedDimensions,
+  truncate: true,
 };
 /** Fields whose value depends on the route or on other fields. */
 const special: Readonly<Record<string, unknown>> = {
+  '/v1/embeddings model': 'scripted-embed',
+  '/api/embed model': 'scripted-embed',
+  '/api/embeddings model': 'scripted-embed',
   '/v1/completions logprobs': 2,
   '/v1/responses input[].type': 'message',
   '/v1/messages thinking.type': 'disabled',
@@ -158,7 +176,7 @@ const companions: Readonly<Record<string, object>> = {
 
 const described = { name: 'add', description: 'adds', parameters: { type: 'object' } };
 const chatTools = { tools: [{ type: 'function', function: described }] };
-const toolsOf: Readonly<Partial<Record<CompletionRoute, object>>> = {
+const toolsOf: Readonly<Partial<Record<Route, object>>> = {
   '/v1/chat/completions': chatTools,
   '/v1/responses': { tools: [{ type: 'function', ...described }] },
   '/v1/messages': { tools: [{ name: 'add', input_schema: { type: 'object' } }] },
@@ -172,7 +190,7 @@ const call = { id: 'c1', function: { name: 'add', arguments: {} } };
 const block = (role: string, content: object): object => ({ messages: [{ role, content: [content] }, ...messages] });
 
 /** What a field of this name needs around it, the first match. */
-const surroundings: readonly (readonly [RegExp, (route: CompletionRoute) => object])[] = [
+const surroundings: readonly (readonly [RegExp, (route: Route) => object])[] = [
   [/^tools\[\]\.custom\b/, () => ({ tools: [{ type: 'custom', custom: { name: 'add', format: chatGrammar } }] })],
   [/^tools\[\]\.tools\[\]\.format\b/, () => ({ tools: [{ type: 'namespace', name: 'sums', tools: [grouped] }] })],
   [
@@ -204,7 +222,7 @@ const surroundings: readonly (readonly [RegExp, (route: CompletionRoute) => obje
   [/^input\[\]\.output$/, () => ({ input: [{ type: 'function_call_output', call_id: 'c1' }] })],
 ];
 
-function bodyFor(route: CompletionRoute, { field }: FieldRule, value: unknown): object {
+function bodyFor(route: Route, { field }: FieldRule, value: unknown): object {
   const around = surroundings.find(([name]) => name.test(field))?.[1](route) ?? {};
   const base = { model: 'scripted', ...minimal[route], ...around, ...companions[`${route} ${field}`] };
   return withField(base, field, value);
@@ -218,11 +236,12 @@ test('treats every field as the table says', async (context) => {
         script: { stopAfter: 3, slots: 8, queue: 64 },
         offering: { can: ['fim', 'tools'] },
       },
+      { provider: { burst: 10_000 }, engine: createScriptedEmbedder() },
     ],
     here: [createScriptedEngine({ stopAfter: 3 })],
     gateway: { limits: { rate: { burst: 10_000 } } },
   });
-  const send = async (route: CompletionRoute, body: object): Promise<readonly [number, string]> => {
+  const send = async (route: Route, body: object): Promise<readonly [number, string]> => {
     const response = await fetch(`${url}${route}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${testToken}` },
@@ -231,7 +250,7 @@ test('treats every field as the table says', async (context) => {
     return [response.status, await response.text()];
   };
   for (const route of routes) {
-    for (const rule of fieldTable[route]) {
+    for (const rule of tables[route]) {
       const { field, treatment, accepts } = rule;
       const what = `${route} ${field}`;
       if (treatment === 'refused') {

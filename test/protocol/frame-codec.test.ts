@@ -56,6 +56,7 @@ const arbitraries: Readonly<Record<FrameType, fc.Arbitrary<Frame>>> = {
   }),
   accept: of('accept', { promptTokens: u32s, inputDigest: bytes(32), tail: text }),
   tokens: of('tokens', { i: natural, tokens: u32s, text }),
+  vectors: of('vectors', { i: natural, counts: u32s, values: someBytes }),
   opening: of('opening', signed),
   card: of('card', signed),
   quote: of('quote', signed),

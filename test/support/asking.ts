@@ -6,6 +6,7 @@ import type { Engine } from '../../src/model/engine.ts';
 import type { Answer, AskObserver } from '../../src/node/client/answer.ts';
 import { ask } from '../../src/node/client/ask.ts';
 import type { AskInit } from '../../src/node/client/ask-init.ts';
+import { type Embeddings, type EmbedInit, embed } from '../../src/node/client/embed.ts';
 import type { Discovery, DiscoveryInit } from '../../src/node/discovery/discovery.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
 import type { Peer, PeerInit } from '../../src/node/peer/peer.ts';
@@ -28,15 +29,18 @@ export interface TestAsker {
   readonly receipts: Map<JobId, Receipt>;
   /** What it reported, in order: `sending 12D3…`, `text …`, `turned …`, `note …`, `checking …`. */
   readonly told: string[];
-  ask(
-    init?: Partial<AskInit>,
-    options?: {
-      readonly signal?: AbortSignal;
-      readonly onAccepted?: () => void;
-      readonly onPrompted?: (done: number, total: number) => void;
-      readonly onText?: (piece: string) => Promise<void> | void;
-    },
-  ): Promise<Answer>;
+  ask(init?: Partial<AskInit>, options?: AskHooks & { readonly signal?: AbortSignal }): Promise<Answer>;
+  embed(
+    texts: readonly string[],
+    init?: Partial<EmbedInit>,
+    options?: AskHooks & { readonly signal?: AbortSignal },
+  ): Promise<Embeddings>;
+}
+
+interface AskHooks {
+  readonly onAccepted?: () => void;
+  readonly onPrompted?: (done: number, total: number) => void;
+  readonly onText?: (piece: string) => Promise<void> | void;
 }
 
 export interface TestAskerInit {
@@ -120,29 +124,29 @@ export async function startAsker(
     clock: systemClock,
     logger: silentLogger,
   };
+  const observerOf = ({ onAccepted, onPrompted, onText }: AskHooks): AskObserver => ({
+    sending: ({ kind, peer: to }) => void told.push(`sending ${kind} ${to}`),
+    picked: (provider) => void told.push(`picked ${provider}`),
+    accepted: () => onAccepted?.(),
+    prompted: (done, total) => onPrompted?.(done, total),
+    async text(piece) {
+      told.push(`text ${piece}`);
+      await onText?.(piece);
+    },
+    turned: (from) => void told.push(`turned ${from}`),
+    brokeOff: (provider, tokens, reason) => void told.push(`broke off ${provider} ${tokens}`, `because ${reason}`),
+    note: (line) => void told.push(`note ${line}`),
+    checking: (level) => void told.push(`checking ${level}`),
+    toReferees: (count, { candidates }) => void told.push(`referees ${count} of ${candidates}`),
+  });
   return {
     peer,
     discovery,
     reputation,
     receipts,
     told,
-    ask: (init = {}, { signal, onAccepted, onPrompted, onText } = {}) => {
-      const observer: AskObserver = {
-        sending: ({ kind, peer: to }) => void told.push(`sending ${kind} ${to}`),
-        picked: (provider) => void told.push(`picked ${provider}`),
-        accepted: () => onAccepted?.(),
-        prompted: (done, total) => onPrompted?.(done, total),
-        async text(piece) {
-          told.push(`text ${piece}`);
-          await onText?.(piece);
-        },
-        turned: (from) => void told.push(`turned ${from}`),
-        brokeOff: (provider, tokens, reason) => void told.push(`broke off ${provider} ${tokens}`, `because ${reason}`),
-        note: (line) => void told.push(`note ${line}`),
-        checking: (level) => void told.push(`checking ${level}`),
-        toReferees: (count, { candidates }) => void told.push(`referees ${count} of ${candidates}`),
-      };
-      return ask(
+    ask: (init = {}, { signal, ...hooks } = {}) =>
+      ask(
         components,
         {
           input: testInput,
@@ -154,9 +158,15 @@ export async function startAsker(
           timeoutMs: 60_000,
           ...init,
         },
-        observer,
+        observerOf(hooks),
         { signal },
-      );
-    },
+      ),
+    embed: (texts, init = {}, { signal, ...hooks } = {}) =>
+      embed(
+        components,
+        { texts, model: null, verify: null, maxPrice: 0, timeoutMs: 60_000, ...init },
+        observerOf(hooks),
+        { signal },
+      ),
   };
 }

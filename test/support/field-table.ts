@@ -1,4 +1,4 @@
-import { type FieldRule, fieldTable } from '../../src/gateway/api/field-table.ts';
+import { embeddingFields, type FieldRule, fieldTable } from '../../src/gateway/api/field-table.ts';
 
 /** Where the table stands in docs/gateway.md. */
 export const tableStart = '<!-- field table: start -->';
@@ -6,7 +6,7 @@ export const tableEnd = '<!-- field table: end -->';
 
 /** The table of fields as Markdown: one row for each group of fields that a route treats alike. */
 export function fieldTableMarkdown(): string {
-  const rows = Object.entries(fieldTable).flatMap(([route, rules]) =>
+  const rows = Object.entries({ ...fieldTable, ...embeddingFields }).flatMap(([route, rules]) =>
     grouped(rules).map(({ fields, treatment, note }) => [`\`${route}\``, fields, treatment, note] as const),
   );
   const table = [['route', 'fields', 'treatment', 'note'], ...rows];

@@ -3,7 +3,11 @@ import { setTimeout } from 'node:timers/promises';
 import { QvacError } from '../../src/errors.ts';
 import type { GatewayActivityLog } from '../../src/gateway/activity.ts';
 import type { InferenceClient } from '../../src/gateway/answer/inference-client.ts';
-import { createNetworkInferenceClient } from '../../src/gateway/answer/network-inference-client.ts';
+import { createNetworkEmbeddingClient } from '../../src/gateway/answer/network-embedding-client.ts';
+import {
+  createNetworkInferenceClient,
+  type NetworkInferenceClientComponents,
+} from '../../src/gateway/answer/network-inference-client.ts';
 import type { RequestDefaults } from '../../src/gateway/api/completion-request.ts';
 import type { GatewayInit } from '../../src/gateway/components.ts';
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts';
@@ -110,11 +114,11 @@ export async function startGateway(context: TestContext, init: TestGatewayInit =
   const receipts = init.receipts ?? createReceiptStore(await temporaryHome(context));
   const reputation = createReputation({ clock: systemClock, logger: silentLogger }, { path: null });
   const wallets = typeof init.wallets === 'function' ? init.wallets({ peer, discovery }) : init.wallets;
-  const parts = { peer, discovery, receipts, reputation };
-  const inference = init.inference ?? networkInference(context, parts, { ...init, wallets });
+  const network = networkComponents(context, { peer, discovery, receipts, reputation }, { ...init, wallets });
   const gateway = createGateway(
     {
-      inference,
+      inference: init.inference ?? createNetworkInferenceClient(network),
+      embedding: createNetworkEmbeddingClient(network),
       market: discovery,
       experience: reputation,
       receipts,
@@ -162,9 +166,9 @@ export async function fetchReceipt(url: string, id: string | null): Promise<Resp
   }
 }
 
-function networkInference(
+function networkComponents(
   context: TestContext,
-  parts: Pick<Parameters<typeof createNetworkInferenceClient>[0], 'peer' | 'discovery' | 'receipts' | 'reputation'>,
+  parts: Pick<NetworkInferenceClientComponents, 'peer' | 'discovery' | 'receipts' | 'reputation'>,
   {
     here = [],
     router,
@@ -172,7 +176,7 @@ function networkInference(
     payments,
     logger = silentLogger,
   }: Omit<TestGatewayInit, 'wallets'> & { readonly wallets: PageWallets | undefined },
-): InferenceClient {
+): NetworkInferenceClientComponents {
   const engineOf = async (id: string): Promise<Engine> => {
     const engine = here.find(({ facts }) => facts.id === id);
     if (engine === undefined) throw new Error('not here');
@@ -202,7 +206,7 @@ function networkInference(
     { searchMs: 50 },
   );
   context.after(() => referees.stop());
-  return createNetworkInferenceClient({
+  return {
     ...parts,
     verifier,
     referees,
@@ -213,5 +217,5 @@ function networkInference(
     withConsent: wallets === undefined ? undefined : (page, own) => wallets.withConsent(page, own),
     paymentsOf: wallets === undefined ? undefined : (wallet) => wallets.paymentsOf(wallet),
     router: async () => (router === undefined ? null : { target: router, optional: false }),
-  });
+  };
 }

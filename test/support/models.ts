@@ -7,6 +7,7 @@ import { createFileDigests } from '../../src/model/fetch/file-digest.ts';
 import { requantise } from '../../src/model/quantise/requantise.ts';
 import { createModelStore } from '../../src/model/store.ts';
 import { type TinyInit, writeTiny } from './models/tiny.ts';
+import { type TinyBertInit, writeTinyBert } from './models/tiny-bert.ts';
 
 export interface TestModel {
   readonly path: string;
@@ -43,7 +44,7 @@ const made = {
 } as const;
 
 /** The folder that keeps models between runs: `$QVAC_TEST_MODELS`, else the user's cache. */
-const testModelDir = process.env.QVAC_TEST_MODELS ?? join(homedir(), '.cache', 'qvac-test-models');
+export const testModelDir = process.env.QVAC_TEST_MODELS ?? join(homedir(), '.cache', 'qvac-test-models');
 
 /** Keeps results of self-tests between runs, for tests that need one but do not test it. */
 export const testCacheDir = join(testModelDir, 'cache');
@@ -77,6 +78,15 @@ export async function tinyModel(
   ].join('-');
   const path = join(testModelDir, `tiny-${label}.gguf`);
   return (await isThere(path)) ? await describe(path, init) : await writeTestModel(`tiny-${label}`, init);
+}
+
+/** A model with random weights that embeds texts, of 300 KB. */
+export async function tinyEmbedder(init: TinyBertInit = {}): Promise<TestModel> {
+  await mkdir(testModelDir, { recursive: true });
+  const { kind = 'f16', context = 64, seed = 1, pooling = 1 } = init;
+  const path = join(testModelDir, `tiny-bert-${kind}-${context}-${seed}-${pooling}.gguf`);
+  if (init.change !== undefined || !(await isThere(path))) await writeTinyBert(path, init);
+  return { path, id: (await digests.of(path)) as ModelId, name: 'tiny-embed', quant: kind };
 }
 
 /** A tiny model with special properties, written as `<name>.gguf`. */

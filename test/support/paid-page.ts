@@ -14,6 +14,7 @@ import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { openPage } from './browser.ts';
 import { startGateway, type TestClient, type TestGateway, type TestGatewayInit, testToken } from './gateway.ts';
 import { temporaryHome } from './home.ts';
+import type { TestProviderInit } from './market.ts';
 import { clientPayments, type PaidProvider, providerPayments, SOL, startChain, type TestChain } from './payments.ts';
 import type { ScriptedInit } from './scripted-engine.ts';
 import { testWalletScript } from './test-wallet.ts';
@@ -29,6 +30,8 @@ export interface PaidMarketInit extends TestGatewayInit {
   readonly own?: boolean | undefined;
   /** Further providers at the same prices. @default 0 */
   readonly others?: number | undefined;
+  /** Changes of the paid provider. */
+  readonly provider?: TestProviderInit | undefined;
 }
 
 export interface PaidMarket extends TestGateway {
@@ -39,15 +42,17 @@ export interface PaidMarket extends TestGateway {
   readonly escrow: Escrow & { readonly wallet: Uint8Array };
   readonly address: string;
   readonly receipts: ReceiptStore;
-  /** The gateway's wallets, opened again as another run would. */
-  openWallets(): PageWallets;
+  /** Folder of the wallets' channels. */
+  readonly channelDir: string;
+  /** The gateway's wallets, opened again as another run would. @param dir of the channels, if not the same */
+  openWallets(dir?: string): PageWallets;
 }
 
 /** Starts a gateway over a paid provider on an embedded chain, and a wallet with 5 SOL. */
 export async function startPaidMarket(
   context: TestContext,
   script: ScriptedInit,
-  { patienceMs, priorityFee = 0, own = false, others = 0, ...init }: PaidMarketInit = {},
+  { patienceMs, priorityFee = 0, own = false, others = 0, provider, ...init }: PaidMarketInit = {},
 ): Promise<PaidMarket> {
   const chain = await startChain(context);
   const seed = Uint8Array.from(randomBytes(32));
@@ -58,7 +63,8 @@ export async function startPaidMarket(
   const receipts = createReceiptStore(join(home, 'receipts'));
   const ownPays = own ? await clientPayments(context, chain) : null;
   let client: TestClient | undefined;
-  const openWallets = (): PageWallets => {
+  const channelDir = join(home, 'channels');
+  const openWallets = (dir = channelDir): PageWallets => {
     const { peer, discovery } = client ?? assert.fail('the gateway has no node yet');
     return createPageWallets(
       {
@@ -68,7 +74,7 @@ export async function startPaidMarket(
         channels: { peer, reach: (provider, options) => discovery.get(provider, options), clock: systemClock },
         logger: silentLogger,
       },
-      { dir: join(home, 'locked'), channelDir: join(home, 'channels'), sweepMs: 500, patienceMs },
+      { dir: join(home, 'locked'), channelDir: dir, sweepMs: 500, patienceMs },
     );
   };
   let paid: PaidProvider | undefined;
@@ -82,7 +88,10 @@ export async function startPaidMarket(
       (await providerPayments(context, chain, peer)).payments,
   };
   const started = await startGateway(context, {
-    providers: [{ script, offering: paidPrices, payments }, ...Array.from({ length: others }, () => other)],
+    providers: [
+      { script, offering: paidPrices, payments, ...provider },
+      ...Array.from({ length: others }, () => other),
+    ],
     wallets: (made) => {
       client = made;
       const wallets = openWallets();
@@ -94,7 +103,17 @@ export async function startPaidMarket(
     ...init,
   });
   if (paid === undefined) throw new Error('it is not paid');
-  return { ...started, chain, paid, seed, escrow, address: addressText(wallet.publicKey), receipts, openWallets };
+  return {
+    ...started,
+    chain,
+    paid,
+    seed,
+    escrow,
+    address: addressText(wallet.publicKey),
+    receipts,
+    channelDir,
+    openWallets,
+  };
 }
 
 /** Opens the page over `market` with a wallet in the browser. */

@@ -1,9 +1,8 @@
 import type { TestContext } from 'node:test';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { createJournal } from '../../src/node/home/journal.ts';
 import type { ClientPayments } from '../../src/node/payment/payments.ts';
-import { type KeptDelivery, keptDeliveryForm } from '../../src/node/provider/payment/kept-delivery.ts';
+import { type KeptDelivery, openKeptDeliveries } from '../../src/node/provider/payment/kept-delivery.ts';
 import type { PaidJob } from '../../src/node/provider/payment/payouts.ts';
 import { startProvider, type TestProvider, type TestProviderInit } from './market.ts';
 import { type PaidProvider, providerPayments, type TestChain } from './payments.ts';
@@ -90,5 +89,5 @@ export function silentAfterTheAnswer(payments: ClientPayments): ClientPayments {
 
 /** What a provider's process has on disk of its paid answers. */
 export async function keptDeliveries(dir: string): Promise<readonly KeptDelivery[]> {
-  return [...(await createJournal(dir, keptDeliveryForm, silentLogger).read()).values()];
+  return [...(await openKeptDeliveries(dir, silentLogger).read()).values()];
 }

@@ -5,6 +5,7 @@ import type { Config } from '../../config.ts';
 import { QvacError } from '../../errors.ts';
 import type { Escrow } from '../../escrow/escrow.ts';
 import { createGatewayActivity } from '../../gateway/activity.ts';
+import { createNetworkEmbeddingClient } from '../../gateway/answer/network-embedding-client.ts';
 import { createNetworkInferenceClient } from '../../gateway/answer/network-inference-client.ts';
 import type { RequestDefaults } from '../../gateway/api/completion-request.ts';
 import { createGateway, type Gateway } from '../../gateway/gateway.ts';
@@ -16,6 +17,7 @@ import { type GatewayRun, readGatewayRun, writeGatewayRun } from '../../gateway/
 import { systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
+import type { ClientPayments } from '../../node/payment/payments.ts';
 import { openSpendingLimits } from '../../node/payment/spending-limits.ts';
 import type { Client } from '../../sdk/client.ts';
 import { findWallet, openEscrowOf } from '../../sdk/payment/escrow.ts';
@@ -64,15 +66,17 @@ export async function startGateway(
     },
     { dir: home.payments.client, channelDir: home.pageChannels },
   );
+  const network = {
+    ...components,
+    auditRate: settings.auditRate,
+    router: () => client.router(),
+    paymentsOf: (wallet: string) => wallets.paymentsOf(wallet),
+    withConsent: (page: string, payments: ClientPayments) => wallets.withConsent(page, payments),
+  };
   const gateway = createGateway(
     {
-      inference: createNetworkInferenceClient({
-        ...components,
-        auditRate: settings.auditRate,
-        router: () => client.router(),
-        paymentsOf: (wallet) => wallets.paymentsOf(wallet),
-        withConsent: (page, payments) => wallets.withConsent(page, payments),
-      }),
+      inference: createNetworkInferenceClient(network),
+      embedding: createNetworkEmbeddingClient(network),
       wallets,
       market: components.discovery,
       experience: components.reputation,

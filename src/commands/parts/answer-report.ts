@@ -158,7 +158,8 @@ function jsonOf(
   };
 }
 
-function verificationJson(verification: Answer['verification']) {
+/** What the checks found (docs/json.md). */
+export function verificationJson(verification: Answer['verification']) {
   const { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, referees } = verification;
   return { result, tier, count, meanTv, maxTv, rmsDq, meanMiss, faults, referees };
 }

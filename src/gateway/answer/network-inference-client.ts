@@ -112,7 +112,7 @@ function isTooLong(error: unknown): error is QvacError {
 }
 
 /** Reports a prompt that does not fit as the request's own error, in the words that Anthropic's clients look for. */
-function asRequestError(error: unknown): unknown {
+export function asRequestError(error: unknown): unknown {
   if (!isTooLong(error)) return error;
   return new QvacError('E_CONTEXT', `prompt is too long: ${error.message}`, { hint: error.hint, cause: error });
 }
@@ -149,10 +149,10 @@ async function initOf(request: InferenceRequest, components: NetworkInferenceCli
 }
 
 /** `components` with the payments that the request asks for, which also report the cost of failed answers. */
-function withPayments<Components extends NetworkInferenceClientComponents>(
+export function withPayments<Components extends NetworkInferenceClientComponents>(
   components: Components,
-  request: InferenceRequest,
-  { failedAnswerCost }: InferenceObserver,
+  request: Pick<InferenceRequest, 'wallet' | 'consent'>,
+  { failedAnswerCost }: Pick<InferenceObserver, 'failedAnswerCost'>,
 ): Components {
   const payments = paymentsFor(components, request);
   const counted =
@@ -164,7 +164,7 @@ function withPayments<Components extends NetworkInferenceClientComponents>(
 /** Payments from a browser wallet, or from the gateway's own, with a person's consent if the page asks for it. */
 function paymentsFor(
   { payments = null, withConsent, paymentsOf }: NetworkInferenceClientComponents,
-  { wallet, consent }: InferenceRequest,
+  { wallet, consent }: Pick<InferenceRequest, 'wallet' | 'consent'>,
 ): ClientPayments | null {
   if (wallet === null)
     return consent === null || payments === null || withConsent === undefined

@@ -434,3 +434,42 @@ export const fieldTable = {
 } as const satisfies Readonly<Record<string, readonly FieldRule[]>>;
 
 export type CompletionRoute = keyof typeof fieldTable;
+
+const embeddingExtension: readonly FieldRule[] = [
+  ...extension.filter(({ field }) => field !== 'qvac.referees'),
+  refused('qvac.referees', [0], 'vectors have none'),
+];
+const ownLength = 'the model’s own length; another one is refused by name';
+const cut = 'false: a text that is longer than the context is refused; true by default';
+
+const ollamaEmbedShared: readonly FieldRule[] = [
+  model,
+  ...ignored('providers load models', 'keep_alive'),
+  ...ignored('how a machine computes does not change the vectors', 'options'),
+  ...embeddingExtension,
+];
+
+/** The same of the routes that embed texts. */
+export const embeddingFields = {
+  '/v1/embeddings': [
+    model,
+    honoured('input', 'a text, or a list of up to 2,048; token ids are refused'),
+    honoured('encoding_format', '`float` or `base64`'),
+    honoured('dimensions', ownLength),
+    ...ignored(clientNote, 'user'),
+    ...embeddingExtension,
+  ],
+  '/api/embed': [
+    honoured('input', 'a text, or a list of up to 2,048; none checks that the model is on offer'),
+    honoured('truncate', cut),
+    honoured('dimensions', ownLength),
+    ...ollamaEmbedShared,
+  ],
+  '/api/embeddings': [
+    honoured('prompt', 'cut at the context of the model; an empty text checks that the model is on offer'),
+    honoured('dimensions', ownLength),
+    ...ollamaEmbedShared,
+  ],
+} as const satisfies Readonly<Record<string, readonly FieldRule[]>>;
+
+export type EmbeddingRoute = keyof typeof embeddingFields;

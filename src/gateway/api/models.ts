@@ -1,6 +1,7 @@
 import type { ModelId } from '../../lib/types.ts';
 import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
+import { dimensionsOf } from '../../protocol/embedding.ts';
 import { fillsGaps } from '../../protocol/input/gap.ts';
 import type { CardModel } from '../../protocol/messages.ts';
 
@@ -88,6 +89,11 @@ export function findOffered(offered: readonly OfferedModel[], asked: string | nu
   return offered.find(({ name, id, model }) => known === name || known === model.name || known === id);
 }
 
+/** It embeds texts, and answers nothing. */
+export function embedsTexts({ model }: OfferedModel): boolean {
+  return dimensionsOf(model) !== null;
+}
+
 export function takesTools({ can }: OfferedModel): boolean {
   return can.includes('tools');
 }
@@ -111,6 +117,7 @@ export function openaiModel(offered: OfferedModel) {
       price_in: priceIn,
       price_out: priceOut,
       tools: takesTools(offered),
+      embedding: dimensionsOf(model),
       suffix: takesSuffix(offered),
     },
   };
@@ -151,16 +158,15 @@ export function ollamaShown(offered: OfferedModel) {
     model_info: {
       'general.architecture': model.arch,
       [`${model.arch}.context_length`]: model.context,
+      ...(embedsTexts(offered) ? { [`${model.arch}.embedding_length`]: dimensionsOf(model) } : {}),
       'qvac.model_id': id,
       'qvac.providers': providers,
       'qvac.price_in': priceIn,
       'qvac.price_out': priceOut,
     },
-    capabilities: [
-      'completion',
-      ...(takesTools(offered) ? ['tools'] : []),
-      ...(takesSuffix(offered) ? ['insert'] : []),
-    ],
+    capabilities: embedsTexts(offered)
+      ? ['embedding']
+      : ['completion', ...(takesTools(offered) ? ['tools'] : []), ...(takesSuffix(offered) ? ['insert'] : [])],
     modified_at: new Date(since * 1_000).toISOString(),
   };
 }

@@ -206,7 +206,9 @@ async function channelsIn({ payments }: HeldWallet, options: AbortOptions): Prom
 const walletsIn = async (dir: string): Promise<readonly string[]> =>
   (await namesIn(dir)).filter((name) => decodeAddress(name) !== null);
 
-const hasNotes = async (dir: string): Promise<boolean> => (await namesIn(dir)).some((name) => name.endsWith('.json'));
+/** Whether a folder for channels holds anything but locks. */
+const hasNotes = async (dir: string): Promise<boolean> =>
+  (await namesIn(dir)).some((name) => /^[0-9a-f]{64}\./.test(name) && !name.endsWith('.lock'));
 
 async function namesIn(dir: string): Promise<readonly string[]> {
   try {

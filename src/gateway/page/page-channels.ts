@@ -23,9 +23,9 @@ export interface PageChannel {
   /**
    * `open`. `closing`: with the provider's help. `alone`: the provider does not help, and the chain has to be asked.
    * `requested`: the chain waits for objections. `due`: that time is over. `rent`: it has ended, apart from the rent of
-   * evidence. `elsewhere`: another gateway holds its totals.
+   * evidence. `elsewhere`: another gateway holds its totals. `commands`: it is closed by `qvac channels`.
    */
-  readonly state: 'open' | 'closing' | 'alone' | 'requested' | 'due' | 'rent' | 'elsewhere';
+  readonly state: 'open' | 'closing' | 'alone' | 'requested' | 'due' | 'rent' | 'elsewhere' | 'commands';
   /** When that state ends at the latest without the person, or can be acted on; null: at any time. */
   readonly at: number | null;
   /** An answer failed and the chain was not told yet; until `objectUntil` it can be. */
@@ -53,11 +53,11 @@ export function pageChannelOf({ channel, account }: ListedChannel, now: number):
   return { ...facts, ...held, ...stateOf(channel, account, now), isObjectionDue };
 }
 
-/** Of a channel whose totals another gateway holds. */
-export function foreignChannelOf(account: ChannelAccount): PageChannel {
+/** Of a channel whose totals no page of this gateway holds. */
+export function foreignChannelOf(account: ChannelAccount, state: 'elsewhere' | 'commands'): PageChannel {
   const at = account.closing?.finishAt ?? account.expiresAt;
   const facts = factsOf(account, account.committed, account.released);
-  return { ...facts, underWay: 0n, answers: null, state: 'elsewhere', at, isObjectionDue: false };
+  return { ...facts, underWay: 0n, answers: null, state, at, isObjectionDue: false };
 }
 
 function factsOf(account: ChannelAccount, committed: bigint, released: bigint) {

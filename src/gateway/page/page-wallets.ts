@@ -149,7 +149,10 @@ class Wallets implements PageWallets {
       balance,
       now,
       jobs: newest.map((job, at) => ({ job, failed: failed[at] ?? false })),
-      channels: [...own.channels, ...foreign.map(foreignChannelOf)],
+      channels: [
+        ...own.channels,
+        ...foreign.map((account) => foreignChannelOf(account, address === ownWallet ? 'commands' : 'elsewhere')),
+      ],
       ended: own.ended,
     };
   }

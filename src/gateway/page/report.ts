@@ -17,7 +17,8 @@ import type { VerificationOutcome } from '../answer/inference-client.ts';
 function verifiedOf(verdicts: readonly Pick<Verdict, 'result' | 'tier'>[], mode: Mode): VerificationOutcome {
   const last = verdicts.at(-1);
   if (last?.result === 'fail') return 'failed';
-  if (mode === modes.none) return 'none';
+  // Nothing is opened for a chain, but what was computed again is verified.
+  if (mode === modes.none && last?.result !== 'pass') return 'none';
   return last === undefined || last.result === 'inconclusive' ? 'inconclusive' : last.tier;
 }
 

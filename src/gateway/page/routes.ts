@@ -6,6 +6,7 @@ import type { LivePeer } from '../../node/discovery/discovery.ts';
 import { earlierReceipts } from '../../node/verification/answer-parts.ts';
 import { type Receipt, serialiseReceipt } from '../../proofs/receipt.ts';
 import { MalformedError } from '../../protocol/codec.ts';
+import { dimensionsOf } from '../../protocol/embedding.ts';
 import { parseJson } from '../api/json.ts';
 import { RequestFields } from '../api/request-fields.ts';
 import type { GatewayInit } from '../components.ts';
@@ -163,11 +164,12 @@ function peerOf({ peer, card, health }: LivePeer) {
     rttMs: health.rttMs,
     since: health.since,
     sources: health.sources,
-    models: models.map(({ id, name, quant, context, priceIn, priceOut, slots }) => ({
+    models: models.map(({ id, name, quant, context, can, priceIn, priceOut, slots }) => ({
       id: toHex(id),
       name,
       quant,
       context,
+      embeds: dimensionsOf({ can }) !== null,
       priceIn,
       priceOut,
       slots,

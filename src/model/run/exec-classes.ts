@@ -22,7 +22,8 @@ export function isSameExec(a: Exec, b: Exec): boolean {
   );
 }
 
-function isSameMachine(a: Exec, b: Exec): boolean {
+/** True if only what a schedule decides may differ. */
+export function isSameMachine(a: Exec, b: Exec): boolean {
   return (
     a.engine === b.engine &&
     a.backend === b.backend &&

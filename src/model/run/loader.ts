@@ -21,32 +21,66 @@ export interface LoaderInit {
   loadWeights(options: AbortOptions): Promise<Weights>;
 }
 
-/** Keeps the weights in memory while somebody uses them, and as long after as asked for. */
-export interface Loader {
+/** How weights come into memory and out of it, with all that is opened over them. */
+export interface Loading<Loaded> {
+  /** Puts the weights down after so long without use, ms; null never does. */
+  readonly idleMs: number | null;
+  load(options: AbortOptions): Promise<Loaded>;
+  unload(loaded: Loaded): Promise<void>;
+}
+
+/** Keeps the weights in memory while a job uses them, and as long after as asked for. */
+export interface Loader<With = Loaded> {
   /** Runs `work` with the weights, loading them if needed; they stay until it settles. */
-  use<T>(work: (loaded: Loaded) => Promise<T>, options?: AbortOptions): Promise<T>;
+  use<T>(work: (loaded: With) => Promise<T>, options?: AbortOptions): Promise<T>;
   /** Frees everything once nobody uses it. What is asked for later is refused. Idempotent. */
   close(): Promise<void>;
 }
 
-export function createLoader(init: LoaderInit): Loader {
-  return new WeightsLoader(init);
+/** A loader of weights that generate. */
+export function createLoader({ lanes: lanesInit, maxKept, idleMs, loadWeights }: LoaderInit): Loader {
+  return createLoaderOf<Loaded>({
+    idleMs,
+    async load(options) {
+      const weights = await loadWeights(options);
+      try {
+        const lanes = await weights.openLanes(lanesInit, options);
+        return {
+          weights,
+          lanes,
+          rounds: createRounds(lanes),
+          pool: createLanePool(lanes, { lanes: lanesInit.lanes, maxKept }),
+        };
+      } catch (error) {
+        await weights.dispose();
+        throw error;
+      }
+    },
+    async unload({ lanes, weights }) {
+      await lanes.dispose();
+      await weights.dispose();
+    },
+  });
 }
 
-class WeightsLoader implements Loader {
-  readonly #init: LoaderInit;
+export function createLoaderOf<With>(loading: Loading<With>): Loader<With> {
+  return new WeightsLoader(loading);
+}
+
+class WeightsLoader<With> implements Loader<With> {
+  readonly #init: Loading<With>;
   readonly #uses = new Set<Promise<unknown>>();
-  #loaded: Promise<Loaded> | null = null;
+  #loaded: Promise<With> | null = null;
   /** The last time that weights were put down: the next load waits for it, so that they are never in memory twice. */
   #unloading: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #closed: Promise<void> | null = null;
 
-  constructor(init: LoaderInit) {
+  constructor(init: Loading<With>) {
     this.#init = init;
   }
 
-  async use<T>(work: (loaded: Loaded) => Promise<T>, { signal }: AbortOptions = {}): Promise<T> {
+  async use<T>(work: (loaded: With) => Promise<T>, { signal }: AbortOptions = {}): Promise<T> {
     if (this.#closed !== null) throw new QvacError('E_ENGINE', 'the engine is shut down');
     clearTimeout(this.#timer);
     const use = this.#ready(signal).then(work);
@@ -65,31 +99,14 @@ class WeightsLoader implements Loader {
     await this.#closed;
   }
 
-  #ready(signal: AbortSignal | undefined): Promise<Loaded> {
+  #ready(signal: AbortSignal | undefined): Promise<With> {
     if (this.#loaded !== null) return this.#loaded;
-    const loading = this.#unloading.then(() => this.#load(signal));
+    const loading = this.#unloading.then(() => this.#init.load({ signal }));
     this.#loaded = loading;
     loading.catch(() => {
       if (this.#loaded === loading) this.#loaded = null;
     });
     return loading;
-  }
-
-  async #load(signal: AbortSignal | undefined): Promise<Loaded> {
-    const weights = await this.#init.loadWeights({ signal });
-    try {
-      const lanes = await weights.openLanes(this.#init.lanes, { signal });
-      const { maxKept } = this.#init;
-      return {
-        weights,
-        lanes,
-        rounds: createRounds(lanes),
-        pool: createLanePool(lanes, { lanes: this.#init.lanes.lanes, maxKept }),
-      };
-    } catch (error) {
-      await weights.dispose();
-      throw error;
-    }
   }
 
   #rest(): void {
@@ -106,8 +123,7 @@ class WeightsLoader implements Loader {
     this.#unloading = before.then(async () => {
       const loaded = await old?.catch(() => null);
       if (loaded === null || loaded === undefined) return;
-      await loaded.lanes.dispose();
-      await loaded.weights.dispose();
+      await this.#init.unload(loaded);
     });
     await this.#unloading;
   }

@@ -19,6 +19,11 @@ export function queueFor(tokensPerSecond: number, slots: number): number {
   return Math.min(maxQueue, Math.max(minQueue, answers));
 }
 
+export interface TakeOptions extends AbortOptions {
+  /** Waits however long the line is. @default false */
+  readonly isUnderWay?: boolean | undefined;
+}
+
 /** Places with a line in front. */
 export interface Slots {
   readonly total: number;
@@ -28,7 +33,7 @@ export interface Slots {
    * Takes a free place, first come first served.
    * @throws QvacError E_BUSY if the line is full; the signal's reason where it aborts
    */
-  take(options?: AbortOptions): Promise<void>;
+  take(options?: TakeOptions): Promise<void>;
   give(): void;
   /** Sends everyone in the line away. */
   close(reason: unknown): void;
@@ -51,13 +56,13 @@ export function createSlots(total: number, maxWaiting: () => number): Slots {
     get waiting() {
       return line.length;
     },
-    async take({ signal } = {}) {
+    async take({ signal, isUnderWay = false } = {}) {
       signal?.throwIfAborted();
       if (used < total) {
         used++;
         return;
       }
-      if (line.length >= maxWaiting())
+      if (!isUnderWay && line.length >= maxWaiting())
         throw new QvacError('E_BUSY', `all ${total} slots are taken and ${line.length} wait`, {
           hint: 'try again soon',
         });

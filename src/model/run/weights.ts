@@ -55,6 +55,19 @@ export interface Lanes {
   dispose(): Promise<void>;
 }
 
+export interface PoolInit {
+  readonly threads: number;
+  /** Most tokens of a text. */
+  readonly context: number;
+}
+
+/** Turns the tokens of a text into one vector, as the file's pooling says. One call at a time. */
+export interface Pool {
+  /** The whole text in one engine call: in blocks, the engine gives other vectors without an error. */
+  embed(tokens: readonly number[]): Promise<Float32Array>;
+  dispose(): Promise<void>;
+}
+
 /** What the engine knows of a file's tokens. */
 export interface Vocabulary {
   /** Token ids of `text` as the beginning of a text, special tokens parsed, nothing added. */
@@ -74,5 +87,7 @@ export interface Weights extends Vocabulary {
   /** True if the last token can leave a history again, which then is as before: nothing recurrent. */
   readonly isLastErasable: boolean;
   openLanes(init: LanesInit, options?: AbortOptions): Promise<Lanes>;
+  /** Of a model that embeds texts. */
+  openPool(init: PoolInit, options?: AbortOptions): Promise<Pool>;
   dispose(): Promise<void>;
 }

@@ -7,8 +7,8 @@ export const tokenTypes = { normal: 1, unknown: 2, control: 3, userDefined: 4, u
 
 /** A file's vocabulary as the file states it. */
 export interface TokenTable {
-  /** `tokenizer.ggml.model`: byte-level BPE or SentencePiece. */
-  readonly family: 'gpt2' | 'llama';
+  /** `tokenizer.ggml.model`: byte-level BPE, SentencePiece or WordPiece. */
+  readonly family: 'gpt2' | 'llama' | 'bert';
   readonly size: number;
   /** Text as in `tokenizer.ggml.tokens`. */
   textOf(token: number): string | undefined;
@@ -20,8 +20,8 @@ export interface TokenTable {
 const none = new Uint8Array(0);
 
 /**
- * Reads the vocabulary. Two families: byte-level BPE (`gpt2`), where each character stands for a byte, and
- * SentencePiece (`llama`), where `▁` is a space and `<0xAB>` a byte.
+ * Reads the vocabulary. Three families: byte-level BPE (`gpt2`), where each character stands for a byte, SentencePiece
+ * (`llama`), where `▁` is a space and `<0xAB>` a byte, and WordPiece (`bert`), where `▁` begins a word.
  * @throws QvacError E_MODEL for a file without vocabulary, of another family, or with a SentencePiece vocabulary that
  * cannot write every byte
  */
@@ -30,11 +30,11 @@ export function readTokenTable(header: GgufHeader): TokenTable {
   const texts = textsOf(header, 'tokenizer.ggml.tokens');
   if (texts === undefined || texts.length === 0)
     throw new QvacError('E_MODEL', `${basename(header.path)} holds no vocabulary`);
-  if (family !== 'gpt2' && family !== 'llama') {
+  if (family !== 'gpt2' && family !== 'llama' && family !== 'bert') {
     throw new QvacError(
       'E_MODEL',
       `${basename(header.path)} has a tokenizer of the family "${family ?? 'none'}", which is not supported`,
-      { hint: 'byte-level BPE ("gpt2") and SentencePiece ("llama") are' },
+      { hint: 'byte-level BPE ("gpt2"), SentencePiece ("llama") and WordPiece ("bert") are' },
     );
   }
   const types = numbersOf(header, 'tokenizer.ggml.token_type') ?? [];

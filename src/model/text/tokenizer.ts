@@ -5,16 +5,25 @@ import { createGrammarMatcher } from '../../proofs/grammar/grammar-matcher.ts';
 import { Vocabulary } from '../../proofs/grammar/vocabulary.ts';
 import { textOf as answerText } from '../../proofs/text/answer-text.ts';
 import { maxStops } from '../../protocol/constants.ts';
-import { breakMark, ControlTexts, controlTextsOf } from '../../protocol/input/control-text.ts';
+import {
+  breakMark,
+  ControlTexts,
+  checkNoBreakMark,
+  controlTextsOf,
+  piecesOf,
+} from '../../protocol/input/control-text.ts';
 import { gapTokensOf } from '../../protocol/input/gap.ts';
 import { finish, type Input } from '../../protocol/messages.ts';
-import type { EncodeOptions, EngineInit, ModelFacts, Tokenizer } from '../engine.ts';
+import type { EncodeOptions, EngineInit, ModelFacts, Prompt, Tokenizer } from '../engine.ts';
 import type { Vocabulary as NativeVocabulary } from '../run/weights.ts';
 import { createBounds } from './bounds.ts';
+import { dimensionsOfFile } from './embedding-facts.ts';
 import { createGapRenderer } from './gap-prompt.ts';
 import { describeGguf, flagOf, type GgufHeader, numberOf, textOf } from './gguf.ts';
 import { createPromptRenderer, rawText, refusalOf } from './prompt.ts';
+import { encodeTexts, type TextEncoder } from './text-tokens.ts';
 import { type TokenTable, tokenTypes } from './token-bytes.ts';
+import { createWordPiece } from './wordpiece.ts';
 
 /** Tokens that a file without the key is taken to be trained for. */
 const assumedContext = 8192;
@@ -32,10 +41,11 @@ export interface TokenizerComponents {
 export function createTokenizer({ header, table, init, vocabulary, dispose }: TokenizerComponents): Tokenizer {
   const facts = factsOf(header, init, vocabulary, table);
   const bos = numberOf(header, 'tokenizer.ggml.bos_token_id');
-  const texts = { size: table.size, textOf: (id: number) => table.textOf(id) ?? null, typeOf: table.typeOf };
-  const controls = controlTextsOf(texts, facts.stops);
-  const piecesOf = createRendering(header, table, facts, { bos, controlTexts: new ControlTexts(controls) });
-  const gapTokens = gapTokensOf({ ...texts, numberOf: (key) => numberOf(header, key), stops: facts.stops });
+  const vocabularyTexts = { size: table.size, textOf: (id: number) => table.textOf(id) ?? null, typeOf: table.typeOf };
+  const controls = controlTextsOf(vocabularyTexts, facts.stops);
+  const controlTexts = new ControlTexts(controls);
+  const renderedPieces = createRendering(header, table, facts, { bos, controlTexts });
+  const gapTokens = gapTokensOf({ ...vocabularyTexts, numberOf: (key) => numberOf(header, key), stops: facts.stops });
   const gaps = createGapRenderer(gapTokens, controls, (id) => table.textOf(id) ?? '', facts.name);
   const bounds = createBounds(table, facts.context);
   const bytes = bytesOfTokens(table, facts);
@@ -68,9 +78,23 @@ export function createTokenizer({ header, table, init, vocabulary, dispose }: To
   }
 
   function encodeText(input: Input): { readonly rendering: readonly number[]; readonly text: string } {
-    const pieces = piecesOf(input);
+    const pieces = renderedPieces(input);
     bounds.checkPieces(pieces);
     return { rendering: encodePieces(pieces), text: pieces.join('') };
+  }
+
+  const texts = isEmbedding(facts) ? textEncoderOf(header, table, { controlTexts, encodePieces }) : null;
+
+  function encodeAll(input: Input): Prompt {
+    if (texts === null)
+      throw new QvacError('E_BAD_INPUT', `${facts.name} answers, and does not embed texts`, {
+        hint: 'choose a model that embeds: qvac peers lists what each can',
+      });
+    try {
+      return encodeTexts(texts, input, facts);
+    } catch (error) {
+      throw refusalOf(error);
+    }
   }
 
   let known: Vocabulary | null = null;
@@ -97,6 +121,11 @@ export function createTokenizer({ header, table, init, vocabulary, dispose }: To
       return vocabularyOf();
     },
     encodePrompt(input, options = {}) {
+      if (input.template === 'embed') return encodeAll(input);
+      if (texts !== null)
+        throw new QvacError('E_BAD_INPUT', `${facts.name} embeds texts, and answers nothing`, {
+          hint: 'qvac embed "a text"',
+        });
       bounds.checkInput(input);
       checkTokens(input, options);
       const { rendering, text } = input.template === 'fim' ? encodeGap(input) : encodeText(input);
@@ -140,6 +169,37 @@ function createRendering(
         hint: 'it can only continue raw text',
       });
     return renderer.render(input);
+  };
+}
+
+function isEmbedding({ dimensions }: ModelFacts): boolean {
+  return dimensions != null;
+}
+
+/** WordPiece knows no special tokens in a text; elsewhere their texts are taken apart, as in messages. */
+function textEncoderOf(
+  header: GgufHeader,
+  table: TokenTable,
+  {
+    controlTexts,
+    encodePieces,
+  }: { readonly controlTexts: ControlTexts; encodePieces(pieces: readonly string[]): readonly number[] },
+): TextEncoder {
+  if (table.family === 'bert') {
+    const wordPiece = createWordPiece(header, table);
+    const encode = (text: string): readonly number[] => {
+      checkNoBreakMark(text);
+      return wordPiece.encode(text);
+    };
+    return { encode, first: [wordPiece.first], last: [wordPiece.last] };
+  }
+  const eos = numberOf(header, 'tokenizer.ggml.eos_token_id');
+  const hasEnd = flagOf(header, 'tokenizer.ggml.add_eos_token') === true && eos !== undefined;
+  // A BOS token is a part of the first piece.
+  return {
+    encode: (text) => encodePieces(piecesOf(controlTexts.broken(text))),
+    first: [],
+    last: hasEnd ? [eos] : [],
   };
 }
 
@@ -204,5 +264,6 @@ function factsOf(
     context: Math.min(init.context ?? trained, trained),
     vocab: table.size,
     stops,
+    dimensions: dimensionsOfFile(header),
   };
 }

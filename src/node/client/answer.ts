@@ -1,5 +1,6 @@
 import type { JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
+import type { Vectors } from '../../proofs/embedding/vectors.ts';
 import type { FaultError } from '../../proofs/fault.ts';
 import type { FaultCode, Finish } from '../../protocol/messages.ts';
 import type { Settlement } from '../payment/payments.ts';
@@ -68,7 +69,9 @@ export interface EarlierPart {
 export interface Answer {
   /** Of the whole answer, like `tokens`, `verification` and `costLamports`. */
   readonly text: string;
-  /** Number of tokens, including the stop token. */
+  /** Of texts that were embedded (section 4.9), as the model gave them. @default null: it is an answer */
+  readonly vectors?: Vectors | null | undefined;
+  /** Number of tokens, including the stop token; of vectors their number. */
   readonly tokens: number;
   /** The parts of other providers before that of `provider`; empty if one wrote it all. */
   readonly earlier: readonly EarlierPart[];
@@ -108,7 +111,7 @@ export interface Answer {
 /** The part of an answer that follows from its frames and signed prices, before any check. */
 export type DeliveredAnswer = Pick<
   Answer,
-  'text' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'
+  'text' | 'vectors' | 'tokens' | 'finish' | 'provider' | 'router' | 'model' | 'costLamports'
 >;
 
 /** The peer that will see the prompt, reported before the prompt leaves. */

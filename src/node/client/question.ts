@@ -4,6 +4,7 @@ import { seconds } from '../../lib/names.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
+import { modes } from '../../protocol/messages.ts';
 import { type AnswerExtra, abilitiesFor } from '../job/answer-extra.ts';
 import { type ChooseComponents, chooseProviders } from '../selection/choose.ts';
 import { consideredOf } from '../selection/considered.ts';
@@ -98,9 +99,11 @@ export class Question {
 
   get criteria(): SelectionCriteria {
     const { model, input, sampler, maxPrice, verify } = this.init;
+    const embeds = input.template === 'embed';
     return {
       model: model ?? undefined,
-      mode: modeOf(verify),
+      embeds,
+      mode: embeds ? modes.none : modeOf(verify),
       promptTokens: promptTokenBound(input),
       maxTokens: sampler.maxTokens,
       maxPrice,

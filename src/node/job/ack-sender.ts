@@ -26,6 +26,9 @@ export interface ArrivedCounts {
   readonly n: number;
 }
 
+/** Frames that are not acknowledged: vectors are due as a whole once their job is accepted. */
+const silentFrames: ReadonlySet<AnswerFrame['t']> = new Set(['beat', 'progress', 'vectors']);
+
 const noTotals: ChannelTotals = { committedLamports: 0n, releasedLamports: 0n };
 
 /**
@@ -57,7 +60,7 @@ export class AckSender {
 
   /** @param arrived with this frame, too, which passed its checks */
   frame(frame: AnswerFrame, arrived: ArrivedCounts): void {
-    if (!this.#isPaid || this.#stopped || frame.t === 'beat' || frame.t === 'progress') return;
+    if (!this.#isPaid || this.#stopped || silentFrames.has(frame.t)) return;
     if (frame.t === 'tokens') {
       if (this.#begun || arrived.n === 0) return;
       this.#begun = true;

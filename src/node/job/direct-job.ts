@@ -45,6 +45,8 @@ export interface DirectJobInit {
 /** How long a provider may take to answer a cancel with its final head, in ms. */
 const cancelTimeoutMs = 5_000;
 
+const otherFrames = ['head', 'beat', 'progress', 'busy', 'error'] as const;
+
 /** The client's side of one job's stream; what it receives is checked and recorded by `received`. */
 export class DirectJob implements Job {
   readonly jobId: JobId;
@@ -117,7 +119,11 @@ export class DirectJob implements Job {
         const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} sent nothing for ${seconds(gapMs)}`);
         this.#watch();
         this.#waiting = true;
-        const raw = await this.#stream.readRaw(['accept', 'tokens', 'head', 'beat', 'progress', 'busy', 'error']);
+        const raw = await this.#stream.readRaw([
+          'accept',
+          this.received.vectors === null ? 'tokens' : 'vectors',
+          ...otherFrames,
+        ]);
         this.#waiting = false;
         this.#endWatch();
         this.#clear(gap);
@@ -240,6 +246,7 @@ export class DirectJob implements Job {
     try {
       if (frame.t === 'accept') this.received.accept(frame);
       else if (frame.t === 'tokens') this.received.addTokens(frame);
+      else if (frame.t === 'vectors') this.received.addVectors(frame);
       else if (frame.t === 'head') this.received.addHead({ body: frame.body, sig: frame.sig });
       else if (frame.t === 'progress' && (!this.#accepted || this.received.n > 0))
         throw new MalformedError('it told the progress of a prompt that it was not computing');

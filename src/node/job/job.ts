@@ -98,7 +98,7 @@ export interface ChallengeOptions extends AbortOptions {
   readonly anew?: boolean | undefined;
 }
 
-type AnswerType = 'accept' | 'tokens' | 'head' | 'beat' | 'progress';
+type AnswerType = 'accept' | 'tokens' | 'vectors' | 'head' | 'beat' | 'progress';
 
 /** The frames that `Job.frames` yields. */
 export type AnswerFrame = FrameOf<AnswerType>;

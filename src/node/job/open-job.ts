@@ -6,9 +6,9 @@ import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { createReceived } from '../../proofs/received.ts';
 import { signBody } from '../../proofs/signing.ts';
-import { jobProtocol } from '../../protocol/constants.ts';
+import { embedProtocol, jobProtocol } from '../../protocol/constants.ts';
 import { jobIdOf, requestDigestOf, sha256 } from '../../protocol/digests.ts';
-import { extraDigestOf } from '../../protocol/messages/extra.ts';
+import { decodeExtra, extraDigestOf } from '../../protocol/messages/extra.ts';
 import {
   kinds,
   modes,
@@ -81,17 +81,30 @@ export async function openJob(
   const jobId = jobIdOf(body);
   const offerSigned = signBody(peer.key, kinds.offer, jobId, body);
   const { continuation } = input;
-  const received = createReceived({ offer, offerSigned, quote, exec, input, continuation, extra, grammar, previous });
+  const { embed: dimensions = null } = decodeExtra(extra, model.vocab);
+  const protocol = dimensions === null ? jobProtocol : embedProtocol;
+  const received = createReceived({
+    offer,
+    offerSigned,
+    quote,
+    exec,
+    input,
+    continuation,
+    extra,
+    dimensions,
+    grammar,
+    previous,
+  });
   const totals = (await init.lock?.({ jobId, offer, offerSigned })) ?? null;
   const target = init.target ?? card.peer;
-  const stream = await peer.open(target, jobProtocol, { ...options, eager: true });
+  const stream = await peer.open(target, protocol, { ...options, eager: true });
   try {
     await stream.write({ t: 'offer', body, sig: offerSigned.sig, input, extra, grammar }, options);
   } catch (error) {
     stream.abort(toError(error));
     throw error;
   }
-  const reopen = (signal: AbortSignal): Promise<FrameStream> => peer.open(target, jobProtocol, { signal });
+  const reopen = (signal: AbortSignal): Promise<FrameStream> => peer.open(target, protocol, { signal });
   const timeouts = { ...defaultTimeouts, ...init.timeouts };
   const unansweredMs = (): number => peer.unansweredMs(card.peer);
   return new DirectJob(

@@ -7,6 +7,7 @@ import { verifyBody } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { quoteProtocol } from '../../protocol/constants.ts';
 import { requestDigestOf } from '../../protocol/digests.ts';
+import { promptRoom } from '../../protocol/embedding.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import {
   type CardModel,
@@ -54,7 +55,7 @@ export function quoteAnswer(
   { input, ...request }: Omit<QuoteRequest, 'requestDigest' | 'promptTokens'> & { readonly input: Input },
   options: AbortOptions,
 ): Promise<SignedQuote> {
-  const promptTokens = Math.min(promptTokenBound(input), request.model.context - request.maxTokens);
+  const promptTokens = Math.min(promptTokenBound(input), promptRoom(request.model, request.maxTokens));
   return fetchQuote(components, { ...request, requestDigest: requestDigestOf(input), promptTokens }, options);
 }
 

@@ -1,6 +1,7 @@
 import { QvacError } from '../../errors.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
+import { truncationOf } from '../../protocol/embedding.ts';
 import { promptTokenBound } from '../../protocol/input/prompt-bound.ts';
 import type { CardModel, Input } from '../../protocol/messages.ts';
 import type { LocalVerifier } from '../verification/local-verifier.ts';
@@ -38,13 +39,32 @@ export function mayBeTooLong(
   input: Input,
   maxTokens: number,
 ): error is RemoteError {
-  return isBadOffer(error) && promptTokenBound(input) + maxTokens > context;
+  return isBadOffer(error) && boundOf(input, maxTokens) > context;
+}
+
+/** An upper bound of the tokens that have to fit into one context: of texts to embed, those of the longest. */
+function boundOf(input: Input, maxTokens: number): number {
+  if (input.template !== 'embed') return promptTokenBound(input) + maxTokens;
+  const truncate = truncationOf(input) ?? Number.POSITIVE_INFINITY;
+  const bounds = input.messages.map((message) => promptTokenBound({ ...input, messages: [message], options: {} }));
+  return Math.min(truncate, Math.max(...bounds));
+}
+
+/** @throws QvacError E_CONTEXT, if the model is on this machine */
+async function tooLongText(
+  verifier: Pick<LocalVerifier, 'encodePrompt'>,
+  modelId: ModelId,
+  input: Input,
+): Promise<null> {
+  await verifier.encodePrompt(modelId, input);
+  return null;
 }
 
 /**
  * Counts the prompt before it is sent, if the model is on this machine.
  * @returns why the prompt does not fit; null if it fits or cannot be counted here
- * @throws QvacError E_BAD_INPUT for a prompt that every provider must refuse
+ * @throws QvacError E_BAD_INPUT for a prompt that every provider must refuse; E_CONTEXT for a text to embed that is
+ * too long
  */
 export async function findTooLong(
   verifier: Pick<LocalVerifier, 'encodePrompt'>,
@@ -53,7 +73,9 @@ export async function findTooLong(
   maxTokens: number,
 ): Promise<PromptTooLongError | null> {
   // A prompt that fits by its upper bound needs no tokenizer.
-  if (promptTokenBound(input) + maxTokens <= model.context) return null;
+  if (boundOf(input, maxTokens) <= model.context) return null;
+  // The tokenizer itself says which text is too long.
+  if (input.template === 'embed') return tooLongText(verifier, modelId, input);
   const count = (await verifier.encodePrompt(modelId, input))?.length ?? 0;
   if (count + maxTokens <= model.context) return null;
   return new PromptTooLongError(count, maxTokens, model, peer);

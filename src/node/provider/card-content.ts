@@ -1,6 +1,7 @@
 import { fromHex } from '../../lib/bytes.ts';
 import type { Engine } from '../../model/engine.ts';
 import { keepsPrompts } from '../../protocol/constants.ts';
+import { embedAbility } from '../../protocol/embedding.ts';
 import type { ModeName, Pay } from '../../protocol/messages.ts';
 import type { CardContent } from '../cards/card-issuer.ts';
 
@@ -21,6 +22,8 @@ export interface ServedModel {
   readonly pay?: Pay | null | undefined;
 }
 
+/** No program on a chain can judge vectors (section 4.9). */
+const embedModes: readonly ModeName[] = ['none'];
 const answerModes: readonly ModeName[] = ['merkle', 'fraud', 'none'];
 
 /** The content of a provider's card, for its engine as it is now. */
@@ -29,6 +32,7 @@ export function cardContentOf(
   { name, can = [], priceJob, priceIn, priceOut, tokensPerSecond, pay = null }: ServedModel,
 ): CardContent {
   const { facts, device, exec, slots, scoreSlots, tokenizer } = engine;
+  const { dimensions = null } = facts;
   return {
     models: [
       {
@@ -40,11 +44,15 @@ export function cardContentOf(
         vocab: facts.vocab,
         stops: facts.stops,
         vocabDigest: tokenizer.vocabulary.digest,
-        can: ['grammar', ...(engine.keepsPrompts === true ? [keepsPrompts] : []), ...can].sort(),
-        modes: scoreSlots.total > 0 ? [...answerModes, 'score'] : answerModes,
+        can:
+          dimensions !== null
+            ? [embedAbility(dimensions)]
+            : ['grammar', ...(engine.keepsPrompts === true ? [keepsPrompts] : []), ...can].sort(),
+        modes: dimensions !== null ? embedModes : scoreSlots.total > 0 ? [...answerModes, 'score'] : answerModes,
         priceJob,
         priceIn,
-        priceOut,
+        // An embedding job has no tokens but its texts'.
+        priceOut: dimensions === null ? priceOut : 0,
         slots: slots.total,
       },
     ],

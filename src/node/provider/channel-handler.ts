@@ -1,3 +1,5 @@
+import { maxEmbeddedTexts } from '../../protocol/constants.ts';
+import { dimensionsOf, promptRoom } from '../../protocol/embedding.ts';
 import type { Card } from '../../protocol/messages.ts';
 import { amountLamports } from '../../protocol/price.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
@@ -35,13 +37,14 @@ export async function handleChannel(
 function checkAmounts({ deposit, window }: Proposal, { models }: Card): void {
   if (window < 1 || window > deposit)
     throw new OfferRefusal('bad-offer', `a window is 1 lamport at least and the deposit at most, not ${window}`);
-  const most = models.map(({ context, slots, ...price }) => {
+  const most = models.map(({ can, context, slots, ...price }) => {
     const prices = {
       priceJobLamports: BigInt(price.priceJob),
       priceInLamports: BigInt(price.priceIn),
       priceOutLamports: BigInt(price.priceOut),
     };
-    const inputs = amountLamports({ promptTokens: context, maxTokens: 0, isScore: false }, prices);
+    const promptTokens = promptRoom({ can, context }, dimensionsOf({ can }) === null ? 0 : maxEmbeddedTexts);
+    const inputs = amountLamports({ promptTokens, maxTokens: 0, isScore: false }, prices);
     const outputs = amountLamports({ promptTokens: 0, maxTokens: context, isScore: false }, prices);
     return BigInt(slots + spareJobs) * (inputs > outputs ? inputs : outputs);
   });

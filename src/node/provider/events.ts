@@ -8,7 +8,7 @@ export type ProviderEvent =
       readonly event: 'job-accepted';
       readonly job: JobId;
       readonly client: PeerIdString;
-      readonly mode: ModeName;
+      readonly mode: ModeName | 'embed';
       readonly promptTokens: number;
       readonly maxTokens: number;
     }
@@ -17,6 +17,8 @@ export type ProviderEvent =
       readonly job: JobId;
       readonly client: PeerIdString;
       readonly tokens: number;
+      /** Of an embedding job, which has no tokens; null of any other. */
+      readonly vectors: number | null;
       readonly finish: Finish;
       readonly ms: number;
       /** Tokens of the prompt that a kept one saved. */

@@ -6,6 +6,7 @@ import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
 import type { ProviderEvent } from './events.ts';
 import { AnswerRun } from './job/answer-run.ts';
+import { EmbedRun } from './job/embed-run.ts';
 import type { JobRun, JobRunComponents, JobRunInit } from './job/job-run.ts';
 import type { AfterFrame, Openings } from './job/openings.ts';
 import { ScoreRun } from './job/score-run.ts';
@@ -25,7 +26,7 @@ export interface JobHandlerInit extends JobRunInit {
   readonly onEvent: (event: ProviderEvent) => void;
 }
 
-/** The provider's side of `/qvac/job/1.0.0`. */
+/** The provider's side of `/qvac/job/1.0.0` and `/qvac/embed/1.0.0`. */
 export class JobHandler {
   readonly #components: JobHandlerComponents;
   readonly #init: JobHandlerInit;
@@ -49,17 +50,18 @@ export class JobHandler {
 
   /**
    * Handles one stream: an offer with all that follows, or a late challenge.
+   * @param isEmbedding the stream is one of `/qvac/embed/1.0.0`
    * @throws OfferRefusal to be sent to the client; QvacError E_BAD_PEER, E_TRUNCATED
    */
-  async handle(stream: FrameStream): Promise<void> {
+  async handle(stream: FrameStream, isEmbedding = false): Promise<void> {
     const first = await readWithin(stream, ['offer', 'challenge'], this.#init.firstFrameMs);
-    if (first?.t === 'offer') await this.#serve(stream, first);
+    if (first?.t === 'offer') await this.#serve(stream, first, isEmbedding);
     else if (first?.t === 'challenge') await this.#components.openings.answerLate(stream, first);
   }
 
-  async #serve(stream: FrameStream, frame: FrameOf<'offer'>): Promise<void> {
+  async #serve(stream: FrameStream, frame: FrameOf<'offer'>, isEmbedding: boolean): Promise<void> {
     const { clock } = this.#components;
-    const { admission, run } = this.#admit(stream, frame);
+    const { admission, run } = this.#admit(stream, frame, isEmbedding);
     const ids = { job: admission.jobId, client: stream.remote.peer };
     const began = clock.now();
     const end = new AbortController();
@@ -71,7 +73,7 @@ export class JobHandler {
         this.#init.onEvent({
           event: 'job-accepted',
           ...ids,
-          mode: modeName(admission.offer.mode),
+          mode: admission.settings.embed === undefined ? modeName(admission.offer.mode) : 'embed',
           promptTokens: admission.prompt.tokens.length,
           maxTokens: admission.offer.sampler.maxTokens,
         });
@@ -80,7 +82,8 @@ export class JobHandler {
       this.#init.onEvent({
         event: 'job-finished',
         ...ids,
-        tokens: finished.final.n,
+        tokens: finished.transcript.tokens.length,
+        vectors: finished.vectors?.counts.length ?? null,
         finish: finished.final.finish,
         ms: clock.now() - began,
         ...finished.savings,
@@ -97,12 +100,18 @@ export class JobHandler {
   }
 
   /** Admits the offer. If it is refused, the client's locked payment is refunded. */
-  #admit(stream: FrameStream, frame: FrameOf<'offer'>): { readonly admission: Admission; readonly run: JobRun } {
+  #admit(
+    stream: FrameStream,
+    frame: FrameOf<'offer'>,
+    isEmbedding: boolean,
+  ): { readonly admission: Admission; readonly run: JobRun } {
     const { openings, payouts } = this.#components;
     try {
       if (openings.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
+      if ((frame.input.template === 'embed') !== isEmbedding)
+        throw new OfferRefusal('bad-offer', 'this stream is not the one for such an offer');
       const admission = admit(this.#components, frame, stream.remote);
-      const Kind = admission.offer.mode === modes.score ? ScoreRun : AnswerRun;
+      const Kind = kindOf(admission);
       return { admission, run: new Kind(this.#components, admission, stream, this.#init) };
     } catch (error) {
       const refused = payouts === null ? null : payableOffer(frame, stream.remote);
@@ -139,4 +148,9 @@ export class JobHandler {
       else return frame;
     }
   }
+}
+
+function kindOf({ offer, settings }: Admission): typeof AnswerRun | typeof ScoreRun | typeof EmbedRun {
+  if (settings.embed !== undefined) return EmbedRun;
+  return offer.mode === modes.score ? ScoreRun : AnswerRun;
 }

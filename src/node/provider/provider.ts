@@ -7,7 +7,13 @@ import {
   type Transcript,
   type TranscriptInit,
 } from '../../proofs/transcript.ts';
-import { channelProtocol, jobProtocol, keepMs as protocolKeepMs, quoteProtocol } from '../../protocol/constants.ts';
+import {
+  channelProtocol,
+  embedProtocol,
+  jobProtocol,
+  keepMs as protocolKeepMs,
+  quoteProtocol,
+} from '../../protocol/constants.ts';
 import type { CardIssuer } from '../cards/card-issuer.ts';
 import type { Peer } from '../peer/peer.ts';
 import type { FrameStream } from '../streams/streams.ts';
@@ -171,6 +177,11 @@ class EngineProvider implements Provider {
     await peer.handle(
       jobProtocol,
       guarded((stream) => jobs.handle(stream)),
+      { maxInboundStreams },
+    );
+    await peer.handle(
+      embedProtocol,
+      guarded((stream) => jobs.handle(stream, true)),
       { maxInboundStreams },
     );
     await peer.handle(

@@ -1,6 +1,7 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import { modeName, payFrom } from '../../protocol/codes.ts';
-import { maxDeliverWithinS } from '../../protocol/constants.ts';
+import { maxDeliverWithinS, maxEmbeddedTexts } from '../../protocol/constants.ts';
+import { dimensionsOf } from '../../protocol/embedding.ts';
 import type { Card } from '../../protocol/messages.ts';
 import { defaultGraceTokens } from '../../protocol/price.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
@@ -33,8 +34,10 @@ export async function handleQuote(
   const model = card.models.find(({ id }) => equalBytes(id, ask.modelId));
   if (model === undefined || card.execClass === null)
     throw new OfferRefusal('no-model', 'this provider does not serve that model');
-  if (ask.maxTokens < 1 || ask.maxTokens >= model.context)
-    throw new OfferRefusal('bad-offer', `${ask.maxTokens} tokens do not fit in the context of ${model.context}`);
+  const isEmbedding = dimensionsOf(model) !== null;
+  if (isEmbedding ? ask.maxTokens > maxEmbeddedTexts : ask.maxTokens >= model.context)
+    throw new OfferRefusal('bad-offer', tooManyOf(ask.maxTokens, isEmbedding ? null : model.context));
+  if (ask.maxTokens < 1) throw new OfferRefusal('bad-offer', 'nothing is asked for');
   if (!model.modes.includes(modeName(ask.mode)))
     throw new OfferRefusal('bad-offer', `mode ${modeName(ask.mode)} is not served`);
   if (ask.pay === payFrom.channel && !takesChannels)
@@ -59,6 +62,13 @@ export async function handleQuote(
     pay: card.pay,
   };
   await stream.write({ t: 'quote', ...quotes.issue(terms, ask.pay) });
+}
+
+/** @param context null: texts to embed */
+function tooManyOf(count: number, context: number | null): string {
+  return context === null
+    ? `${count} texts, at most ${maxEmbeddedTexts} are embedded in one job`
+    : `${count} tokens do not fit in the context of ${context}`;
 }
 
 /** Shortest time that a payment is on hold, in s: a client that vanished gets it back by itself then. */

@@ -3,6 +3,7 @@ import { equalBytes, toHex } from '../../lib/bytes.ts';
 import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { keepsPrompts } from '../../protocol/constants.ts';
 import { modelIdHex } from '../../protocol/digests.ts';
+import { dimensionsOf, promptRoom } from '../../protocol/embedding.ts';
 import { fillsGaps } from '../../protocol/input/gap.ts';
 import { quotedLamports } from '../../protocol/messages/quote.ts';
 import { type CardModel, type Mode, modeName, type Pay } from '../../protocol/messages.ts';
@@ -40,6 +41,8 @@ export interface SelectionCriteria {
   readonly preferredClass?: Uint8Array | undefined;
   /** How much of the prompt a provider may have kept. @default nothing */
   readonly knownShare?: KnownShare | undefined;
+  /** Whether texts are to be embedded (section 4.9), in the place of an answer. @default false */
+  readonly embeds?: boolean | undefined;
   /** What the model must serve beyond plain text: names in its `can` (section 3). @default nothing */
   readonly needs?: readonly string[] | undefined;
 }
@@ -137,13 +140,20 @@ function examine(
   if (named.length === 0) return { why: 'other-model', detail: `does not offer ${criteria.model ?? 'a model'}` };
   const held = named.filter((model) => criteria.only === null || criteria.only.has(modelIdHex(model.id)));
   if (held.length === 0) return { why: 'not-held', detail: 'offers a file that cannot be re-executed here' };
+  const { embeds = false } = criteria;
+  const apt = held.filter((model) => (dimensionsOf(model) !== null) === embeds);
+  if (apt.length === 0)
+    return {
+      why: 'ability',
+      detail: embeds ? 'it answers, and does not embed texts' : 'it embeds texts, and answers nothing',
+    };
   const mode = modeName(criteria.mode);
-  const serving = held.filter((model) => model.modes.includes(mode));
+  const serving = apt.filter((model) => model.modes.includes(mode));
   if (serving.length === 0) return { why: 'mode', detail: `does not serve mode ${mode}` };
   const { needs = [] } = criteria;
   const able = serving.filter(({ can }) => needs.every((need) => can.includes(need)));
   if (able.length === 0) return { why: 'ability', detail: lackOf(needs, serving) };
-  const roomy = able.filter((model) => model.context > criteria.maxTokens);
+  const roomy = able.filter((model) => promptRoom(model, criteria.maxTokens) > 0);
   if (roomy.length === 0) {
     const context = Math.max(...able.map((model) => model.context));
     const detail = `its context of ${context} tokens has no room for an answer of ${criteria.maxTokens}`;
@@ -190,7 +200,7 @@ function stakeShortfall(record: ChainRecord | null, price: bigint): string | nul
 function highestPrice(model: CardModel, criteria: SelectionCriteria): bigint {
   // A prompt that does not fit beside the answer is refused, so it never costs more than what fits.
   const { mode, maxTokens } = criteria;
-  const promptTokens = Math.min(criteria.promptTokens, model.context - maxTokens);
+  const promptTokens = Math.min(criteria.promptTokens, promptRoom(model, maxTokens));
   const { priceJob, priceIn, priceOut } = model;
   return quotedLamports({ mode, promptTokens, maxTokens, priceJob, priceIn, priceOut });
 }

@@ -2,7 +2,12 @@ import type { Assessment } from '../../proofs/checks.ts';
 import type { FaultCode, Verdict } from '../../protocol/messages.ts';
 
 /** Faults that depend on computed numbers: a second re-execution must confirm them (section 5). */
-const numericFaults: ReadonlySet<FaultCode> = new Set(['exact-mismatch', 'distribution-far', 'draws-far']);
+const numericFaults: ReadonlySet<FaultCode> = new Set([
+  'exact-mismatch',
+  'distribution-far',
+  'draws-far',
+  'vectors-far',
+]);
 
 /** Whether the verdict is a fail for such a fault. */
 export function isNumericFail({ result, faults }: Pick<Verdict, 'result' | 'faults'>): boolean {

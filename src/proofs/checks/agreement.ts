@@ -1,5 +1,6 @@
 import { equalBytes } from '../../lib/bytes.ts';
 import { maxZkChallenges, maxZkVocab } from '../../protocol/constants.ts';
+import { isEmbedSampler } from '../../protocol/embedding.ts';
 import { grammarDigestOf } from '../../protocol/grammar/rules.ts';
 import { isExtraOf } from '../../protocol/messages/extra.ts';
 import { modes, type Offer } from '../../protocol/messages.ts';
@@ -16,10 +17,13 @@ export function checkAgreement(subject: Subject): void {
   if (!subject.isScore) checkContinuation(subject);
   checkSettings(subject);
   if (subject.isScore) checkScore(subject);
+  if (subject.isEmbedding) checkEmbedding(subject);
   if (subject.offer.mode === modes.zk) checkZk(subject.offer);
 }
 
-function checkContinuation({ receipt, offer, continuation }: Subject): void {
+function checkContinuation({ receipt, offer, continuation, isEmbedding }: Subject): void {
+  if (receipt.input?.template === 'embed' && !isEmbedding)
+    throw badReceipt('the input is one to embed, the offer is not');
   if (continuation.length !== offer.start)
     throw badReceipt(`the prompt has ${receipt.promptTokens.length} tokens, the continuation ${offer.start}`);
   if (receipt.input !== null && !isSameList(receipt.input.continuation, continuation))
@@ -44,6 +48,16 @@ function checkScore({ receipt, offer, settings }: Subject): void {
   if (offer.start !== 0) throw badReceipt(`a score job begins at ${offer.start} instead of 0`);
   if (receipt.input !== null && !isSameList(receipt.input.continuation, receipt.tokens))
     throw badReceipt('the tokens of a score job are not those of its input');
+}
+
+/** Section 4.9: neutral settings, no mode that opens anything on a chain, and one vector for each text. */
+function checkEmbedding({ receipt, offer }: Subject): void {
+  const { mode, sampler, start } = offer;
+  if (mode !== modes.none || start !== 0 || !isEmbedSampler(sampler))
+    throw badReceipt('the settings of an embedding job are not neutral');
+  const { input } = receipt;
+  if (input !== null && (input.template !== 'embed' || input.messages.length !== sampler.maxTokens))
+    throw badReceipt('the texts of an embedding job are not those that its offer counts');
 }
 
 /** Section 4.8: what mode zk can prove. */

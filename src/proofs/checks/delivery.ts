@@ -28,7 +28,9 @@ export function checkDelivery(subject: Subject): Finding {
   const covered = isFinal(head) ? 'the final head' : 'the newest head of an answer that was cut off';
   return {
     result: 'pass',
-    detail: `all signatures are good; ${covered} covers the prompt, ${counted(head.n, 'token')} and the text`,
+    detail: subject.isEmbedding
+      ? `all signatures are good; ${covered} covers ${counted(head.n, 'vector')}`
+      : `all signatures are good; ${covered} covers the prompt, ${counted(head.n, 'token')} and the text`,
   };
 }
 
@@ -64,8 +66,13 @@ function checkJobIds(subject: Subject): void {
   if (verdicts.some(isOther)) throw badReceipt('a verdict is of another job');
 }
 
-function openingOf({ opening, zkOpening, scoreOpening }: Subject): { readonly jobId: Uint8Array } | null {
-  return opening ?? zkOpening ?? scoreOpening;
+function openingOf({
+  opening,
+  zkOpening,
+  scoreOpening,
+  vectorOpening,
+}: Subject): { readonly jobId: Uint8Array } | null {
+  return opening ?? zkOpening ?? scoreOpening ?? vectorOpening;
 }
 
 /**
@@ -86,8 +93,11 @@ function checkHeadPairs(heads: readonly Head[]): void {
   }
 }
 
-/** The fields of the first head. Returns the prefix that the receipt's tokens have where each head stands. */
-function checkHead({ receipt, offer, head, heads }: Subject): ReadonlyMap<number, Uint8Array> {
+/**
+ * The fields of the first head. Returns the prefix that the receipt's tokens have where each head stands: of an
+ * embedding job, whose heads cover vectors, always that of the prompt.
+ */
+function checkHead({ receipt, offer, head, heads, isEmbedding }: Subject): ReadonlyMap<number, Uint8Array> {
   const { promptTokens, tokens, input, exec } = receipt;
   if (head.promptCount !== promptTokens.length)
     throw badReceipt(
@@ -101,13 +111,12 @@ function checkHead({ receipt, offer, head, heads }: Subject): ReadonlyMap<number
     throw badReceipt('the exec map is not that of the execution class');
   if (input !== null && !equalBytes(offer.requestDigest, requestDigestOf(input)))
     throw badReceipt('the input is not the one that was requested');
-  if (head.n !== tokens.length)
+  if (!isEmbedding && head.n !== tokens.length)
     throw badReceipt(`the head covers ${counted(head.n, 'token')}, the receipt has ${tokens.length}`);
-  const prefixes = prefixesAt(
-    head.inputDigest,
-    tokens,
-    heads.map(({ n }) => n),
-  );
+  const positions = heads.map(({ n }) => n);
+  const prefixes = isEmbedding
+    ? new Map(positions.map((n) => [n, head.inputDigest]))
+    : prefixesAt(head.inputDigest, tokens, positions);
   if (!isOnChain(head, prefixes)) throw badReceipt('the tokens are not those of the head');
   return prefixes;
 }

@@ -1,4 +1,5 @@
 import type { Limits } from '../calibration.ts';
+import type { DistanceLimits } from '../embedding/distance.ts';
 import type { Vocabulary } from '../grammar/vocabulary.ts';
 import type { TopLogits } from '../logits.ts';
 
@@ -12,6 +13,8 @@ export interface Evidence {
   readonly prompt?: PromptEvidence | undefined;
   /** For check 6. */
   readonly replay?: Replay | undefined;
+  /** For check 6 of an embedding job (section 4.9), in the place of `replay`. */
+  readonly recomputed?: RecomputedVectors | undefined;
   /** Replaces the limits of section 6 in check 6; `digest` is that of the file. */
   readonly calibration?: { readonly digest: Uint8Array; readonly limits: Limits } | null | undefined;
 }
@@ -23,6 +26,8 @@ export interface PromptEvidence {
   readonly stops: readonly number[];
   /** The receipt's tokens as text behind the continuation (section 4.6). */
   readonly text: string;
+  /** Of an embedding job: the tokens of each text, and the numbers of the model's vectors. */
+  readonly texts?: { readonly counts: readonly number[]; readonly dimensions: number } | undefined;
 }
 
 export interface Replay {
@@ -34,6 +39,17 @@ export interface Replay {
    * tokens alone, and some logits more; null if it was not recomputed.
    */
   readonly steps: readonly (TopLogits | null)[];
+}
+
+/** The vectors of an embedding job, computed again by the verifier. */
+export interface RecomputedVectors {
+  readonly tier: 'exact' | 'statistical';
+  /** The verifier's own class. */
+  readonly execClass: Uint8Array;
+  /** One for each text; null if it was not recomputed. */
+  readonly vectors: readonly (Float32Array | null)[];
+  /** How far apart those of another class may be. */
+  readonly limits: DistanceLimits;
 }
 
 export interface ZkVerifier {

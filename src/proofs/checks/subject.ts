@@ -6,18 +6,20 @@ import { AnswerDraws } from '../sampling/draws.ts';
 export interface Subject extends ReceiptContents {
   readonly receipt: Receipt;
   readonly isScore: boolean;
+  /** Its head covers vectors instead of tokens (section 4.9). */
+  readonly isEmbedding: boolean;
   /** Tokens of the answer before this job: those with which the prompt ends. */
   readonly continuation: readonly number[];
   /** Tokens of the whole answer: the continuation, then the job's own. */
   readonly answer: readonly number[];
-  /** Steps that were opened. */
+  /** Steps, or vectors, that were opened. */
   readonly openedCount: number;
 }
 
 /** @throws MalformedError if the receipt is malformed */
 export function subjectOf(receipt: Receipt): Subject {
   const contents = decodeReceipt(receipt);
-  const { offer, opening, zkOpening, scoreOpening } = contents;
+  const { offer, opening, zkOpening, scoreOpening, vectorOpening } = contents;
   const { promptTokens, tokens } = receipt;
   // More than there are is a fault that check 1 finds.
   const continuation = offer.start === 0 ? [] : promptTokens.slice(Math.max(0, promptTokens.length - offer.start));
@@ -25,9 +27,10 @@ export function subjectOf(receipt: Receipt): Subject {
     ...contents,
     receipt,
     isScore: offer.mode === modes.score,
+    isEmbedding: contents.settings.embed !== undefined,
     continuation,
     answer: [...continuation, ...tokens],
-    openedCount: (opening ?? zkOpening ?? scoreOpening)?.steps.length ?? 0,
+    openedCount: vectorOpening?.vectors.length ?? (opening ?? zkOpening ?? scoreOpening)?.steps.length ?? 0,
   };
 }
 

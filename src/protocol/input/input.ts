@@ -25,11 +25,12 @@ export interface ChatMessage {
 
 /**
  * What the model is asked (section 2). With `raw` there is one message, with `fim` there are two, the texts before and
- * behind a gap; `options` is empty then, `tools` and `date` are null.
+ * behind a gap, with `embed` one for each text (section 4.9); `options` is empty then but for `truncate` of `embed`,
+ * `tools` and `date` are null.
  */
 export interface Input {
   readonly messages: readonly ChatMessage[];
-  readonly template: 'gguf' | 'raw' | 'fim';
+  readonly template: 'gguf' | 'raw' | 'fim' | 'embed';
   readonly options: Readonly<Record<string, string | number | boolean>>;
   /** JSON text of `[{"type":"function","function":{"name":…, …}}]`, at least one. */
   readonly tools: string | null;
@@ -50,6 +51,9 @@ const reservedOptions = new Set([
   'strftime_now',
   '__proto__',
 ]);
+
+/** The first and last token of a text, and one between them. */
+const minTruncate = 3;
 
 function isOptions(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
@@ -128,7 +132,7 @@ const gapKeys: ReadonlySet<string> = new Set(['role', 'content']);
 export const input = v.pipe(
   v.strictObject({
     messages: v.pipe(v.array(message), v.minLength(1)),
-    template: v.picklist(['gguf', 'raw', 'fim']),
+    template: v.picklist(['gguf', 'raw', 'fim', 'embed']),
     options: v.custom<Record<string, string | number | boolean>>(
       isOptions,
       'expected options of text, integer or boolean',
@@ -145,6 +149,7 @@ export const input = v.pipe(
   v.check(
     ({ messages, template, options, tools, date }) =>
       template === 'gguf' ||
+      template === 'embed' ||
       (messages.length === (template === 'raw' ? 1 : 2) &&
         Object.keys(options).length === 0 &&
         tools === null &&
@@ -157,7 +162,35 @@ export const input = v.pipe(
       messages.every((message) => message.role === 'user' && Object.keys(message).every((key) => gapKeys.has(key))),
     'the messages around a gap are a user’s with nothing but content',
   ),
+  v.check(
+    (value) => value.template !== 'embed' || isEmbedInput(value),
+    'an input to embed has texts of users, no option but truncate, no tools, date or continuation',
+  ),
 );
+
+/** Section 4.9: of an input with the template `embed`. */
+function isEmbedInput({
+  messages,
+  options: { truncate, ...others },
+  tools,
+  date,
+  continuation,
+}: {
+  readonly messages: readonly object[];
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly tools: unknown;
+  readonly date: unknown;
+  readonly continuation: readonly number[];
+}): boolean {
+  return (
+    messages.every((one) => Object.keys(one).length === 2 && 'role' in one && one.role === 'user') &&
+    (truncate === undefined || (Number.isSafeInteger(truncate) && Number(truncate) >= minTruncate)) &&
+    Object.keys(others).length === 0 &&
+    tools === null &&
+    date === null &&
+    continuation.length === 0
+  );
+}
 
 /** `cbor(input)` (section 2), as `requestDigest` hashes it. @throws MalformedError */
 export const encodeInput = encoder<Input>(input, 'input');

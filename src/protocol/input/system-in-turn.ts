@@ -1,11 +1,19 @@
+import { truncationOf } from '../embedding.ts';
 import type { CardModel } from '../messages/card.ts';
 import type { Input } from './input.ts';
 
 /** In a card's `can` (section 3): the template takes a system message in the first turn of the user alone. */
 export const systemInTurn = 'system-in-turn';
 
-/** `input` as a model with this card is asked: both sides of an offer derive it from the card. */
-export function inputFor({ can }: Pick<CardModel, 'can'>, input: Input): Input {
+/**
+ * `input` as a model with this card is asked: both sides of an offer derive it from the card. Texts to embed are cut
+ * where the model's context ends, if they may be cut.
+ */
+export function inputFor({ can, context }: Pick<CardModel, 'can' | 'context'>, input: Input): Input {
+  if (input.template === 'embed') {
+    const truncate = truncationOf(input);
+    return truncate === null || truncate <= context ? input : { ...input, options: { truncate: context } };
+  }
   return can.includes(systemInTurn) ? mergeSystem(input) : input;
 }
 

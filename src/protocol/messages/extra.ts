@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import * as v from 'valibot';
 import { concat, equalBytes, utf8 } from '../../lib/bytes.ts';
 import { decodeCbor, encodeCbor, MalformedError } from '../codec.ts';
-import { maxBiases, maxBiasQ, maxPenaltyQ, maxStopTexts } from '../constants.ts';
+import { maxBiases, maxBiasQ, maxDimensions, maxPenaltyQ, maxStopTexts } from '../constants.ts';
 import { tag } from '../encoding/tag.ts';
 import { digest, integer, isAscending, text, u32 } from './fields.ts';
 import { validated } from './validated.ts';
@@ -22,6 +22,8 @@ export interface ExtraSettings {
   /** Digest of the grammar, and of the vocabulary that it is applied to. */
   readonly grammar?: Uint8Array;
   readonly vocabDigest?: Uint8Array;
+  /** Numbers of each vector: the job embeds texts (section 4.9), and no other setting is there. */
+  readonly embed?: number;
 }
 
 const penalty = v.pipe(
@@ -59,12 +61,14 @@ const extraSettings = v.pipe(
     markers: v.exactOptional(v.literal(true)),
     grammar: v.exactOptional(digest),
     vocabDigest: v.exactOptional(digest),
+    embed: v.exactOptional(integer(1, maxDimensions)),
   }),
   v.check((settings) => Object.keys(settings).length > 0, 'expected a setting that is not neutral'),
   v.check(
     ({ grammar, vocabDigest }) => (grammar === undefined) === (vocabDigest === undefined),
     'grammar and vocabDigest go together',
   ),
+  v.check((settings) => settings.embed === undefined || Object.keys(settings).length === 1, 'embed stands alone'),
 );
 
 function isAscendingByUtf8(texts: readonly string[]): boolean {

@@ -49,6 +49,24 @@ export interface ZkOpening {
   readonly proofs: readonly Uint8Array[];
 }
 
+/** One vector of an embedding job, by its digests (section 4.9). */
+export interface OpenedVector {
+  readonly i: number;
+  /** The input digest of the text's tokens. */
+  readonly input: Uint8Array;
+  /** SHA-256 of the vector's bytes. */
+  readonly values: Uint8Array;
+  /** From the leaf up. */
+  readonly path: readonly Uint8Array[];
+}
+
+export interface VectorOpening {
+  readonly v: 3;
+  readonly jobId: Uint8Array;
+  readonly root: Uint8Array;
+  readonly vectors: readonly OpenedVector[];
+}
+
 /** What a referee thought at one step (section 4.7). */
 export interface ScoredStep {
   /** 16 bytes */
@@ -87,7 +105,14 @@ const zkOpening = v.strictObject({
   proofs: v.array(anyBytes),
 });
 
-const opening = v.variant('v', [plainOpening, zkOpening]);
+const vectorOpening = v.strictObject({
+  v: v.literal(3),
+  jobId: digest,
+  root: digest,
+  vectors: v.array(v.strictObject({ i: u32, input: digest, values: digest, path: v.array(digest) })),
+});
+
+const opening = v.variant('v', [plainOpening, zkOpening, vectorOpening]);
 
 const scoreOpening = v.strictObject({
   v: version,
@@ -102,9 +127,9 @@ const scoreOpening = v.strictObject({
 });
 
 /** @throws MalformedError */
-export const encodeOpening = encoder<Opening | ZkOpening>(opening, 'opening');
+export const encodeOpening = encoder<Opening | ZkOpening | VectorOpening>(opening, 'opening');
 /** @throws MalformedError */
-export const decodeOpening = decoder<Opening | ZkOpening>(opening, 'opening');
+export const decodeOpening = decoder<Opening | ZkOpening | VectorOpening>(opening, 'opening');
 /** @throws MalformedError */
 export const encodeScoreOpening = encoder<ScoreOpening>(scoreOpening, 'score');
 /** @throws MalformedError */

@@ -134,6 +134,8 @@ function nextOfChannel(
       return { words: `It can end now: ${left} back.`, action: 'Get the rest back' };
     case 'rent':
       return { words: 'It has ended. The rent of what was shown to the chain can come back.', action: 'Get it back' };
+    case 'commands':
+      return { words: `Programs pay from it. qvac channels shows and closes it; it ends by ${moment}.`, action: null };
     case 'elsewhere':
       return { words: `It was opened through another gateway. It can be closed from ${moment} on.`, action: null };
   }

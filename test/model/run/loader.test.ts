@@ -22,6 +22,7 @@ function loggingLoader(idleMs: number | null, failures = 0): { readonly loader: 
     tokenize: () => [],
     isStop: () => false,
     openLanes: () => (failing-- > 0 ? Promise.reject(new Error('no memory')) : Promise.resolve(lanes)),
+    openPool: () => Promise.reject(new Error('not here')),
     dispose: () => Promise.resolve(void log.push('down')),
   };
   const loader = createLoader({

@@ -46,6 +46,7 @@ function fakeWeights(machine: Machine): Fake {
     tokenize: () => [],
     isStop: () => false,
     dispose: () => Promise.resolve(),
+    openPool: () => Promise.reject(new Error('not here')),
     openLanes(init) {
       fake.contexts.push(init);
       return Promise.resolve(fakeLanes(machine, init, fake));

@@ -101,8 +101,8 @@ describe('a system message in the first turn', () => {
       { role: 'system', content: 'Be brief.' },
       { role: 'user', content: 'Hi' },
     ]);
-    assert.equal(inputFor({ can: ['tools'] }, input), input);
-    assert.deepEqual(inputFor({ can: [systemInTurn, 'tools'] }, input), mergeSystem(input));
+    assert.equal(inputFor({ context: 1, can: ['tools'] }, input), input);
+    assert.deepEqual(inputFor({ context: 1, can: [systemInTurn, 'tools'] }, input), mergeSystem(input));
   });
 
   it('is left where it is if there is none, or no user behind it', () => {

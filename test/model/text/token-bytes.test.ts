@@ -60,7 +60,7 @@ describe('the bytes of a token', () => {
 
   it('refuses other families and broken vocabularies', () => {
     for (const values of [
-      { 'tokenizer.ggml.model': 'bert', 'tokenizer.ggml.tokens': ['a'] },
+      { 'tokenizer.ggml.model': 'rwkv', 'tokenizer.ggml.tokens': ['a'] },
       { 'tokenizer.ggml.model': 'gpt2' },
       { 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.tokens': ['a', 'b'], 'tokenizer.ggml.token_type': [1] },
       { 'tokenizer.ggml.tokens': ['a'] },

@@ -14,7 +14,6 @@ const question = {
   input: testInput,
   model: 'scripted',
   sampler: { ...testSampler, extra: new Uint8Array() },
-  grammar: null,
   seed: new Uint8Array(32),
   commit: new Uint8Array(32),
   count: 16,

@@ -208,7 +208,6 @@ async function rawQuestion(
     input: testInput,
     model: 'scripted',
     sampler: { ...testSampler, extra: new Uint8Array() },
-    grammar: null,
     seed: testSeed,
     commit: sha256(secret),
     count: 16,

@@ -1,12 +1,10 @@
 import { QvacError } from '../../../errors.ts';
 import type { TopLogits } from '../../../proofs/logits.ts';
 import type { LaneCall, Lanes } from '../weights.ts';
+import { createEvaluation } from './evaluation.ts';
 import { copySequence, type NativeInternals } from './internals.ts';
-import { createMaskedEvaluation } from './masked.ts';
 import { type NativeCall, nativeCalls, nativeTokens } from './native-call.ts';
-import { controlledEvaluate, type NativeSequence } from './public-evaluate.ts';
-import { firstCount } from './read-logits.ts';
-import { noLogits, topOf } from './top-logits.ts';
+import type { NativeSequence } from './public-evaluate.ts';
 
 export interface LanesComponents {
   /**
@@ -21,7 +19,7 @@ export interface LanesComponents {
 }
 
 export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesComponents): Lanes {
-  const masked = createMaskedEvaluation({ vocab, internalsOf });
+  const evaluation = createEvaluation({ vocab, internalsOf });
   const laneOf = (lane: number): NativeSequence => {
     const sequence = sequences[lane];
     if (sequence === undefined) throw new RangeError(`expected a lane below ${sequences.length}, got ${lane}`);
@@ -32,19 +30,15 @@ export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesCom
     const end = sequence.nextTokenIndex + call.tokens.length;
     if (sequence.nextTokenIndex + nativeTokens(call).length >= sequence.contextSize)
       throw new QvacError('E_CONTEXT', `the context of ${sequence.contextSize} tokens is full`);
-    const tops =
-      call.allowedAt === undefined
-        ? await evaluatePlainly(sequence, call, topK, vocab)
-        : await masked.evaluate(sequence, call, topK);
+    const tops = await evaluation.evaluate(sequence, call, topK);
     if (sequence.nextTokenIndex > end)
       await sequence.eraseContextTokenRanges([{ start: end, end: sequence.nextTokenIndex }]);
     return tops;
   };
   /** Before the call and not within it: what is evaluated together decides the bits. */
   const prepare = async (calls: readonly LaneCall[]): Promise<void> => {
-    const call = calls.find(({ allowedAt }) => allowedAt !== undefined);
-    if (call === undefined) return;
-    await masked.prepare(sequences.find((each) => each.nextTokenIndex === 0) ?? laneOf(call.lane), call.tokens[0] ?? 0);
+    for (const call of calls)
+      await evaluation.prepare(sequences.find((each) => each.nextTokenIndex === 0) ?? laneOf(call.lane), call);
   };
   return {
     evaluate: (calls, topK) =>
@@ -66,7 +60,10 @@ export function createLanes({ sequences, vocab, internalsOf, dispose }: LanesCom
         await target.clearHistory();
         return false;
       }),
-    dispose,
+    async dispose() {
+      evaluation.dispose();
+      await dispose();
+    },
   };
 }
 
@@ -80,24 +77,4 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
   const turn = lastCall.then(work);
   lastCall = turn.catch(() => undefined);
   return turn;
-}
-
-/**
- * Without a grammar some more logits than needed are read; if a tie goes on behind them, the call is made again, now
- * without other lanes beside it.
- */
-async function evaluatePlainly(
-  sequence: NativeSequence,
-  call: NativeCall,
-  topK: number,
-  vocab: number,
-): Promise<readonly TopLogits[]> {
-  const start = sequence.nextTokenIndex;
-  const evaluate = async (made: NativeCall, count: number): Promise<readonly (TopLogits | null)[]> =>
-    (await controlledEvaluate(sequence, made, count)).map((logits) => topOf(logits, topK, vocab));
-  const tops = await evaluate(call, firstCount(topK, vocab));
-  if (tops.every((top) => top !== null)) return tops;
-  await sequence.eraseContextTokenRanges([{ start, end: sequence.nextTokenIndex }]);
-  const [alone = call] = nativeCalls([call]);
-  return (await evaluate(alone, vocab)).map((top) => top ?? noLogits);
 }

@@ -3,6 +3,7 @@ import type { PeerIdString } from '../../../lib/types.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import { maxAnswerParts, maxTriedProviders } from '../../../protocol/constants.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
+import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { isBadOffer } from '../../job/remote-error.ts';
 import { findTooLong } from '../../job/too-long.ts';
 import { chooseProviders } from '../../selection/choose.ts';
@@ -95,7 +96,7 @@ class Turns {
     const maxPrice = this.#priceLeft;
     const { model, modelId, card } = choice;
     const offered = { peer: card.peer, model, modelId };
-    const tooLong = await findTooLong(verifier, offered, input, sampler.maxTokens);
+    const tooLong = await findTooLong(verifier, offered, inputFor(model, input), sampler.maxTokens);
     if (tooLong !== null) return { answer: null, error: tooLong, broken: null };
     const level = await this.#levelFor(choice);
     const refereeCount = await refereePlan.for({ model: modelId, level }, card, choice.priceLamports);
@@ -117,7 +118,7 @@ class Turns {
       selectionLog.observing(observer, { provider: card.peer }),
       options,
     );
-    if (outcome.answer !== null) reputation.answered(card.peer, modelId, init.input);
+    if (outcome.answer !== null && input.template !== 'embed') reputation.answered(card.peer, modelId, init.input);
     return outcome;
   }
 

@@ -2,12 +2,10 @@ import { toError } from '../../../errors.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import { finish } from '../../../protocol/messages.ts';
-import { extraFor } from '../../job/answer-extra.ts';
 import type { Job, JobInit, SignedQuote } from '../../job/job.ts';
 import { openJob } from '../../job/open-job.ts';
 import { quoteAnswer } from '../../job/quote.ts';
 import { paidAcceptMs } from '../../payment/job-payment.ts';
-import { modeOf } from '../../verification/verification.ts';
 import type { AskObserver } from '../answer.ts';
 import { truncated } from '../finish.ts';
 import { Attempt } from './attempt.ts';
@@ -45,17 +43,17 @@ export async function askProvider(
   return { answer: null, error: truncated(answer), broken: null };
 }
 
-async function fetchQuote({ components, init, input, payment, signal }: Attempt): Promise<SignedQuote> {
-  const { choice, sampler, level } = init;
+async function fetchQuote({ components, init, input, mode, payment, signal }: Attempt): Promise<SignedQuote> {
+  const { choice, sampler } = init;
   const { card, model, priceLamports } = choice;
   const provider = { peer: card.peer, key: card.card.peer, pay: card.card.pay, slots: model.slots, priceLamports };
   const pay = await payment.choose(provider, { signal });
-  const request = { card, model, input, mode: modeOf(level), pay, maxTokens: sampler.maxTokens };
+  const request = { card, model, input, mode, pay, maxTokens: sampler.maxTokens };
   return quoteAnswer(components, request, { signal });
 }
 
-async function open({ components, init, input, payment, secret, signal, quote }: Attempt): Promise<Job> {
-  const { choice, sampler, extra, count, seed, soFar, timeouts, level } = init;
+async function open({ components, init, input, mode, extra, payment, secret, signal, quote }: Attempt): Promise<Job> {
+  const { choice, sampler, count, seed, soFar, timeouts } = init;
   const { verifier } = components;
   const isPaid = quote?.quote.pay != null;
   const job: JobInit = {
@@ -66,9 +64,9 @@ async function open({ components, init, input, payment, secret, signal, quote }:
     seed,
     commit: sha256(secret),
     count,
-    mode: modeOf(level),
-    extra: extraFor(choice.model, extra),
-    grammar: extra.rules,
+    mode,
+    extra,
+    grammar: init.extra.rules,
     previous: soFar.previous,
     quote,
     ...(await payment.plan(quote?.quote ?? null, { signal })),
@@ -80,12 +78,15 @@ async function open({ components, init, input, payment, secret, signal, quote }:
 }
 
 /** Shows the answer as it arrives, up to its final head. */
-async function receive({ init, observer, redrawn, stopwatch, model, signal }: Attempt, job: Job): Promise<void> {
+async function receive(
+  { init, observer, redrawn, stopwatch, model, isEmbedding, signal }: Attempt,
+  job: Job,
+): Promise<void> {
   const { soFar, earlier } = init;
   let accepted = false;
   const stop = (): void => {
-    // Before the accept there is nothing to cancel.
-    if (!accepted) job.abort(interrupted());
+    // Before the accept there is nothing to cancel; texts are embedded as a whole or not at all.
+    if (!accepted || isEmbedding) job.abort(interrupted());
     else job.cancel().catch((error: unknown) => job.abort(toError(error)));
   };
   signal.addEventListener('abort', stop);

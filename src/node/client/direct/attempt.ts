@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { dimensionsOf } from '../../../protocol/embedding.ts';
 import { inputFor } from '../../../protocol/input/system-in-turn.ts';
-import type { Input } from '../../../protocol/messages.ts';
+import { type Input, type Mode, modes } from '../../../protocol/messages.ts';
+import { extraFor } from '../../job/answer-extra.ts';
 import { costOf, countsOf, payableTokens } from '../../job/cost.ts';
 import type { Job, SignedQuote } from '../../job/job.ts';
 import { Redrawn } from '../../job/redrawn.ts';
 import { JobPayment, walletOf } from '../../payment/job-payment.ts';
+import { modeOf } from '../../verification/verification.ts';
 import type { Answer, AnswerModel, AskObserver, DeliveredAnswer } from '../answer.ts';
 import { type FinishedAnswer, finishAnswer } from '../finish.ts';
 import { startStopwatch } from '../stopwatch.ts';
@@ -43,6 +46,23 @@ export class Attempt {
     );
   }
 
+  /** Texts are embedded, in the place of an answer (section 4.9). */
+  get isEmbedding(): boolean {
+    return this.input.template === 'embed';
+  }
+
+  /** Of an embedding job none: no program on a chain may ask for steps. */
+  get mode(): Mode {
+    return this.isEmbedding ? modes.none : modeOf(this.init.level);
+  }
+
+  /** The settings beyond the sampler, as the chosen model is asked. */
+  get extra(): Uint8Array {
+    const { choice, extra } = this.init;
+    const dimensions = dimensionsOf(choice.model);
+    return extraFor(choice.model, this.isEmbedding && dimensions !== null ? { embed: dimensions } : extra);
+  }
+
   get model(): AnswerModel {
     const { model, modelId } = this.init.choice;
     return { name: model.name, quant: model.quant, id: modelId };
@@ -50,14 +70,15 @@ export class Attempt {
 
   /** Whether a token arrived that was not shown before. */
   hasShown({ received }: Job): boolean {
-    return received.n > this.init.soFar.redrawn.tokens.length && !this.redrawn.isOther;
+    return !this.isEmbedding && received.n > this.init.soFar.redrawn.tokens.length && !this.redrawn.isOther;
   }
 
   /** What has arrived, before any check. */
   answerOf(job: Job): DeliveredAnswer & Pick<Answer, 'level' | 'timing'> {
-    const { text, n, final } = job.received;
+    const { text, n, final, vectors } = job.received;
     return {
       text,
+      vectors,
       tokens: n,
       finish: final?.finish ?? null,
       provider: job.provider,

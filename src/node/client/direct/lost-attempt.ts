@@ -29,7 +29,8 @@ export async function endFailed(attempt: Attempt, job: Job | null, error: Error)
   if (error instanceof QvacError && !(error instanceof RemoteError) && ownFailures.has(error.code)) throw error;
   if (!(error instanceof FaultError) && !(error instanceof QvacError)) throw error;
   const reported = await recordFailure(attempt, error);
-  if (job !== null && error instanceof FaultError && job.received.n > 0)
+  // Of vectors nothing was shown yet: another provider may give them.
+  if (job !== null && error instanceof FaultError && job.received.n > 0 && !attempt.isEmbedding)
     return { answer: faultyAnswer(attempt.answerOf(job), error, await abandoned) };
   noteHold(attempt, job);
   if (job !== null && attempt.hasShown(job) && !(error instanceof FaultError))

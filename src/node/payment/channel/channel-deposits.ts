@@ -25,19 +25,20 @@ export class ChannelDeposits {
   }
 
   /**
-   * Raises a deposit for further answers of the wanted one's price, within the limit; does nothing if that does not
-   * cover one.
+   * Raises a deposit for further answers of the wanted one's price, within the limit.
+   * @returns false, with nothing raised, if the limit does not cover one
    * @throws QvacError E_FUNDS, E_CHAIN, E_ESCROW, E_HOME
    */
-  async refill(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<void> {
+  async refill(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<boolean> {
     const { amountLamports } = wanted;
     const room = this.limitFor(wanted) - channel.depositLamports;
     const lamports = smaller(answersPerDeposit * amountLamports, room);
-    if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return;
+    if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return false;
     const running = this.#refills.get(channel.id) ?? this.raise(channel, lamports, options);
     this.#refills.set(channel.id, running);
     try {
       await running;
+      return true;
     } finally {
       this.#refills.delete(channel.id);
     }

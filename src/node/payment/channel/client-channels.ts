@@ -94,25 +94,29 @@ class ClientChannels implements WalletChannels {
     const { key, amountLamports, isOpenOnly = false } = wanted;
     const open = this.#held.of(key) ?? (await this.#find(key));
     const channel = open ?? (isOpenOnly ? null : await this.#openFor(wanted, options));
-    if (channel === null || !(await this.#awaitRoom(channel, options))) return null;
+    if (channel === null || !channel.isUsable(await this.#time.now(options))) return null;
     if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
-    if (isOpenOnly) return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
-    if (channel.leftLamports < amountLamports) await this.#deposits.refill(channel, wanted, options);
+    const mayRefill = !isOpenOnly;
     // Once the next answer may not fit, the deposit is raised while this one is written.
-    else if (channel.leftLamports < 2n * amountLamports && (this.#init.policy.refillsAhead ?? true))
+    const isLow = channel.leftLamports >= amountLamports && channel.leftLamports < 2n * amountLamports;
+    if (mayRefill && isLow && (this.#init.policy.refillsAhead ?? true))
       this.#run(() => this.#deposits.refill(channel, wanted, { signal: this.#end.signal }));
-    return channel.leftLamports < amountLamports ? null : channel.reserve(amountLamports);
+    return this.#reserve(channel, wanted, options);
   }
 
-  /** @returns whether the channel takes another answer; the end of one under way may make room for it */
-  async #awaitRoom(channel: OpenChannel, options: AbortOptions): Promise<boolean> {
+  /** A place, for which the end of an answer under way or a larger deposit may make room; null if nothing does. */
+  async #reserve(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<ChannelPlace | null> {
+    const { amountLamports, isOpenOnly = false } = wanted;
     const limit = AbortSignal.timeout(roomWaitMs);
     for (;;) {
-      if (!channel.isUsable(await this.#time.now(options))) return false;
-      if (channel.hasRoom) return true;
+      if (!channel.isUsable(await this.#time.now(options))) return null;
+      const isCovered = channel.leftLamports >= amountLamports;
+      // In the same turn as the check: others may wait for the same room.
+      if (isCovered && channel.hasRoom) return channel.reserve(amountLamports);
+      if (!isCovered && !isOpenOnly && (await this.#deposits.refill(channel, wanted, options))) continue;
+      if (!channel.isBusy || limit.aborted) return null;
       await raceSignal(channel.changed(), anySignal(limit, options.signal)).catch(() => undefined);
       options.signal?.throwIfAborted();
-      if (limit.aborted) return false;
     }
   }
 

@@ -4,6 +4,7 @@ import type { JobId } from '../../../lib/types.ts';
 import type { Engine, Prompt } from '../../../model/engine.ts';
 import { verifyBody } from '../../../proofs/signing.ts';
 import { MalformedError } from '../../../protocol/codec.ts';
+import { maxEmbeddedTokens } from '../../../protocol/constants.ts';
 import { inputDigestOf, jobIdOf, requestDigestOf } from '../../../protocol/digests.ts';
 import type { FrameOf } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
@@ -24,6 +25,7 @@ import { decodeOffer } from '../../../protocol/validate.ts';
 import { maxExtraBytes } from '../../job/answer-extra.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import { OfferRefusal } from '../refusal.ts';
+import { checkEmbedding, checkTextTokens } from './embed-rules.ts';
 import { checkLengths, checkOffer, checkQuote, offeredGrammar } from './offer-rules.ts';
 import type { IssuedQuote, Quotes } from './quotes.ts';
 import { checkContinuation } from './score-rules.ts';
@@ -83,6 +85,7 @@ export function admit(
   if (!equalBytes(requestDigestOf(frame.input), offer.requestDigest))
     throw new OfferRefusal('bad-offer', 'the input does not match the offer');
   const settings = settingsOf(offer, frame.extra);
+  checkEmbedding(offer, settings, frame.input, model);
   checkContinuation(offer, settings, frame.input.continuation.length);
   const grammar = offeredGrammar(settings, frame.grammar, model);
 
@@ -91,10 +94,14 @@ export function admit(
     throw new OfferRefusal('bad-offer', 'the quote is unknown or was used before');
   if (quote !== null) checkQuote(offer, quote, now);
 
-  if (promptTokenBound(frame.input) > model.context * maxBytesPerToken)
-    throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${model.context} tokens`);
+  const isEmbedding = settings.embed !== undefined;
+  const room = isEmbedding ? maxEmbeddedTokens : model.context;
+  if (promptTokenBound(frame.input) > room * maxBytesPerToken)
+    throw new OfferRefusal('bad-offer', `the prompt is far longer than the context of ${room} tokens`);
   const prompt = promptOf(engine, frame.input, { isScored: offer.mode === modes.score, grammar });
-  checkLengths(offer, prompt.tokens.length, model.context, card.compute.tokensPerSecond);
+  const { tokensPerSecond } = card.compute;
+  if (isEmbedding) checkTextTokens(offer, prompt.tokens.length, tokensPerSecond);
+  else checkLengths(offer, prompt.tokens.length, model.context, tokensPerSecond);
   if (offer.quote !== null) quotes.use(offer.quote);
   if (card.exec === null) throw new OfferRefusal('no-model', 'this provider serves no model');
   return {

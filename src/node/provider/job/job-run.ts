@@ -2,6 +2,7 @@ import { QvacError } from '../../../errors.ts';
 import type { Timer } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Engine, Savings } from '../../../model/engine.ts';
+import type { Vectors } from '../../../proofs/embedding/vectors.ts';
 import { encodeHead } from '../../../proofs/head.ts';
 import { type SigningKey, signBody } from '../../../proofs/signing.ts';
 import type { Transcript, TranscriptInit } from '../../../proofs/transcript.ts';
@@ -19,6 +20,8 @@ export interface FinishedJob {
   readonly admission: Admission;
   readonly transcript: FinishedSteps;
   readonly text: string;
+  /** Of an embedding job. */
+  readonly vectors?: Vectors | undefined;
   readonly final: Head;
   readonly finalSigned: Signed;
   /** The last acknowledgement. */
@@ -49,7 +52,7 @@ export interface JobRunInit {
 
 /**
  * One admitted job on its way to its final head: secures its payment, accepts it, and takes the client's
- * acknowledgements. What is computed and sent is that of `AnswerRun` and `ScoreRun`.
+ * acknowledgements. What is computed and sent is that of `AnswerRun`, `ScoreRun` and `EmbedRun`.
  */
 export abstract class JobRun {
   protected readonly components: JobRunComponents;

@@ -30,6 +30,12 @@ export interface KeptOpening {
   readonly payment: string | null;
 }
 
+/** What is kept of a finished job. */
+export interface KeptFinished {
+  readonly opening: KeptOpening;
+  readonly record: StepRecord | null;
+}
+
 /** Finished jobs on disk, a note and a file of steps each, so that a restart loses no opening. */
 export interface KeptFiles {
   /**
@@ -38,8 +44,8 @@ export interface KeptFiles {
    * @param stepsOf the job's steps; a paid job has kept them already
    */
   write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<void>;
-  /** Null if there is none, or it expired. */
-  read(client: Uint8Array, commit: Uint8Array): Promise<{ opening: KeptOpening; record: StepRecord } | null>;
+  /** Null if there is none, or it expired. The steps are null if they are not there: an embedding job has none. */
+  read(client: Uint8Array, commit: Uint8Array): Promise<KeptFinished | null>;
   /** Removes what expired. Never rejects. */
   clean(): Promise<void>;
   /** Waits for the writes under way. Never rejects. */
@@ -72,7 +78,8 @@ export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: Ke
 
   async function write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<void> {
     const { jobId, payment } = opening;
-    if (payment === null) await steps.append(jobId, jobId, stepsOf());
+    const own = payment === null ? stepsOf() : new Uint8Array();
+    if (own.length > 0) await steps.append(jobId, jobId, own);
     await fileAt(pathOf(notes, opening)).write(opening);
   }
 
@@ -94,7 +101,7 @@ export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: Ke
       const opening = await fileAt(pathOf(notes, { client, commit })).read();
       if (opening === null || opening.keepUntil <= clock.now()) return null;
       const record = await steps.read(opening.payment ?? opening.jobId, opening.jobId, opening.n);
-      return record && { opening, record };
+      return { opening, record };
     },
     async clean() {
       for (const name of await readdir(notes).catch(() => [])) {

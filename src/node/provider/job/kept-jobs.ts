@@ -43,12 +43,17 @@ export function keptJobOf(finished: FinishedJob, keepUntil: number): KeptJob {
     root: final.root,
     isScore: mode === modes.score,
     keepUntil,
-    transcript: mode === modes.none ? null : transcript,
+    transcript: isOpened(finished) ? transcript : null,
     opening: null,
     receipt: receiptOf(finished),
     paid,
     saved: Promise.resolve(),
   };
+}
+
+/** Whether the client may have it opened: vectors are, though no chain may ask for them (section 4.9). */
+export function isOpened({ admission, vectors }: FinishedJob): boolean {
+  return admission.offer.mode !== modes.none || vectors !== undefined;
 }
 
 /** Finished jobs, kept while they may be challenged. */
@@ -105,7 +110,10 @@ const extraCopies = 8;
 /** Estimated memory of a job without its offer: once it is opened, little more than its tokens. */
 function weightOf({ transcript, receipt }: KeptJob): number {
   return (
-    jobBytes + tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) + stepBytes * (transcript?.n ?? 0)
+    jobBytes +
+    tokenBytes * (receipt.promptTokens.length + receipt.tokens.length) +
+    (receipt.vectors?.values.length ?? 0) +
+    stepBytes * (transcript?.n ?? 0)
   );
 }
 

@@ -9,13 +9,13 @@ import { verdictBy } from '../../../proofs/verdict.ts';
 import { channelReleaseS } from '../../../protocol/constants.ts';
 import { sha256 } from '../../../protocol/digests.ts';
 import type { FrameOf } from '../../../protocol/frames.ts';
-import { modes, payFrom, type Signed, type Verdict } from '../../../protocol/messages.ts';
+import { payFrom, type Signed, type Verdict } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { ProviderEvent } from '../events.ts';
 import { OfferRefusal } from '../refusal.ts';
 import type { FinishedJob, JobRun } from './job-run.ts';
 import type { KeptFiles, KeptOpening } from './kept-files.ts';
-import { type KeptJob, type KeptJobs, keptJobOf } from './kept-jobs.ts';
+import { isOpened, type KeptJob, type KeptJobs, keptJobOf } from './kept-jobs.ts';
 import { openableAgain } from './openable.ts';
 
 /** The frames that a client may send after the final head; a `cancel` may have crossed it. */
@@ -77,11 +77,11 @@ export class Openings {
    * @throws OfferRefusal to be sent to the client; QvacError E_BAD_PEER, E_TIMEOUT
    */
   async conclude(finished: FinishedJob, { stream, run, first, end }: Concluding): Promise<void> {
-    const isOpened = finished.admission.offer.mode !== modes.none;
-    const keepMs = isOpened ? this.#init.keepMs : verdictWaitMs;
+    const canBeOpened = isOpened(finished);
+    const keepMs = canBeOpened ? this.#init.keepMs : verdictWaitMs;
     const job = keptJobOf(finished, this.#components.clock.now() + keepMs);
     // Not awaited: a slow disk must not delay the opening.
-    if (isOpened) {
+    if (canBeOpened) {
       this.#components.kept.add(job);
       const stepsOf = (): Uint8Array => finished.transcript.keptSteps(0);
       void this.#components.keptFiles.write(keptOpeningOf(job, finished), stepsOf);
@@ -119,7 +119,7 @@ export class Openings {
       root,
       isScore,
       keepUntil,
-      transcript: receipt.opening === null ? openableAgain(found) : null,
+      transcript: receipt.opening === null ? openableAgain(found, receipt) : null,
       opening: receipt.opening,
       receipt,
       paid: null,
@@ -223,13 +223,14 @@ async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
 
 function keptOpeningOf(
   { jobId, client, commit, root, isScore, keepUntil }: KeptJob,
-  { admission, final }: FinishedJob,
+  { admission, final, vectors }: FinishedJob,
 ): KeptOpening {
   const { challenge, payment } = admission.offer;
   const paidWith = { [payFrom.nothing]: null, [payFrom.jobAccount]: jobId, [payFrom.channel]: toHex(payment.account) };
   const paidBy = paidWith[payment.pay];
   return {
     ...{ jobId, client, commit, root, isScore, keepUntil },
-    ...{ n: final.n, count: challenge.count, payment: paidBy },
+    // No chain asks for vectors, so no payment keeps what opens them.
+    ...{ n: final.n, count: challenge.count, payment: vectors === undefined ? paidBy : null },
   };
 }

@@ -2,7 +2,7 @@ import type { Receipt } from '../../../proofs/receipt.ts';
 import type { FinishedJob } from './job-run.ts';
 
 /** The provider's own receipt of a job, before any challenge (section 4.5). */
-export function receiptOf({ admission, transcript, text, finalSigned, ack }: FinishedJob): Receipt {
+export function receiptOf({ admission, transcript, text, vectors, finalSigned, ack }: FinishedJob): Receipt {
   return {
     input: admission.input,
     extra: admission.extra,
@@ -13,6 +13,7 @@ export function receiptOf({ admission, transcript, text, finalSigned, ack }: Fin
     promptTokens: admission.prompt.tokens,
     tokens: transcript.tokens,
     text,
+    ...(vectors === undefined ? {} : { vectors }),
     ack,
     heads: [finalSigned],
     secret: null,

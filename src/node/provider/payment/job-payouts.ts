@@ -11,11 +11,10 @@ import type { AbortOptions, JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
 import { modes, payFrom } from '../../../protocol/messages.ts';
 import { amountLamports } from '../../../protocol/price.ts';
-import { createJournal } from '../../home/journal.ts';
 import { OfferRefusal } from '../refusal.ts';
 import type { ChallengeAnswers } from './challenge-answers.ts';
 import { Deliveries } from './deliveries.ts';
-import { keptDeliveryForm } from './kept-delivery.ts';
+import { openKeptDeliveries } from './kept-delivery.ts';
 import type { AdmittedOrder, PaidJob, PaidOrder, PaymentNews } from './payouts.ts';
 import type { StakeLedger } from './stake-ledger.ts';
 import type { StepFiles } from './step-files.ts';
@@ -70,7 +69,7 @@ export class JobPayouts {
     this.#components = components;
     this.#init = init;
     this.#escrow = escrow;
-    const journal = createJournal(dir, keptDeliveryForm, logger);
+    const journal = openKeptDeliveries(dir, logger);
     const releaseStake = (jobId: JobId): void => this.#served(jobId);
     this.#deliveries = new Deliveries({ escrow, journal, steps, onNews, releaseStake, end });
   }

@@ -1,7 +1,9 @@
 import * as v from 'valibot';
 import { toHex } from '../../../lib/bytes.ts';
 import type { JsonForm } from '../../../lib/json-file.ts';
+import type { Logger } from '../../../lib/log.ts';
 import type { Signed } from '../../../protocol/messages.ts';
+import { createJournal, type Journal } from '../../home/journal.ts';
 import { hex } from '../../home/kept-values.ts';
 
 /** What is kept of a paid answer: enough to submit it, whichever process does. */
@@ -21,7 +23,7 @@ const form = v.object({
   ack: v.nullable(v.object({ body: hex(86), sig: hex(64) })),
 });
 
-export const keptDeliveryForm: JsonForm<KeptDelivery> = {
+const keptDeliveryForm: JsonForm<KeptDelivery> = {
   toJson({ address, head, ack }) {
     return { version: 1, address: toHex(address), head: signedJson(head), ack: ack && signedJson(ack) };
   },
@@ -33,4 +35,10 @@ export const keptDeliveryForm: JsonForm<KeptDelivery> = {
 
 function signedJson({ body, sig }: Signed) {
   return { body: toHex(body), sig: toHex(sig) };
+}
+
+/** The delivered answers whose payment has not ended. @param dir their folder */
+export function openKeptDeliveries(dir: string, logger: Logger): Journal<KeptDelivery> {
+  // An answer waits for the disk at each of its acknowledgements.
+  return createJournal(dir, keptDeliveryForm, logger, { format: 'slots' });
 }

@@ -50,7 +50,7 @@ export class Candidates {
       maxPrice: route.maxPrice,
       only: route.verify === 'full' ? held : null,
       knownShare: components.reputation.knownShareOf(route.input),
-      needs: abilitiesFor(route.input, { hasGrammar: route.grammar !== null }),
+      needs: abilitiesFor(route.input, { hasGrammar: route.grammar !== undefined }),
     };
   }
 

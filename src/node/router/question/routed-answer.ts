@@ -33,7 +33,7 @@ export class RoutedAnswer {
 
   /** @throws BadInputError for a grammar that no provider may take */
   checkGrammar(): void {
-    if (this.#route.grammar !== null) this.#grammar = parseGrammar(this.#route.grammar);
+    if (this.#route.grammar !== undefined) this.#grammar = parseGrammar(this.#route.grammar);
   }
 
   get isBegun(): boolean {

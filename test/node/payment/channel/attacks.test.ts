@@ -215,3 +215,34 @@ test('a client that is offline for an hour goes on with its channel: it pays for
   while (news.outcome === null) news = await channels.close(news.channel);
   assert.deepEqual([news.state, news.outcome.paid], ['closed', after.releasedLamports]);
 });
+
+test('a channel that expires in the middle of an answer: what is acknowledged is paid, and nothing further is taken', async (context) => {
+  const gate = createGate(20);
+  const chain = await startChain(context);
+  const { provider, paid, escrow } = await startPaidProvider(context, chain, {
+    script: { beforeStep: gate.beforeStep },
+  });
+  const buyer = await chain.wallet();
+  const channel = await openRawChannel(context, { provider, buyer }, { lifeS: 1_300 });
+  const job = await channel.offer({ maxTokens: 40 });
+  await begin(job);
+  await chain.warp(1_301);
+  // The chain has what is committed so far, whatever the payer does now: here it has the chain close the channel at once.
+  while ((await channel.account()).committed < job.priceAt(1)) await new Promise((resolve) => setTimeout(resolve, 20));
+  const late = await channel.offer({ maxTokens: 5 });
+  await assert.rejects(late.accept(), /bad-offer: the channel expires before the answer has to be delivered/);
+  await buyer.requestCloseChannel(await channel.account());
+  // The answer under way goes on, and the chain takes its acknowledgements while the channel closes.
+  gate.open();
+  assert.equal((await job.final()).n, 40);
+  await job.ack(40);
+  await job.conclude('pass');
+  const price = job.priceAt(40);
+  while ((await channel.account()).settled < price) await new Promise((resolve) => setTimeout(resolve, 20));
+  const before = await buyer.balance();
+  await chain.warp(escrowRules.closeWindowMs / 1_000 + 1);
+  await paid.channelNews.until('finished');
+  assert.equal(await buyer.balance(), before + 20_000_000n - price + (await buyer.rent(270)));
+  const account = await escrow.provider(escrow.wallet);
+  assert.deepEqual([account?.earned, account?.lockedStake], [price, 0n]);
+});

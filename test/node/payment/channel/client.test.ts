@@ -141,3 +141,19 @@ test('a provider that takes no offer from its channel is paid by a job instead',
   );
   assert.equal(offers, 5);
 });
+
+test('answers that wait for room find the deposit raised again, and never fail for it', async (context) => {
+  const chain = await startChain(context);
+  const { provider } = await startPaidProvider(context, chain, { script: { slots: 4, queue: 32 } });
+  const asker = await startChannelAsker(context, chain, { providers: [provider], policy: { isShared: true } });
+  // More than a deposit covers, and three times as many as the window lets run at once.
+  const answers = await Promise.all(Array.from({ length: 12 }, () => asker.ask({ maxPrice, sampler })));
+  assert.deepEqual([...new Set(answers.map(({ payment }) => payment?.state))], ['released']);
+  const [listed] = await (await asker.channels()).list();
+  const { terms } = listed?.channel ?? assert.fail('no channel');
+  const amount = answers[0]?.payment?.locked ?? 0n;
+  // Four answers at once: three fit into the window, and one more is taken while they run.
+  assert.equal(terms.windowLamports, 3n * amount);
+  const sum = answers.reduce((total, { costLamports }) => total + costLamports, 0n);
+  assert.deepEqual(listed?.channel.totals, { committedLamports: sum, releasedLamports: sum });
+});

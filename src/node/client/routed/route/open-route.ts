@@ -32,17 +32,8 @@ export async function openRoute(
 ): Promise<RoutedJob> {
   const { input, model, sampler, grammar, seed, count, mode, verify, maxPrice } = init;
   const timeouts = { ...defaults, ...init.timeouts };
-  const asked: RouteQuestion = {
-    input,
-    model,
-    sampler,
-    grammar,
-    seed,
-    commit: sha256(init.secret),
-    count,
-    mode,
-    maxPrice,
-  };
+  const plain = { input, model, sampler, seed, commit: sha256(init.secret), count, mode, maxPrice };
+  const asked: RouteQuestion = { ...plain, grammar };
   const stream = await peer.open(init.router, routeProtocol, { ...options, eager: true });
   const job = new StreamedRoute(stream, {
     asked,
@@ -54,7 +45,7 @@ export async function openRoute(
   });
   // Not awaited: a router that refuses may do so before it has read the question.
   stream
-    .write({ t: 'route', ...asked, verify, timeout: timeouts.totalMs }, options)
+    .write({ t: 'route', ...(grammar === null ? plain : asked), verify, timeout: timeouts.totalMs }, options)
     .catch((error: unknown) => stream.abort(toError(error)));
   return job;
 }

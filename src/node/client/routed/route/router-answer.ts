@@ -88,6 +88,7 @@ export class RouterAnswer {
     this.#wellFormed(() => {
       if (frame.t === 'accept') received.accept(frame);
       else if (frame.t === 'tokens') received.addTokens(frame);
+      else if (frame.t === 'vectors') received.addVectors(frame);
       else received.addHead({ body: frame.body, sig: frame.sig });
     });
     if (received.final?.finish === finish.cancelled && !isStopped) {
