@@ -9,16 +9,17 @@ const shownLengths = [32, 64, 128];
 export function reportLines(report: AuditReport, files: AuditOutcome['files']): readonly string[] {
   const { dear, exact, cases, cost, classes } = report;
   const lengths = shownLengths.filter((length) => cases.some((figures) => (rateAt(figures, length)?.answers ?? 0) > 0));
+  const hasPools = cases.some(({ pooled }) => pooled.fitted.pools > 0);
   return [
     `${dear.name} ${dear.quant} in ${classes.length} execution classes`,
     `recomputed bit for bit: ${exact.answers} honest answers, ${exact.mismatches} of ${exact.steps} steps differ`,
     '',
     ...table(
-      ['FLAGGED', ...lengths.map((length) => `${length} TOKENS`), '1,000 STEPS', 'OWN CLASS'],
+      ['FLAGGED', ...lengths.map((length) => `${length} TOKENS`), ...(hasPools ? ['1,000 STEPS'] : []), 'OWN CLASS'],
       cases.map((figures) => [
         caseTitles[figures.name],
         ...lengths.map((length) => rateText(rateAt(figures, length), figures.name === 'honest')),
-        pooledText(figures),
+        ...(hasPools ? [pooledText(figures)] : []),
         rateText(figures.exact, figures.name === 'honest'),
       ]),
     ),
