@@ -131,7 +131,7 @@ test('errors are those that clients expect', async (context) => {
     [{ input: 'a', dimensions: 4 }, 400, 'E_UNSUPPORTED', /dimensions other than 8.*have 8 numbers/],
     [{ input: 'a', encoding_format: 'int8' }, 400, 'E_USAGE', /encoding_format: expected float, base64/],
     [{ input: 'a', unknown: 1 }, 400, 'E_UNSUPPORTED', /unknown/],
-    [{ input: 'a', qvac: { referees: 1 } }, 403, 'E_USAGE', /other provider/],
+    [{ input: 'a', qvac: { referees: 1 } }, 400, 'E_UNSUPPORTED', /qvac\.referees.*vectors have none/],
   ];
   for (const [body, status, code, words] of cases) {
     const [foundStatus, foundCode, message] = await failing(body);

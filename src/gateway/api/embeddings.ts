@@ -1,5 +1,6 @@
 import { shortFloat32 } from '../../lib/float32.ts';
 import { normalised } from '../../proofs/embedding/distance.ts';
+import { maxReferees } from '../../protocol/constants.ts';
 import type { EmbeddingQuery } from '../answer/embedding-client.ts';
 import { badField } from '../problem.ts';
 import { type RequestDefaults, readExtension, readModel } from './completion-request.ts';
@@ -87,7 +88,9 @@ function readQuery(
   defaults: RequestDefaults,
   { texts, truncate }: Pick<EmbeddingQuery, 'texts' | 'truncate'>,
 ): Pick<EmbeddingRequest, 'query' | 'dimensions'> {
-  const { referees, ...extension } = readExtension(fields, { ...defaults, referees: null });
+  // Whatever the operator allows: it is vectors that have no referees.
+  const ownDefaults = { ...defaults, referees: null, mostReferees: maxReferees } as const;
+  const { referees, ...extension } = readExtension(fields, ownDefaults);
   if (referees !== null) fields.refuse('qvac.referees', '', 'vectors have none');
   const query = { ...extension, model: readModel(fields, defaults), texts, truncate, timeoutMs: defaults.timeoutMs };
   const dimensions = fields.whole('dimensions', 1, maxDimensions) ?? null;
