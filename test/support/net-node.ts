@@ -10,7 +10,7 @@ import type { PeerInit } from '../../src/node/peer/peer.ts';
 
 const script = fileURLToPath(new URL('./net-node-script.ts', import.meta.url));
 /** For anything to happen, with a machine that is busy. */
-const deadlineMs = 60_000;
+const deadlineMs = 180_000;
 
 export interface NetNodeInit extends Pick<PeerInit, 'listen' | 'announce' | 'reach' | 'relays'> {
   readonly role: 'provider' | 'client' | 'relay';
