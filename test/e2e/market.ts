@@ -5,8 +5,12 @@ import { copyFile, link, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
+import { raceSignal } from '../../src/lib/abort.ts';
 import { type ProcessResult, runProgram, startProgram } from '../support/binary.ts';
 import { testModel } from '../support/models.ts';
+
+/** How long an event may take on a busy machine, ms. */
+const untilMs = 180_000;
 
 /** Flags that keep a process on loopback and in a private network. */
 export interface LoopbackMarket {
@@ -60,17 +64,19 @@ export class RunningNode {
     this.#changed = Promise.withResolvers();
   }
 
-  /** The first event that fits, past or future. @throws Error if the process ends before */
+  /** The first event that fits, past or future. @throws Error if the process ends before, or after three minutes */
   async until(
     fits: (event: Record<string, unknown>) => boolean,
     what = 'what is waited for',
   ): Promise<Record<string, unknown>> {
+    const deadline = AbortSignal.timeout(untilMs);
     for (;;) {
       const found = this.events.find(fits);
       if (found !== undefined) return found;
+      if (deadline.aborted) throw new Error(`${what} did not happen in ${untilMs / 1_000} s: ${this.stderr}`);
       if (this.child.exitCode !== null || this.child.signalCode !== null)
         throw new Error(`ended before ${what}: ${this.stderr}`);
-      await this.#changed.promise;
+      await raceSignal(this.#changed.promise, deadline).catch(() => undefined);
     }
   }
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 
 /** One JSON-RPC request. */
 export interface Call {
@@ -66,6 +67,8 @@ export async function openChainLine(
       if (hold.at !== at) continue;
       hold.reach();
       await hold.released;
+      // What a killed process leaves behind is noticed some turns after its end.
+      for (let turn = 0; turn < 10; turn++) await setImmediate();
     }
   };
   const server = createServer((incoming, response) => {
@@ -84,7 +87,7 @@ export async function openChainLine(
           if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
           await pass('request', matching);
           // A caller that was killed meanwhile never sent it.
-          if (incoming.socket.destroyed) return;
+          if (incoming.socket.destroyed || incoming.socket.readableEnded) return;
           const forwarded = request(
             target,
             { method: 'POST', headers: { 'content-type': 'application/json' } },
