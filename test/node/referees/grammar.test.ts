@@ -21,6 +21,8 @@ const vocabulary = createScriptedEngine().tokenizer.vocabulary;
 async function answerOf(context: TestContext, provider: TestProvider): Promise<Receipt> {
   const { job, secret } = await openTestJob(context, provider, {
     sampler: { ...testSampler, maxTokens: 128 },
+    // All of them, so that the free ones are among those opened.
+    count: 128,
     extra: encodeExtra({ grammar: grammarDigestOf(rules), vocabDigest: vocabulary.digest }),
     grammar: rules,
   });
@@ -54,6 +56,6 @@ test('steps that a grammar forces do not dilute the distance of a worse model', 
   const referee = await startProvider(context, { script: { exec: { kernels: 'other' } } });
   const comparison = await scoreOf(context, referee, answer);
   assert.deepEqual([comparison?.result, comparison?.fault], ['fail', 'distribution-far']);
-  // Over the four of sixteen opened steps that were free. With the forced ones, which agree by force, it would be half.
+  // Over the quarter of the opened steps that were free. With the forced ones, which agree by force, it would be half.
   assert.ok((comparison?.rmsDq ?? 0) > 500_000, `${comparison?.rmsDq}`);
 });

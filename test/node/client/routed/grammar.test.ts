@@ -109,7 +109,7 @@ describe('a question with a grammar through a router', () => {
 
 describe('a router that does not pass the grammar on', () => {
   const lies: readonly (readonly [lie: string, lying: Partial<TestRouterInit>, why: RegExp])[] = [
-    ['drops it', { mishear: (question) => ({ ...question, grammar: null }) }, /drops the grammar/],
+    ['drops it', { mishear: ({ grammar: _, ...question }) => question }, /drops the grammar/],
     [
       'has the answer follow another',
       { mishear: (question) => ({ ...question, grammar: grammarOfJsonSchema({ type: 'integer' }) }) },
