@@ -1,5 +1,6 @@
 import { BadInputError } from '../../encoding/malformed-error.ts';
 import { complementOf, maxCodePoint } from './code-points.ts';
+import { GrammarText } from './grammar-text.ts';
 import type { Pattern } from './pattern.ts';
 
 /** Characters of a grammar, brackets within each other, and repetitions. */
@@ -27,32 +28,30 @@ export function parseGbnf(source: string, ruleOf: (name: string) => number): Rea
   return new GbnfParser(source, ruleOf).rules();
 }
 
-class GbnfParser {
-  readonly #source: string;
+class GbnfParser extends GrammarText {
   readonly #ruleOf: (name: string) => number;
-  #at = 0;
   #depth = 0;
 
   constructor(source: string, ruleOf: (name: string) => number) {
-    this.#source = source;
+    super(source);
     this.#ruleOf = ruleOf;
   }
 
   rules(): ReadonlyMap<string, Pattern> {
     const rules = new Map<string, Pattern>();
     this.#skip(true);
-    while (this.#at < this.#source.length) {
+    while (this.at < this.source.length) {
       const name = this.#name();
-      if (name === null) throw this.#bad('the name of a rule');
+      if (name === null) throw this.bad('the name of a rule');
       this.#skip(false);
-      if (!this.#take('::=')) throw this.#bad('"::="');
+      if (!this.take('::=')) throw this.bad('"::="');
       this.#skip(true);
       if (rules.has(name)) throw new BadInputError(`the grammar has two rules "${name}"`);
       // Known from here on, so that rules have the order of the source.
       this.#ruleOf(name);
       rules.set(name, this.#choice(false));
-      const isEnd = this.#at >= this.#source.length || /[\r\n]/.test(this.#source[this.#at] ?? '');
-      if (!isEnd) throw this.#bad('the end of the line');
+      const isEnd = this.at >= this.source.length || /[\r\n]/.test(this.source[this.at] ?? '');
+      if (!isEnd) throw this.bad('the end of the line');
       this.#skip(true);
     }
     return rules;
@@ -62,7 +61,7 @@ class GbnfParser {
   #choice(isNested: boolean): Pattern {
     if (++this.#depth > maxDepth) throw new BadInputError(`the grammar has brackets more than ${maxDepth} deep`);
     const of = [this.#sequence(isNested)];
-    while (this.#take('|')) {
+    while (this.take('|')) {
       this.#skip(true);
       of.push(this.#sequence(isNested));
     }
@@ -82,23 +81,23 @@ class GbnfParser {
   }
 
   #symbol(): Pattern | null {
-    if (this.#take('"')) return this.#literal();
-    if (this.#take('[')) return this.#set();
-    if (this.#take('.')) return { kind: 'set', ranges: [0, maxCodePoint] };
-    if (this.#take('(')) {
+    if (this.take('"')) return this.#literal();
+    if (this.take('[')) return this.#set();
+    if (this.take('.')) return { kind: 'set', ranges: [0, maxCodePoint] };
+    if (this.take('(')) {
       this.#skip(true);
       const inner = this.#choice(true);
-      if (!this.#take(')')) throw this.#bad('")"');
+      if (!this.take(')')) throw this.bad('")"');
       return inner;
     }
-    if (this.#take('<[')) return this.#token();
+    if (this.take('<[')) return this.#token();
     const name = this.#name();
     return name === null ? null : { kind: 'items', items: [this.#ruleOf(name)] };
   }
 
   #literal(): Pattern {
     const of: Pattern[] = [];
-    while (!this.#take('"')) {
+    while (!this.take('"')) {
       const point = this.#character();
       of.push({ kind: 'set', ranges: [point, point] });
     }
@@ -106,14 +105,14 @@ class GbnfParser {
   }
 
   #set(): Pattern {
-    const isNegated = this.#take('^');
+    const isNegated = this.take('^');
     const ranges: number[] = [];
-    while (!this.#take(']')) {
+    while (!this.take(']')) {
       const from = this.#character();
-      const isRange = this.#source[this.#at] === '-' && this.#source[this.#at + 1] !== ']';
-      if (isRange) this.#at++;
+      const isRange = this.source[this.at] === '-' && this.source[this.at + 1] !== ']';
+      if (isRange) this.at++;
       const to = isRange ? this.#character() : from;
-      if (to < from) throw this.#bad('a range in its order');
+      if (to < from) throw this.bad('a range in its order');
       ranges.push(from, to);
     }
     return { kind: 'set', ranges: isNegated ? complementOf(ranges) : ranges };
@@ -121,72 +120,52 @@ class GbnfParser {
 
   /** A token by its id; by its text it can't be found without the model. */
   #token(): Pattern {
-    const id = this.#match(/\d{1,9}(?=\]>)/y);
-    if (id === null) throw this.#bad('the id of a token');
-    this.#take(']>');
+    const id = this.match(/\d{1,9}(?=\]>)/y);
+    if (id === null) throw this.bad('the id of a token');
+    this.take(']>');
     return { kind: 'items', items: [['t', Number(id)]] };
   }
 
   #repetition(): { readonly min: number; readonly max: number | null } | null {
-    if (this.#take('*')) return { min: 0, max: null };
-    if (this.#take('+')) return { min: 1, max: null };
-    if (this.#take('?')) return { min: 0, max: 1 };
-    if (this.#source[this.#at] !== '{') return null;
-    const whole = this.#match(/\{ *\d{1,6} *(?:, *(?:\d{1,6})? *)?\}/y);
-    if (whole === null) throw this.#bad('a number of repetitions');
+    if (this.take('*')) return { min: 0, max: null };
+    if (this.take('+')) return { min: 1, max: null };
+    if (this.take('?')) return { min: 0, max: 1 };
+    if (this.source[this.at] !== '{') return null;
+    const whole = this.match(/\{ *\d{1,6} *(?:, *(?:\d{1,6})? *)?\}/y);
+    if (whole === null) throw this.bad('a number of repetitions');
     const [from, to] = whole.slice(1, -1).split(',');
     const min = Number(from);
     const max = to === undefined ? min : to.trim() === '' ? null : Number(to);
-    if (max !== null && max < min) throw this.#bad('a number of repetitions in its order');
-    if (Math.max(min, max ?? 0) > maxRepeats) throw this.#bad(`at most ${maxRepeats} repetitions`);
+    if (max !== null && max < min) throw this.bad('a number of repetitions in its order');
+    if (Math.max(min, max ?? 0) > maxRepeats) throw this.bad(`at most ${maxRepeats} repetitions`);
     return { min, max };
   }
 
   /** One character of a literal or set. */
   #character(): number {
-    const point = this.#source.codePointAt(this.#at);
-    if (point === undefined || point === 0x0a) throw this.#bad('the end of a literal or set');
-    this.#at += point > 0xffff ? 2 : 1;
+    const point = this.source.codePointAt(this.at);
+    if (point === undefined || point === 0x0a) throw this.bad('the end of a literal or set');
+    this.at += point > 0xffff ? 2 : 1;
     if (point !== 0x5c) return point;
-    const letter = this.#source[this.#at] ?? '';
-    this.#at++;
+    const letter = this.source[this.at] ?? '';
+    this.at++;
     const known = escapes[letter];
     if (known !== undefined) return known;
     const length = hexLengths[letter];
-    const hex = length === undefined ? '' : this.#source.slice(this.#at, this.#at + length);
+    const hex = length === undefined ? '' : this.source.slice(this.at, this.at + length);
     const escaped = Number.parseInt(hex, 16);
-    if (!/^[\da-fA-F]+$/.test(hex) || hex.length !== length || escaped > maxCodePoint) throw this.#bad('an escape');
-    this.#at += hex.length;
+    if (!/^[\da-fA-F]+$/.test(hex) || hex.length !== length || escaped > maxCodePoint) throw this.bad('an escape');
+    this.at += hex.length;
     return escaped;
   }
 
   #name(): string | null {
-    return this.#match(/[A-Za-z0-9-]{1,100}/y);
-  }
-
-  #match(pattern: RegExp): string | null {
-    pattern.lastIndex = this.#at;
-    const [found] = pattern.exec(this.#source) ?? [];
-    if (found === undefined) return null;
-    this.#at += found.length;
-    return found;
-  }
-
-  #take(text: string): boolean {
-    if (!this.#source.startsWith(text, this.#at)) return false;
-    this.#at += text.length;
-    return true;
+    return this.match(/[A-Za-z0-9-]{1,100}/y);
   }
 
   /** Passes over blanks and comments; over the ends of lines, too, if they may come here. */
   #skip(withLines: boolean): void {
     const blank = withLines ? /(?:[ \t\r\n]|#[^\r\n]*)*/y : /(?:[ \t]|#[^\r\n]*)*/y;
-    this.#match(blank);
-  }
-
-  #bad(expected: string): BadInputError {
-    const line = this.#source.slice(0, this.#at).split('\n').length;
-    const found = JSON.stringify(this.#source.slice(this.#at, this.#at + 20).split('\n')[0] ?? '');
-    return new BadInputError(`the grammar, line ${line}: expected ${expected}, got ${found}`);
+    this.match(blank);
   }
 }

@@ -1,4 +1,5 @@
 import { BadInputError } from '../../encoding/malformed-error.ts';
+import { GrammarText } from './grammar-text.ts';
 import type { Pattern } from './pattern.ts';
 import { wholeOf } from './regex.ts';
 import { parseRegex } from './regex-parser.ts';
@@ -52,45 +53,43 @@ export function parseLark(source: string, ruleOf: (name: string) => number): Lar
   return new LarkParser(source, ruleOf).definitions();
 }
 
-class LarkParser {
-  readonly #source: string;
+class LarkParser extends GrammarText {
   readonly #ruleOf: (name: string) => number;
   readonly #rules = new Map<string, Pattern>();
   readonly #ignored: Pattern[] = [];
   /** Whether terminals that have no name get one, so that ignored texts may stand before them. */
   readonly #namesAll: boolean;
   #isInRule = false;
-  #at = 0;
   #depth = 0;
 
   constructor(source: string, ruleOf: (name: string) => number) {
-    this.#source = source;
+    super(source);
     this.#ruleOf = ruleOf;
     this.#namesAll = /%ignore/.test(source);
   }
 
   definitions(): LarkDefinitions {
-    for (this.#skip(true); this.#at < this.#source.length; this.#skip(true)) {
-      if (this.#take('%')) this.#directive();
+    for (this.#skip(true); this.at < this.source.length; this.#skip(true)) {
+      if (this.take('%')) this.#directive();
       else this.#definition();
       this.#skip(false);
-      if (this.#at < this.#source.length && !this.#isLineEnd) throw this.#bad('the end of the line');
+      if (this.at < this.source.length && !this.#isLineEnd) throw this.bad('the end of the line');
     }
     return { rules: this.#rules, ignored: this.#ignored };
   }
 
   #directive(): void {
     this.#isInRule = false;
-    if (this.#take('ignore')) {
+    if (this.take('ignore')) {
       this.#skip(false);
       this.#ignored.push(this.#choice(false));
-    } else if (this.#take('import')) this.#takeImport();
-    else throw this.#bad('a rule, %ignore or %import');
+    } else if (this.take('import')) this.#takeImport();
+    else throw this.bad('a rule, %ignore or %import');
   }
 
   /** `%import common.NAME`, `%import common.NAME -> OTHER` or `%import common (NAME, …)`. */
   #takeImport(): void {
-    const line = this.#match(/[^\r\n]*/y) ?? '';
+    const line = this.match(/[^\r\n]*/y) ?? '';
     const form = /^\s+common(?:\.(\w+)(?:\s*->\s*(\w+))?|\s*\(([\w\s,]+)\))\s*(?:\/\/.*)?$/;
     const [whole, name = '', alias = name, list = alias] = form.exec(line) ?? [];
     if (whole === undefined) throw new BadInputError(`the grammar imports from elsewhere than common: ${line.trim()}`);
@@ -104,12 +103,12 @@ class LarkParser {
 
   #definition(): void {
     // Marks for the tree that Lark builds, which is not needed here.
-    this.#match(/[?!]{1,2}/y);
+    this.match(/[?!]{1,2}/y);
     const name = this.#name();
-    if (name === null) throw this.#bad('the name of a rule');
-    this.#match(/\.-?\d+/y);
+    if (name === null) throw this.bad('the name of a rule');
+    this.match(/\.-?\d+/y);
     this.#skip(false);
-    if (!this.#take(':')) throw this.#bad('":"');
+    if (!this.take(':')) throw this.bad('":"');
     this.#skip(true);
     // Known from here on, so that rules have the order of the source.
     this.#ruleOf(name);
@@ -137,7 +136,7 @@ class LarkParser {
 
   /** A bar may stand on the next line. */
   #takeBar(): boolean {
-    return this.#match(/(?:\s|\/\/[^\r\n]*)*\|/y) !== null;
+    return this.match(/(?:\s|\/\/[^\r\n]*)*\|/y) !== null;
   }
 
   #sequence(isNested: boolean): Pattern {
@@ -147,15 +146,15 @@ class LarkParser {
       of.push(this.#repeated(symbol));
       this.#skip(isNested);
     }
-    if (this.#match(/->[ \t]*\w+/y) !== null) this.#skip(isNested);
+    if (this.match(/->[ \t]*\w+/y) !== null) this.#skip(isNested);
     return { kind: 'sequence', of };
   }
 
   #symbol(): Pattern | null {
-    if (this.#take('(')) return this.#bracketed(')');
-    if (this.#take('[')) return { kind: 'repeat', of: this.#bracketed(']'), min: 0, max: 1 };
-    if (this.#take('"')) return this.#terminal(this.#literal());
-    if (this.#source[this.#at] === '/' && this.#source[this.#at + 1] !== '/') return this.#terminal(this.#regex());
+    if (this.take('(')) return this.#bracketed(')');
+    if (this.take('[')) return { kind: 'repeat', of: this.#bracketed(']'), min: 0, max: 1 };
+    if (this.take('"')) return this.#terminal(this.#literal());
+    if (this.source[this.at] === '/' && this.source[this.at + 1] !== '/') return this.#terminal(this.#regex());
     const name = this.#name();
     return name === null ? null : { kind: 'items', items: [this.#ruleOf(name)] };
   }
@@ -171,19 +170,19 @@ class LarkParser {
   #bracketed(closer: string): Pattern {
     this.#skip(true);
     const inner = this.#choice(true);
-    if (!this.#take(closer)) throw this.#bad(`"${closer}"`);
+    if (!this.take(closer)) throw this.bad(`"${closer}"`);
     return inner;
   }
 
   /** `"text"`, `"text"i`, or a range `"a".."z"`. */
   #literal(): Pattern {
     const text = this.#quoted();
-    if (this.#match(/\.\.\s*"/y) !== null) {
+    if (this.match(/\.\.\s*"/y) !== null) {
       const [from, to] = [onlyPoint(text), onlyPoint(this.#quoted())];
-      if (from === null || to === null || to < from) throw this.#bad('a range of two characters in their order');
+      if (from === null || to === null || to < from) throw this.bad('a range of two characters in their order');
       return { kind: 'set', ranges: [from, to] };
     }
-    const isAnyCase = this.#take('i');
+    const isAnyCase = this.take('i');
     const of = Array.from(text, (character): Pattern => {
       const cases = isAnyCase ? [character.toLowerCase(), character.toUpperCase()] : [character];
       return { kind: 'set', ranges: cases.flatMap((each) => onlyPoint(each) ?? []).flatMap((point) => [point, point]) };
@@ -193,77 +192,57 @@ class LarkParser {
 
   #quoted(): string {
     const characters: string[] = [];
-    while (!this.#take('"')) characters.push(this.#character());
+    while (!this.take('"')) characters.push(this.#character());
     return characters.join('');
   }
 
   #character(): string {
-    const point = this.#source.codePointAt(this.#at);
-    if (point === undefined || point === 0x0a) throw this.#bad('the end of a text');
-    this.#at += point > 0xffff ? 2 : 1;
+    const point = this.source.codePointAt(this.at);
+    if (point === undefined || point === 0x0a) throw this.bad('the end of a text');
+    this.at += point > 0xffff ? 2 : 1;
     if (point !== 0x5c) return String.fromCodePoint(point);
-    const letter = this.#source[this.#at] ?? '';
-    this.#at++;
+    const letter = this.source[this.at] ?? '';
+    this.at++;
     const length = hexLengths[letter];
     if (length === undefined) return escapes[letter] ?? letter;
-    const hex = this.#source.slice(this.#at, this.#at + length);
+    const hex = this.source.slice(this.at, this.at + length);
     const escaped = Number.parseInt(hex, 16);
-    if (!/^[\da-fA-F]+$/.test(hex) || hex.length !== length || escaped > 0x10ffff) throw this.#bad('an escape');
-    this.#at += length;
+    if (!/^[\da-fA-F]+$/.test(hex) || hex.length !== length || escaped > 0x10ffff) throw this.bad('an escape');
+    this.at += length;
     return String.fromCodePoint(escaped);
   }
 
   #regex(): Pattern {
     const [whole = '', pattern = '', flags = ''] =
-      /^\/((?:\\[^\r\n]|[^/\\\r\n])+)\/([a-z]*)/.exec(this.#source.slice(this.#at)) ?? [];
-    if (whole === '') throw this.#bad('the end of a regular expression');
+      /^\/((?:\\[^\r\n]|[^/\\\r\n])+)\/([a-z]*)/.exec(this.source.slice(this.at)) ?? [];
+    if (whole === '') throw this.bad('the end of a regular expression');
     if (flags !== '') throw new BadInputError(`the grammar has a regular expression with the flags ${flags}`);
-    this.#at += whole.length;
+    this.at += whole.length;
     return wholeOf(parseRegex(pattern));
   }
 
   #repeated(of: Pattern): Pattern {
-    if (this.#take('*')) return { kind: 'repeat', of, min: 0, max: null };
-    if (this.#take('+')) return { kind: 'repeat', of, min: 1, max: null };
-    if (this.#take('?')) return { kind: 'repeat', of, min: 0, max: 1 };
-    const count = this.#match(/~[ \t]*\d{1,6}(?:[ \t]*\.\.[ \t]*\d{1,6})?/y);
+    if (this.take('*')) return { kind: 'repeat', of, min: 0, max: null };
+    if (this.take('+')) return { kind: 'repeat', of, min: 1, max: null };
+    if (this.take('?')) return { kind: 'repeat', of, min: 0, max: 1 };
+    const count = this.match(/~[ \t]*\d{1,6}(?:[ \t]*\.\.[ \t]*\d{1,6})?/y);
     if (count === null) return of;
     const [min = 0, max = min] = count.slice(1).split('..').map(Number);
-    if (max < min || max > maxRepeats) throw this.#bad(`at most ${maxRepeats} repetitions in their order`);
+    if (max < min || max > maxRepeats) throw this.bad(`at most ${maxRepeats} repetitions in their order`);
     return { kind: 'repeat', of, min, max };
   }
 
   #name(): string | null {
-    return this.#match(/_{0,2}(?:[a-z][a-z0-9_]{0,99}|[A-Z][A-Z0-9_]{0,99})(?![\w{])/y);
+    return this.match(/_{0,2}(?:[a-z][a-z0-9_]{0,99}|[A-Z][A-Z0-9_]{0,99})(?![\w{])/y);
   }
 
   get #isLineEnd(): boolean {
-    return /[\r\n]/.test(this.#source[this.#at] ?? '');
-  }
-
-  #match(pattern: RegExp): string | null {
-    pattern.lastIndex = this.#at;
-    const [found] = pattern.exec(this.#source) ?? [];
-    if (found === undefined) return null;
-    this.#at += found.length;
-    return found;
-  }
-
-  #take(text: string): boolean {
-    if (!this.#source.startsWith(text, this.#at)) return false;
-    this.#at += text.length;
-    return true;
+    return /[\r\n]/.test(this.source[this.at] ?? '');
   }
 
   /** Passes over blanks and comments; over the ends of lines, too, if they may come here. */
   #skip(withLines: boolean): void {
-    this.#match(withLines ? /(?:\s|(?:\/\/|#)[^\r\n]*)*/y : /(?:[ \t]|(?:\/\/|#)[^\r\n]*)*/y);
-  }
-
-  #bad(expected: string): BadInputError {
-    const line = this.#source.slice(0, this.#at).split('\n').length;
-    const found = JSON.stringify(this.#source.slice(this.#at, this.#at + 20).split('\n')[0] ?? '');
-    return new BadInputError(`the grammar, line ${line}: expected ${expected}, got ${found}`);
+    this.match(withLines ? /(?:\s|(?:\/\/|#)[^\r\n]*)*/y : /(?:[ \t]|(?:\/\/|#)[^\r\n]*)*/y);
   }
 }
 
