@@ -1,5 +1,5 @@
 import type { Escrow } from '../../../escrow/escrow.ts';
-import { smaller } from '../../../lib/bigints.ts';
+import { larger, smaller } from '../../../lib/bigints.ts';
 import { fromHex } from '../../../lib/bytes.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
 import type { ChannelPolicy, WantedPlace } from './channels.ts';
@@ -25,14 +25,15 @@ export class ChannelDeposits {
   }
 
   /**
-   * Raises a deposit for further answers of the wanted one's price, within the limit.
+   * Raises a deposit for further answers of the wanted one's price, within the limit. It doubles at least, so that a
+   * long session needs few transactions.
    * @returns false, with nothing raised, if the limit does not cover one
    * @throws QvacError E_FUNDS, E_CHAIN, E_ESCROW, E_HOME
    */
   async refill(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<boolean> {
     const { amountLamports } = wanted;
     const room = this.limitFor(wanted) - channel.depositLamports;
-    const lamports = smaller(answersPerDeposit * amountLamports, room);
+    const lamports = smaller(larger(answersPerDeposit * amountLamports, channel.depositLamports), room);
     if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return false;
     const running = this.#refills.get(channel.id) ?? this.raise(channel, lamports, options);
     this.#refills.set(channel.id, running);

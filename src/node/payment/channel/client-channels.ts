@@ -97,8 +97,9 @@ class ClientChannels implements WalletChannels {
     if (channel === null || !channel.isUsable(await this.#time.now(options))) return null;
     if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
     const mayRefill = !isOpenOnly;
-    // Once the next answer may not fit, the deposit is raised while this one is written.
-    const isLow = channel.leftLamports >= amountLamports && channel.leftLamports < 2n * amountLamports;
+    // Once the next answers may not fit, as many as are under way now, the deposit is raised while these are written.
+    const { leftLamports, underWayLamports } = channel;
+    const isLow = leftLamports >= amountLamports && leftLamports < 2n * amountLamports + underWayLamports;
     if (mayRefill && isLow && (this.#init.policy.refillsAhead ?? true))
       this.#run(() => this.#deposits.refill(channel, wanted, { signal: this.#end.signal }));
     return this.#reserve(channel, wanted, options);

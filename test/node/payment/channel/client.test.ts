@@ -109,6 +109,21 @@ test('a deposit is raised before it runs out, and never above the limit', async 
   assert.ok(opened.totals.committedLamports <= opened.depositLamports);
 });
 
+test('a deposit doubles with each raise, so that a long session needs few of them', async (context) => {
+  const chain = await startChain(context);
+  const { provider } = await startPaidProvider(context, chain);
+  const asker = await startChannelAsker(context, chain, { providers: [provider] });
+  const amount = (await asker.ask({ maxPrice, sampler })).payment?.locked ?? 0n;
+  const [listed] = await (await asker.channels()).list();
+  const { channel } = listed ?? assert.fail('no channel');
+  const deposits = new Set([channel.depositLamports]);
+  for (let answers = 1; answers < 45 && deposits.size < 3; answers++) {
+    await asker.ask({ maxPrice, sampler });
+    deposits.add(channel.depositLamports);
+  }
+  assert.deepEqual([...deposits], [10n * amount, 20n * amount, 40n * amount]);
+});
+
 test('answers under way at once share a channel: its totals are their sum', async (context) => {
   const chain = await startChain(context);
   const { provider } = await startPaidProvider(context, chain, { script: { slots: 3, queue: 8 } });
