@@ -103,8 +103,8 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
 }
 
 /**
- * Queries the distributed hash table, and has the peers that it names reached while more are wanted: a few at a time, in
- * an order that no node of the table chooses. Never throws.
+ * Queries the distributed hash table, and has the peers that it names reached while more are wanted: a few at a time,
+ * in an order that no node of the table chooses. Never throws.
  * @param wantsMore @default fewer than `searchLimits.maxMatches` peers match
  */
 export async function searchRouting(

@@ -73,11 +73,8 @@ it('of a thousand nodes that announce a model a question has only some reached, 
   const field = new TestField(thousand);
   const found = await lookUp(field, query, { graceMs: 60_000, timeoutMs: 60_000 });
   assert.ok(found.length > 0);
-  assert.ok(
-    field.tried.length <= searchLimits.fewMatches + searchLimits.maxPending,
-    `${field.tried.length} were tried`,
-  );
-  assert.ok(field.mostPending <= searchLimits.maxPending);
+  assert.ok(field.tried.length <= 16, `${field.tried.length} were tried`);
+  assert.ok(field.mostPending <= 8);
   const places = field.tried.map((peer) => thousand.indexOf(peer));
   assert.ok(
     places.some((place) => place >= 500),

@@ -22,8 +22,8 @@ export interface IdleLinksComponents {
 }
 
 /**
- * Closes idle connections before there are as many as libp2p takes: at that number it refuses new ones, and closes none.
- * The hash table alone would fill a node, since each query connects to dozens of nodes and leaves them connected.
+ * Closes idle connections before there are as many as libp2p takes: at that number it refuses new ones, and closes
+ * none. The hash table alone would fill a node: each query connects to dozens of nodes and leaves them connected.
  */
 export class IdleLinks {
   readonly #components: IdleLinksComponents;
