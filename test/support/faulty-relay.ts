@@ -19,8 +19,7 @@ export function tappedRelay(tap: (stream: Stream, end: CircuitEnd) => void): Pee
   const handle = (node: QvacNode) => (protocol: string, handler: StreamHandler, options: object) =>
     node.handle(
       protocol,
-      (stream, connection) =>
-        handler(protocol === hopProtocol ? tapped(stream, 'client') : stream, connection),
+      (stream, connection) => handler(protocol === hopProtocol ? tapped(stream, 'client') : stream, connection),
       options,
     );
   const toProvider = (connection: Connection): Connection =>

@@ -85,13 +85,15 @@ async function assertContinued(
   assert.deepEqual([answer.verification.result, answer.verification.tier, answer.atFault], ['pass', 'exact', null]);
 }
 
-const spoils: readonly (readonly [what: string, ...changes: readonly ((piece: Uint8Array) => readonly Uint8Array[])[]])[] =
-  [
-    ['loses', () => []],
-    ['cuts off', (piece) => [piece.subarray(0, piece.length >> 1)]],
-    ['repeats', (piece) => [piece, piece]],
-    ['changes', (piece) => [piece.map((byte, at) => (at === piece.length - 1 ? byte ^ 1 : byte))]],
-  ];
+const spoils: readonly (readonly [
+  what: string,
+  ...changes: readonly ((piece: Uint8Array) => readonly Uint8Array[])[],
+])[] = [
+  ['loses', () => []],
+  ['cuts off', (piece) => [piece.subarray(0, piece.length >> 1)]],
+  ['repeats', (piece) => [piece, piece]],
+  ['changes', (piece) => [piece.map((byte, at) => (at === piece.length - 1 ? byte ^ 1 : byte))]],
+];
 
 describe('a relay that', { concurrency: true }, () => {
   for (const [what, ...changes] of spoils)
@@ -107,5 +109,85 @@ describe('a relay that', { concurrency: true }, () => {
       await assertContinued(context, market, asker, answer);
       const { aborted, faults } = asker.reputation.standing(hidden.peer.id);
       assert.deepEqual([aborted > 0.9, faults], [true, 0]);
+    });
+
+  it('holds an answer back is passed over, and what it sends on later changes nothing', async (context) => {
+    let release = (): void => undefined;
+    const market = await startMarket(context, {
+      beforeOther: async () => {
+        release();
+        // The late frames come before the answer to the probe.
+        while (asker.peer.unansweredMs(market.hidden.peer.id) > 0) await delay(20, AbortSignal.timeout(deadlineMs));
+      },
+    });
+    const { relay, gate, hidden } = market;
+    const asker = await startClient(context, market);
+    const onText = atFirst(() => {
+      release = relay.hold();
+      gate.open();
+    });
+    const answer = await asker.ask({ sampler }, { onText });
+    await assertContinued(context, market, asker, answer);
+    assert.match(asker.told.find((line) => line.startsWith('because')) ?? '', /nothing for 4 s, and its connection is/);
+    assert.deepEqual(asker.reputation.standing(hidden.peer.id).faults, 0);
+  });
+
+  it('delays an answer for a moment changes nothing', async (context) => {
+    const market = await startMarket(context);
+    const { relay, gate, hidden } = market;
+    const asker = await startClient(context, market);
+    let delayed: Promise<void> | null = null;
+    const delayIt = async (): Promise<void> => {
+      const release = relay.hold();
+      gate.open();
+      const signal = AbortSignal.timeout(deadlineMs);
+      while (asker.peer.unansweredMs(hidden.peer.id) < 1_000) await delay(20, signal);
+      release();
+    };
+    const onText = atFirst(() => {
+      delayed = delayIt();
+    });
+    const { provider, earlier, text, verification } = await asker.ask({ sampler }, { onText });
+    await delayed;
+    assert.deepEqual([provider, earlier, verification.tier], [hidden.peer.id, [], 'exact']);
+    assert.deepEqual([shown(asker), text], Array(2).fill(await wholeText(context, market)));
+  });
+
+  it('loses the opening of a challenge is asked for another circuit, and the provider not blamed', async (context) => {
+    const lose = atFirst(() => market.relay.spoil('client', () => []));
+    const market = await startMarket(context, {
+      tamper(frame) {
+        if (frame.t === 'opening') lose();
+        return [frame];
+      },
+    });
+    const { gate, hidden } = market;
+    gate.open();
+    const asker = await startClient(context, market);
+    const { provider, earlier, verification } = await asker.ask({ sampler });
+    assert.deepEqual([provider, earlier], [hidden.peer.id, []]);
+    assert.deepEqual([verification.result, verification.tier, verification.faults], ['pass', 'exact', []]);
+    const { served, faults } = asker.reputation.standing(hidden.peer.id);
+    assert.deepEqual([served > 0.9, faults], [true, 0]);
+  });
+
+  for (const [what, spoil] of [
+    ['loses a piece of', (relay) => relay.spoil('client', () => [])],
+    ['holds back', (relay) => relay.hold()],
+  ] as const satisfies readonly (readonly [string, (relay: FaultyRelay) => unknown])[])
+    it(`${what} an answer to a router has the router continue it with another provider`, async (context) => {
+      const market = await startMarket(context);
+      const { relay, gate, hidden, other } = market;
+      const router = await startRouter(context, { providers: [hidden, other], engines: [createScriptedEngine()] });
+      const asker = await startAsker(context);
+      const onText = atFirst(() => {
+        spoil(relay);
+        gate.open();
+      });
+      const target = { target: router.address, optional: false };
+      const answer = await asker.ask({ model: 'scripted', sampler, router: target }, { onText });
+      await assertContinued(context, market, asker, answer);
+      const { aborted, faults } = router.reputation.standing(hidden.peer.id);
+      assert.deepEqual([answer.router, aborted > 0.9, faults], [router.peer.id, true, 0]);
     });
 });
