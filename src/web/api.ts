@@ -66,6 +66,8 @@ export interface ReceiptSummary {
   readonly provider: string;
   readonly model: string;
   readonly tokens: number;
+  /** Of texts; null: the job wrote an answer. */
+  readonly vectors: number | null;
   readonly payment: {
     readonly by: 'job' | 'channel';
     readonly locked: string;

@@ -9,6 +9,7 @@ import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { startGateway, testToken } from '../support/gateway.ts';
 import { ask, openSaying } from '../support/page.ts';
+import { createScriptedEmbedder } from '../support/scripted-embedder.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const skip = (await noBrowser()) ?? false;
@@ -73,6 +74,18 @@ test('a tampered step does not lead to the signed root', { skip }, async (contex
   await page.locator('.trust').click();
   await page.locator('.merkle.bad', { hasText: 'but the provider signed' }).waitFor();
   await page.unrouteAll({ behavior: 'ignoreErrors' });
+});
+
+test('counts the vectors of an embedding job, which has no tokens of an answer', { skip }, async (context) => {
+  const { page, url } = await openSaying(context, '', { providers: [{ engine: createScriptedEmbedder() }] });
+  const request = { method: 'POST', body: JSON.stringify({ input: ['one', 'two'] }) };
+  assert.equal((await fetch(`${url}/v1/embeddings`, request)).status, 200);
+  await page.getByRole('button', { name: 'Receipts', exact: true }).click();
+  await page.locator('td', { hasText: '2 vectors' }).waitFor();
+  await page.getByRole('button', { name: /^Receipt / }).click();
+  await page.locator('dd', { hasText: 'one for each of 2 texts' }).waitFor();
+  await page.locator('dt', { hasText: 'Embedded by' }).waitFor();
+  assert.equal(await page.locator('dt', { hasText: 'Temperature' }).count(), 0);
 });
 
 test('says verified only under an answer that was recomputed', { skip }, async (context) => {

@@ -436,7 +436,8 @@ export const fieldTable = {
 export type CompletionRoute = keyof typeof fieldTable;
 
 const embeddingExtension: readonly FieldRule[] = [
-  ...extension.filter(({ field }) => field !== 'qvac.referees'),
+  ...extension.filter(({ field }) => field !== 'qvac.referees' && field !== 'qvac.max_price'),
+  capped('qvac.max_price', 'lamports; at most the operator’s limit, unless a browser wallet pays'),
   refused('qvac.referees', [0], 'vectors have none'),
 ];
 const ownLength = 'the model’s own length; another one is refused by name';

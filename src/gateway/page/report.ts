@@ -31,6 +31,8 @@ export function summaryOf(receipt: Receipt) {
     provider: peerIdOf(offer.provider),
     model: modelIdHex(offer.modelId),
     tokens: receipt.tokens.length,
+    /** Of texts; null: the job wrote an answer. */
+    vectors: receipt.vectors?.counts.length ?? null,
     payment: paymentOf(receipt),
     verified: verifiedOf(verdicts, offer.mode),
   };

@@ -95,19 +95,27 @@ function faults({ verdicts }: ReceiptReport): readonly Node[] {
 }
 
 function facts(report: ReceiptReport): HTMLElement {
-  const answered = plural(report.start + report.tokens, 'token');
   const rows: readonly FactRow[] = [
     ...writers(report),
     ...routersOf(report).map((router) => ['Checked by', router] as const),
     ...refereeRows(report),
     ['Asked', when(report.askedAt)],
     ['Model file (SHA-256)', report.model],
-    ['Tokens', `${plural(report.promptTokens, 'token')} in the prompt, ${answered} in the answer`],
+    ...work(report),
     ['Paid', costLabel(report)],
-    ['Temperature', String(report.sampler.temperature / 100)],
     ['Receipt', report.id],
   ];
   return h('dl', {}, ...rows.flatMap(([name, ...values]) => [h('dt', {}, name), h('dd', {}, ...values)]));
+}
+
+/** What was computed: an answer, or vectors. */
+function work({ vectors, promptTokens, start, tokens, sampler }: ReceiptReport): readonly FactRow[] {
+  const prompt = plural(promptTokens, 'token');
+  if (vectors !== null) return [['Vectors', `one for each of ${plural(vectors, 'text')}, ${prompt} in all`]];
+  return [
+    ['Tokens', `${prompt} in the prompt, ${plural(start + tokens, 'token')} in the answer`],
+    ['Temperature', String(sampler.temperature / 100)],
+  ];
 }
 
 type FactRow = readonly [name: string, ...values: readonly (string | Node)[]];
@@ -133,7 +141,7 @@ function refereeRows({ referees }: ReceiptReport): readonly FactRow[] {
 }
 
 /** The providers, in the order in which they wrote. */
-function writers({ provider, earlier, start, tokens }: ReceiptReport): readonly FactRow[] {
+function writers({ provider, earlier, start, tokens, vectors }: ReceiptReport): readonly FactRow[] {
   const unknown = earlier.reduce((left, { tokens }) => left - tokens, start);
   return [
     ...(unknown === 0 ? [] : [['Begun by', `a provider that signed none of its ${plural(unknown, 'token')}`] as const]),
@@ -144,7 +152,9 @@ function writers({ provider, earlier, start, tokens }: ReceiptReport): readonly 
         receiptLink(part.id),
       ],
     ),
-    start === 0 ? ['Answered by', provider] : ['Continued by', `${provider}, ${plural(tokens, 'token')}`],
+    start === 0
+      ? [vectors === null ? 'Answered by' : 'Embedded by', provider]
+      : ['Continued by', `${provider}, ${plural(tokens, 'token')}`],
   ];
 }
 

@@ -15,7 +15,7 @@ export function receiptsView(): { readonly element: HTMLElement; show(): void } 
         receipts.length === 0
           ? 'No receipts yet. Every answer adds one.'
           : `${plural(receipts.length, 'receipt')}, including those of qvac ask and qvac chat.`;
-      const rows = receipts.map(({ id, askedAt, provider, model, tokens, verified, payment }) => {
+      const rows = receipts.map(({ id, askedAt, provider, model, tokens, vectors, verified, payment }) => {
         const words = statusLabels[verified];
         const open = h(
           'button',
@@ -34,7 +34,7 @@ export function receiptsView(): { readonly element: HTMLElement; show(): void } 
             when(askedAt),
             shortPeer(provider),
             h('code', { title: model }, shortId(model)),
-            String(tokens),
+            vectors === null ? String(tokens) : plural(vectors, 'vector'),
             [costLabel({ payment }), 'wrap'],
             [`${words.mark} ${words.short}`, words.tone],
           ] as const,

@@ -1,63 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Connection, Stream, StreamHandler } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
-import { systemClock } from '../../../src/lib/clock.ts';
-import { silentLogger } from '../../../src/lib/log.ts';
 import { CircuitConnection } from '../../../src/node/peer/circuit/circuit-connection.ts';
 import { encodeHop, hopProtocol } from '../../../src/node/peer/circuit/messages.ts';
 import { readMessage, sendMessage } from '../../../src/node/peer/libp2p/wire.ts';
-import type { QvacNode } from '../../../src/node/peer/libp2p.ts';
-import type { PeerExtension } from '../../../src/node/peer/peer.ts';
-import { createRelayServer } from '../../../src/node/relay/relay-server.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startHidden } from '../../support/circuits.ts';
+import { tappedRelay } from '../../support/faulty-relay.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { addressOf, startPeer } from '../../support/peers.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const marker = 'the-secret-of-the-question';
 
-/** A relay whose operator reads along: everything that any circuit carries through its process. */
-function readingRelay(): { readonly extension: PeerExtension; readonly seen: Buffer[] } {
-  const server = createRelayServer({ clock: systemClock, logger: silentLogger });
-  const seen: Buffer[] = [];
-  const spy = (stream: Stream): Stream => {
-    stream.addEventListener('message', ({ data }) => seen.push(Buffer.from(data.subarray())));
-    return stream;
-  };
-  const linked = (connection: Connection): Connection =>
-    new Proxy(connection, {
-      get(target, key) {
-        if (key === 'newStream')
-          return async (...args: Parameters<Connection['newStream']>) => spy(await target.newStream(...args));
-        const value: unknown = Reflect.get(target, key, target);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
-  const extension: PeerExtension = {
-    attach: (node) =>
-      server.attach(
-        new Proxy(node, {
-          get(target, key) {
-            if (key === 'handle')
-              return (protocol: string, handler: StreamHandler, options: object) =>
-                target.handle(protocol, (stream, connection) => handler(spy(stream), connection), options);
-            if (key === 'getConnections')
-              return (...args: Parameters<QvacNode['getConnections']>) => target.getConnections(...args).map(linked);
-            const value: unknown = Reflect.get(target, key, target);
-            return typeof value === 'function' ? value.bind(target) : value;
-          },
-        }),
-      ),
-    detach: () => server.detach(),
-  };
-  return { extension, seen };
-}
-
 test('the relay’s own process sees neither question nor answer, but encrypted bytes', async (t) => {
-  const { extension, seen } = readingRelay();
+  const seen: Buffer[] = [];
+  const extension = tappedRelay((stream) => {
+    stream.addEventListener('message', ({ data }) => seen.push(Buffer.from(data.subarray())));
+  });
   const relay = await startPeer(t, { role: 'relay', reach: 'direct', extensions: [extension] });
   const provider = await startProvider(t, { peer: { reach: 'relay', relays: [addressOf(relay)] } });
   while (provider.peer.addrs().length === 0) await new Promise(setImmediate);

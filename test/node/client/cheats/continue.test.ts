@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { PeerIdString } from '../../../../src/lib/types.ts';
-import type { Engine, OpenOptions } from '../../../../src/model/engine.ts';
 import type { Answer } from '../../../../src/node/client/answer.ts';
 import type { Peer } from '../../../../src/node/peer/peer.ts';
 import { assess } from '../../../../src/proofs/checks.ts';
-import { createTranscript } from '../../../../src/proofs/transcript.ts';
-import { inputDigestOf, seedOfNumber } from '../../../../src/protocol/digests.ts';
+import { seedOfNumber } from '../../../../src/protocol/digests.ts';
 import type { Frame } from '../../../../src/protocol/frames.ts';
 import { startAsker, type TestAsker } from '../../../support/asking.ts';
 import { BreakPlan, breakingPeer, forgivingReputation } from '../../../support/breaking.ts';
+import {
+  acceptingAnother,
+  behindAnother,
+  cheatingBehind,
+  repeatingAPiece,
+  skippingAnIndex,
+} from '../../../support/cheats/continuations.ts';
 import { disguised } from '../../../support/cheats/engines.ts';
 import { startProvider, type TestProvider, type TestProviderInit, testSampler } from '../../../support/market.ts';
 import { withTamperedAnswers } from '../../../support/router.ts';
@@ -43,31 +48,6 @@ async function startMarket(context: TestContext, inits: readonly TestProviderIni
   return { plan, providers, asker, ids: providers.map(({ peer }) => peer.id) };
 }
 
-/** `engine` that goes on behind another continuation than it was given. */
-function behindAnother(engine: Engine, change: (continuation: readonly number[]) => readonly number[]): Engine {
-  return new Proxy(engine, {
-    get(target, key) {
-      if (key === 'open')
-        return async (options?: OpenOptions) => {
-          const session = await target.open(options);
-          const prefill: typeof session.prefill = (rendering, topK, rest = {}) =>
-            session.prefill(rendering, topK, { ...rest, continuation: change(rest.continuation ?? []) });
-          return { ...session, prefill };
-        };
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
-
-/** A provider that writes, and commits to, the tokens behind another continuation. */
-function cheatingBehind(change: (continuation: readonly number[]) => readonly number[]): TestProviderInit {
-  return {
-    engine: behindAnother(createScriptedEngine(), change),
-    createTranscript: (init) => createTranscript({ ...init, continuation: change(init.continuation) }),
-  };
-}
-
 function assertBlamed({ verification, atFault }: Answer, provider: PeerIdString | undefined, fault: string): void {
   assert.deepEqual(
     { result: verification.result, faults: verification.faults, atFault },
@@ -89,11 +69,9 @@ describe('a provider that continues an answer', () => {
   });
 
   it('and skips an index on the wire is passed over for the next one', async (context) => {
-    const skipping = (frame: Frame): readonly Frame[] =>
-      frame.t === 'tokens' && frame.i === 0 ? [{ ...frame, i: 1 }] : [frame];
     const { plan, ids, asker } = await startMarket(context, [
       {},
-      { wrapPeer: (peer) => withTamperedAnswers(peer, skipping) },
+      { wrapPeer: (peer) => withTamperedAnswers(peer, skippingAnIndex) },
       {},
     ]);
     plan.set(seed, [40]);
@@ -101,16 +79,25 @@ describe('a provider that continues an answer', () => {
     assert.deepEqual([answer.provider, answer.earlier.length, answer.verification.tier], [ids[2], 1, 'exact']);
   });
 
-  it('and accepts another continuation is caught before its first token, and the next one asked', async (context) => {
-    const other = (frame: Frame): readonly Frame[] => {
-      if (frame.t !== 'accept') return [frame];
-      const promptTokens = [...frame.promptTokens.slice(0, -1), 99];
-      return [{ ...frame, promptTokens, inputDigest: inputDigestOf(modelId, promptTokens) }];
-    };
-    const modelId = Buffer.from(createScriptedEngine().facts.id, 'hex');
+  it('and repeats a piece on the wire is passed over for the next one, and none of it is shown twice', async (context) => {
     const { plan, ids, asker } = await startMarket(context, [
       {},
-      { wrapPeer: (peer) => withTamperedAnswers(peer, other) },
+      { wrapPeer: (peer) => withTamperedAnswers(peer, repeatingAPiece()) },
+      {},
+    ]);
+    const { text } = await asker.ask({ sampler, seed, provider: ids[0], verify: 'none' });
+    plan.set(seed, [40]);
+    asker.told.length = 0;
+    const answer = await asker.ask({ sampler, seed });
+    const shown = asker.told.flatMap((line) => (line.startsWith('text ') ? [line.slice(5)] : [])).join('');
+    assert.deepEqual([shown, answer.text], [text, text]);
+    assert.deepEqual([answer.provider, answer.earlier.length, answer.verification.tier], [ids[2], 2, 'exact']);
+  });
+
+  it('and accepts another continuation is caught before its first token, and the next one asked', async (context) => {
+    const { plan, ids, asker } = await startMarket(context, [
+      {},
+      { wrapPeer: (peer) => withTamperedAnswers(peer, acceptingAnother) },
       {},
     ]);
     plan.set(seed, [40]);
