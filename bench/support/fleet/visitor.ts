@@ -13,6 +13,7 @@ import type { Fleet } from './fleet.ts';
 export interface Visit {
   /** From its start, or of a client that runs from its question, to the first text of an answer; null if it got none. */
   readonly answeredMs: number | null;
+  /** Why it got none, and after which time. */
   readonly error: string | null;
   /** Offers sent to dead providers, and those of them to one that had already failed this client. */
   readonly deadOffers: number;
@@ -47,7 +48,7 @@ export async function ask(asker: TestAsker, dead: ReadonlySet<string>, beganMs: 
     );
   } catch (thrown) {
     answeredMs = null;
-    error = messageOf(thrown);
+    error = `after ${Math.round(performance.now() - beganMs)} ms: ${messageOf(thrown)}`;
   }
   const offered = (lines: readonly string[]): readonly string[] =>
     lines.flatMap((line) => /^sending provider (\S+)$/.exec(line)?.[1] ?? []).filter((peer) => dead.has(peer));

@@ -7,6 +7,9 @@ import type { ClientPayments, RecordsOptions } from '../payment/payments.ts';
 import type { Reputation } from './reputation.ts';
 import { type Choice, type SelectComponents, type Selection, type SelectionCriteria, select } from './select.ts';
 
+/** Time after which a search that still goes on has failed, in ms: half of all nodes may have just died. */
+const findTimeoutMs = 10_000;
+
 export interface ChooseComponents {
   readonly discovery: Pick<Discovery, 'live' | 'find' | 'get'>;
   readonly reputation: Pick<Reputation, 'standing' | 'speed'>;
@@ -66,7 +69,7 @@ export async function chooseProviders(
     select({ ...parts, refusal }, cards, criteria).choices.length > 0;
   const found = await selectFrom(
     parts,
-    await discovery.find({ model: criteria.model, role: 'provider' }, { ...options, enough }),
+    await discovery.find({ model: criteria.model, role: 'provider' }, { ...options, enough, timeoutMs: findTimeoutMs }),
   );
   if (found.choices.length === 0) throw noChoice(found, criteria, network);
   return found.choices;

@@ -29,6 +29,10 @@ export const minFailures = 2;
 /** Time between two looks at addresses and tests that are due. */
 export const reachTickMs = 1_000;
 
-/** How long a search for relays may take, and the time between two while some are missing, in ms. */
+/**
+ * How long a search for relays may take, and the time between two while some are missing, in ms: it doubles up to the
+ * last number while searches find none that was not known, since each asks a hundred nodes in a large network.
+ */
 export const relaySearchMs = 10_000;
 export const relaySearchEveryMs = 20_000;
+export const maxRelaySearchEveryMs = 300_000;

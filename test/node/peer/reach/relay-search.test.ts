@@ -43,3 +43,38 @@ it('relays are looked for in the hash table, with addresses that work from anywh
   await tick(21_000);
   assert.equal(searches, 2);
 });
+
+it('searches that find no new relay become rare; a new one, or relays that were not missing, begin anew', async () => {
+  let now = 0;
+  let relays = ['one'];
+  const searchedAt: number[] = [];
+  const search = new RelaySearch(
+    {
+      routing: {
+        size: () => 1,
+        async *providers() {
+          searchedAt.push(now / 1_000);
+          yield* relays as PeerIdString[];
+        },
+      },
+      addressesOf: async () => ['/ip4/8.8.8.8/tcp/4001'],
+      logger: silentLogger,
+      monotonic: () => now,
+    },
+    () => undefined,
+  );
+  const pass = async (seconds: number): Promise<void> => {
+    for (const until = now + seconds * 1_000; now < until; now += 1_000) {
+      search.tick();
+      await new Promise(setImmediate);
+    }
+  };
+  await pass(1_500);
+  assert.deepEqual(searchedAt.splice(0), [0, 20, 60, 140, 300, 600, 900, 1_200]);
+  relays = ['one', 'two'];
+  await pass(80);
+  assert.deepEqual(searchedAt.splice(0), [1_500, 1_520, 1_560]);
+  now += 60_000;
+  await pass(1);
+  assert.equal(searchedAt.length, 1);
+});
