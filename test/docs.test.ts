@@ -14,6 +14,7 @@ const documents = [
   'docs/PROTOCOL.md',
   'docs/gateway.md',
   'docs/reach.md',
+  'docs/scale.md',
   'docs/json.md',
   'docs/channel-attacks.md',
 ];

@@ -1,5 +1,6 @@
 import type { CID } from 'multiformats/cid';
 import { anySignal } from '../../lib/abort.ts';
+import { type Monotonic, monotonicMs } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Routing } from '../peer/routing.ts';
 
@@ -9,6 +10,11 @@ const tickMs = 250;
 const calmMs = 5_000;
 /** Shortest time before a failed announcement is repeated, in ms. */
 const retryMs = 1_000;
+/**
+ * Each key has as many holders. With no more peers in the table, each of them is one for every key; in a larger network
+ * the nodes that join or return are few of a key's holders, which the table's renewal reaches within minutes.
+ */
+const holders = 20;
 /** How long one announcement may take, in ms. */
 const timeoutMs = 20_000;
 
@@ -17,12 +23,14 @@ export interface AnnouncerComponents {
   /** Whether this node has an address to announce: other nodes drop a record without one. */
   readonly isReachable: () => boolean;
   readonly logger: Logger;
+  /** @default performance.now */
+  readonly monotonic?: Monotonic | undefined;
 }
 
 /**
  * Announces this node's keys in the distributed hash table: as soon as its routing table has a peer and the node an
- * address, and again when its addresses have changed, or when nodes joined that may be closer to a key, or returned and
- * may have lost it. Otherwise the table renews them itself.
+ * address, and again when its addresses have changed; in a small network also when nodes joined or returned, which have
+ * to hold each key, and in a large one when the table has doubled. Otherwise the table renews them itself.
  */
 export class Announcer {
   readonly #components: AnnouncerComponents;
@@ -77,17 +85,18 @@ export class Announcer {
   }
 
   async #tick(): Promise<void> {
-    const { routing, isReachable } = this.#components;
+    const { routing, isReachable, monotonic = monotonicMs } = this.#components;
     const size = routing.size();
     if (this.#running !== null || this.#keys.size === 0 || size === 0 || !isReachable()) return;
-    const quietMs = performance.now() - this.#lastAt;
+    const quietMs = monotonic() - this.#lastAt;
     if (quietMs < retryMs && !this.#fresh) return;
-    if (quietMs >= calmMs && (this.#again || size > this.#knownSize)) this.#pending = new Set(this.#keys.keys());
+    const isNews = size <= holders ? this.#again || size > this.#knownSize : size >= 2 * this.#knownSize;
+    if (quietMs >= calmMs && isNews) this.#pending = new Set(this.#keys.keys());
     if (this.#pending.size === 0) return;
     this.#again = false;
     this.#fresh = false;
     this.#knownSize = size;
-    this.#lastAt = performance.now();
+    this.#lastAt = monotonic();
     this.#running = new AbortController();
     const signal = anySignal(this.#running.signal, AbortSignal.timeout(timeoutMs));
     const names = [...this.#pending];

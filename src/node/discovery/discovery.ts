@@ -98,7 +98,7 @@ class MergedDiscovery implements Discovery {
     this.#components = components;
     this.#init = init;
     this.#collect = init.collect ?? (peer.role === 'client' || peer.role === 'router');
-    this.#list = new LiveList(components, this.#collect);
+    this.#list = new LiveList(components, this.#collect, (id) => this.#supervisor.drop(id));
     this.events = this.#list.events;
     this.#supervisor = new Supervisor(
       {
@@ -209,6 +209,8 @@ class MergedDiscovery implements Discovery {
       routing: peer.routing,
       live: () => list.live(),
       consider: (id) => this.#consider(id, 'dht'),
+      pending: () => this.#supervisor.busy(),
+      random: Math.random,
       settled: () =>
         this.#supervisor.busy() === 0 &&
         !(peer.connected().length === 0 && this.#names.isBusy()) &&
@@ -226,8 +228,9 @@ class MergedDiscovery implements Discovery {
 
   #consider(peer: PeerIdString, source: Source, target?: string): void {
     if (this.#stopping.signal.aborted || !this.#list.add(peer, source, target)) return;
-    // A peer that was just mentioned may be back.
-    this.#supervisor.add(peer, { keep: source === 'bootstrap', hurry: source !== 'cache' });
+    // A peer that was just mentioned may be back. The hash table mentions a dead one for a quarter of an hour.
+    const hurry = source === 'dht' ? 'rumour' : source !== 'cache';
+    this.#supervisor.add(peer, { keep: source === 'bootstrap', hurry });
   }
 
   readonly #onConnect = (peer: PeerIdString): void => {

@@ -21,8 +21,10 @@ export interface LiveListComponents {
 }
 
 /** Most peers to remember, and the sources that may name any number of peers. */
-const maxKnown = 512;
-const unasked: readonly Source[] = ['dht', 'local', 'cache'];
+export const maxKnown = 512;
+/** Known peers from which on those that merely connect are not asked for cards: the hash table connects to hundreds. */
+export const maxVolunteers = 16;
+const unasked: readonly Source[] = ['dht', 'local', 'cache', 'connected'];
 /** How long reaching a peer may take, its card included, in ms. */
 const reachMs = 6_000;
 /** A card that expires within this time is not used, in ms. */
@@ -40,14 +42,17 @@ export class LiveList {
   readonly changes = new EventEmitter<{ change: [] }>();
   readonly #components: LiveListComponents;
   readonly #collect: boolean;
+  readonly #onForgotten: (peer: PeerIdString) => void;
   readonly #known = new Map<PeerIdString, Known>();
   readonly #newest = new NewestCards();
   readonly #stopping = new AbortController();
   #lastError: string | null = null;
 
-  constructor(components: LiveListComponents, collect: boolean) {
+  /** @param onForgotten called with each peer that makes room for another one */
+  constructor(components: LiveListComponents, collect: boolean, onForgotten: (peer: PeerIdString) => void) {
     this.#components = components;
     this.#collect = collect;
+    this.#onForgotten = onForgotten;
     this.events.setMaxListeners(0);
     this.changes.setMaxListeners(0);
   }
@@ -99,17 +104,31 @@ export class LiveList {
     return this.#newest.all();
   }
 
-  /** Notes the source that named `peer`. False if the list is full. */
+  /** Notes the source that named `peer`. False if the list is full, or has enough peers that merely connected. */
   add(peer: PeerIdString, source: Source, target?: string): boolean {
     if (peer === this.#components.peer.id) return false;
     let known = this.#known.get(peer);
     if (known === undefined) {
-      if (this.#known.size >= maxKnown && unasked.includes(source)) return false;
+      if (source === 'connected' && this.#known.size >= maxVolunteers) return false;
+      if (unasked.includes(source) && this.#known.size >= maxKnown && !this.#forgetWorst()) return false;
       known = newKnown(peer);
       this.#known.set(peer, known);
     }
     known.sources.add(source);
     if (target !== undefined) known.targets.add(target);
+    return true;
+  }
+
+  /** Makes room: forgets the peer that failed most often. False if none failed. */
+  #forgetWorst(): boolean {
+    let worst: Known | null = null;
+    for (const known of this.#known.values()) {
+      const isDead = !known.up && known.reaching === null && known.failures > (worst?.failures ?? 0);
+      if (isDead && [...known.sources].every((source) => unasked.includes(source))) worst = known;
+    }
+    if (worst === null) return false;
+    this.#known.delete(worst.peer);
+    this.#onForgotten(worst.peer);
     return true;
   }
 
@@ -266,6 +285,7 @@ export class LiveList {
     if (!wasUp) {
       known.up = true;
       known.since = now;
+      peer.keep(known.peer, true);
     }
     const live = this.#livePeer(known, card);
     if (!wasUp) this.events.emit('peer:up', live);
@@ -278,6 +298,7 @@ export class LiveList {
     if (!known.up) return;
     known.up = false;
     known.failures++;
+    this.#components.peer.keep(known.peer, false);
     this.events.emit('peer:down', known.peer);
     this.changes.emit('change');
   }

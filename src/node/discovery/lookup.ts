@@ -1,4 +1,5 @@
 import { anySignal, delay } from '../../lib/abort.ts';
+import { takeAny } from '../../lib/chance.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { Routing } from '../peer/routing.ts';
 import type { LivePeer } from './live-peer.ts';
@@ -21,6 +22,8 @@ export interface Field {
   readonly routing: Routing;
   live(): readonly LivePeer[];
   consider(peer: PeerIdString): void;
+  /** Attempts to reach a peer that run or are due. */
+  pending(): number;
   /** No attempt to reach a peer is running, and the local network has had time to answer. */
   settled(): boolean;
   /** This node has no connection. */
@@ -28,6 +31,8 @@ export interface Field {
   /** Some peers will be tried again. */
   hopeful(): boolean;
   lastError(): string | null;
+  /** 0 … 1. */
+  random(): number;
   /** @returns removes the listener */
   onChange(listener: () => void): () => void;
 }
@@ -36,6 +41,17 @@ export interface Field {
 const againMs = 700;
 /** Time between two checks of state that sends no event, in ms. */
 const pollMs = 20;
+/** Bounds of one search, however many nodes announce what it looks for. */
+export const searchLimits = {
+  /** Live peers that match, beside enough of them, with which a search takes no more from the hash table. */
+  fewMatches: 8,
+  /** The same for a search that never has enough: a list of the network. A client has 100 connections. */
+  maxMatches: 64,
+  /** Attempts to reach peers at the same time while a search takes more. */
+  maxPending: 8,
+  /** Peers that it keeps to take later. */
+  maxNamed: 1_024,
+} as const;
 /** How long a connected node waits for its routing table before it searches without, in ms. */
 const tableMs = 1_500;
 
@@ -49,11 +65,15 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
   const stop = new AbortController();
   const deadline = performance.now() + timeoutMs;
   const found = (): readonly LivePeer[] => field.live().filter((peer) => fits(peer, query));
+  const wantsMore = (): boolean => {
+    const matches = found();
+    return matches.length < (enough(matches) ? searchLimits.fewMatches : searchLimits.maxMatches);
+  };
   let searching = true;
   const ended = anySignal(stop.signal, AbortSignal.timeout(timeoutMs), signal);
   const search = (async () => {
     for (let round = 1; !ended.aborted; round++) {
-      await searchRouting(field, query, ended);
+      await searchRouting(field, query, ended, wantsMore);
       if (!patient && (round === 2 || found().length > 0)) break;
       await delay(againMs, ended).catch(() => undefined);
     }
@@ -82,25 +102,55 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
   }
 }
 
-/** Queries the distributed hash table, and has the peers that it names reached. Never throws. */
-export async function searchRouting(field: Field, query: Query, signal: AbortSignal): Promise<void> {
+/**
+ * Queries the distributed hash table, and has the peers that it names reached while more are wanted: a few at a time,
+ * in an order that no node of the table chooses. Never throws.
+ * @param wantsMore @default fewer than `searchLimits.maxMatches` peers match
+ */
+export async function searchRouting(
+  field: Field,
+  query: Query,
+  signal: AbortSignal,
+  wantsMore = (): boolean => field.live().filter((peer) => fits(peer, query)).length < searchLimits.maxMatches,
+): Promise<void> {
+  const stop = new AbortController();
+  const ended = anySignal(stop.signal, signal);
   try {
-    const { routing } = field;
-    const began = performance.now();
-    while (routing.size() === 0) {
-      if (signal.aborted) return;
-      if (field.settled() && (field.alone() ? !field.hopeful() : performance.now() - began > tableMs)) return;
-      await change(field, signal);
+    if (!wantsMore() || !(await hasTable(field, ended))) return;
+    const named: PeerIdString[] = [];
+    let searching = true;
+    const sources = keysOf(query).map((key) => collect(field.routing.providers(key, { signal: ended }), named));
+    // A query that failed has named what it has named.
+    const searched = Promise.allSettled(sources).then(() => {
+      searching = false;
+    });
+    while (!ended.aborted && (searching || named.length > 0) && wantsMore()) {
+      while (named.length > 0 && field.pending() < searchLimits.maxPending)
+        field.consider(takeAny(named, field.random) as PeerIdString);
+      await change(field, ended);
     }
-    const sources = keysOf(query).map((key) => routing.providers(key, { signal }));
-    await Promise.all(sources.map((source) => considerAll(field, source)));
+    stop.abort();
+    await searched;
   } catch {
-    // Aborted, or the query failed: the peers found so far count.
+    // Aborted: the peers found so far count.
+  } finally {
+    stop.abort();
   }
 }
 
-async function considerAll(field: Field, peers: AsyncIterable<PeerIdString>): Promise<void> {
-  for await (const peer of peers) field.consider(peer);
+/** Waits for the first peer of the routing table. False if there is no hope of one, or the signal aborts. */
+async function hasTable(field: Field, signal: AbortSignal): Promise<boolean> {
+  const began = performance.now();
+  while (field.routing.size() === 0) {
+    if (signal.aborted) return false;
+    if (field.settled() && (field.alone() ? !field.hopeful() : performance.now() - began > tableMs)) return false;
+    await change(field, signal);
+  }
+  return true;
+}
+
+async function collect(peers: AsyncIterable<PeerIdString>, named: PeerIdString[]): Promise<void> {
+  for await (const peer of peers) if (named.length < searchLimits.maxNamed) named.push(peer);
 }
 
 /** Resolves at the next change, or soon. */

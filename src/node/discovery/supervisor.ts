@@ -1,3 +1,4 @@
+import { type Monotonic, monotonicMs } from '../../lib/clock.ts';
 import type { PeerIdString } from '../../lib/types.ts';
 
 export interface SupervisorTimings {
@@ -9,6 +10,8 @@ export interface SupervisorTimings {
   readonly aloneMs: number;
   /** A connection that lasted this long counts as a success, in ms. @default 10_000 */
   readonly provenMs: number;
+  /** A rumour of a peer that failed less than this time ago brings no attempt, in ms. @default 10_000 */
+  readonly rumourMs: number;
   /** Attempts at the same time. @default 8 */
   readonly parallel: number;
   /** Failed attempts in a row after which a peer is forgotten, unless it is to be kept. @default 6 */
@@ -20,6 +23,7 @@ const defaultSupervisorTimings: SupervisorTimings = {
   jitter: 0.3,
   aloneMs: 15_000,
   provenMs: 10_000,
+  rumourMs: 10_000,
   parallel: 8,
   attempts: 6,
 };
@@ -33,6 +37,8 @@ export interface SupervisorComponents {
   readonly forgotten: (peer: PeerIdString) => void;
   /** 0 … 1. @default Math.random */
   readonly random?: (() => number) | undefined;
+  /** @default performance.now */
+  readonly monotonic?: Monotonic | undefined;
 }
 
 interface Ward {
@@ -41,22 +47,27 @@ interface Ward {
   state: 'queued' | 'trying' | 'up' | 'waiting';
   /** Attempts in a row that failed. */
   failures: number;
-  /** performance.now() when it came up. */
+  /** When, by the monotonic clock, it came up, and when an attempt last failed. */
   upAt: number;
+  failedAt: number;
   /** Its connection closed during the attempt. */
   dropped: boolean;
   timer: NodeJS.Timeout | null;
 }
 
+const fresh = { upAt: 0, failedAt: Number.NEGATIVE_INFINITY, dropped: false, timer: null } as const;
+
 /** Keeps trying to reach the peers added to it: a few at a time, less and less often, some of them forever. */
 export class Supervisor {
   readonly #components: SupervisorComponents;
   readonly #timings: SupervisorTimings;
+  readonly #monotonic: Monotonic;
   readonly #wards = new Map<PeerIdString, Ward>();
   #running = false;
 
   constructor(components: SupervisorComponents, timings: Partial<SupervisorTimings> = {}) {
     this.#components = components;
+    this.#monotonic = components.monotonic ?? monotonicMs;
     this.#timings = { ...defaultSupervisorTimings, ...timings };
   }
 
@@ -85,16 +96,22 @@ export class Supervisor {
     return this.#wards.get(peer)?.failures ?? 0;
   }
 
-  /** Supervises `peer`: tries at once if it is new; with `hurry` also if it waits for its next attempt. */
+  /**
+   * Supervises `peer`: tries at once if it is new; with `hurry` also if it waits for its next attempt, `rumour` says
+   * that it may have failed after whoever names it saw it.
+   */
   add(
     peer: PeerIdString,
-    options: { readonly keep?: boolean | undefined; readonly hurry?: boolean | undefined } = {},
+    options: {
+      readonly keep?: boolean | undefined;
+      readonly hurry?: boolean | 'rumour' | undefined;
+    } = {},
   ): void {
     let ward = this.#wards.get(peer);
     if (ward === undefined) {
-      ward = { peer, keep: false, state: 'queued', failures: 0, upAt: 0, dropped: false, timer: null };
+      ward = { peer, keep: false, state: 'queued', failures: 0, ...fresh };
       this.#wards.set(peer, ward);
-    } else if (ward.state === 'waiting' && options.hurry === true) {
+    } else if (ward.state === 'waiting' && this.#isNews(ward, options.hurry)) {
       this.#clear(ward);
       ward.state = 'queued';
     }
@@ -107,12 +124,24 @@ export class Supervisor {
     const ward = this.#wards.get(peer);
     if (ward?.state === 'trying') ward.dropped = true;
     if (ward?.state === 'up') {
-      const lasted = performance.now() - ward.upAt;
+      const lasted = this.#monotonic() - ward.upAt;
       // A peer that drops every connection counts like one that does not answer.
       ward.failures = lasted >= this.#timings.provenMs ? 0 : ward.failures + 1;
       this.#wait(ward);
     }
     if (this.#components.alone()) this.#hurryAll();
+  }
+
+  /** Stops to supervise `peer`. */
+  drop(peer: PeerIdString): void {
+    const ward = this.#wards.get(peer);
+    if (ward === undefined) return;
+    this.#clear(ward);
+    this.#wards.delete(peer);
+  }
+
+  #isNews({ failedAt }: Ward, hurry: boolean | 'rumour' = false): boolean {
+    return hurry === 'rumour' ? this.#monotonic() - failedAt >= this.#timings.rumourMs : hurry;
   }
 
   #count(state: Ward['state']): number {
@@ -123,13 +152,11 @@ export class Supervisor {
 
   #pump(): void {
     if (!this.#running) return;
-    let room = this.#timings.parallel - this.#count('trying');
-    for (const ward of this.#wards.values()) {
-      if (room <= 0) return;
-      if (ward.state !== 'queued') continue;
-      room--;
-      void this.#try(ward);
-    }
+    const room = this.#timings.parallel - this.#count('trying');
+    if (room <= 0) return;
+    const queued = [...this.#wards.values()].filter(({ state }) => state === 'queued');
+    // Those that failed must not keep new ones waiting.
+    for (const ward of queued.sort((a, b) => a.failures - b.failures).slice(0, room)) void this.#try(ward);
   }
 
   async #try(ward: Ward): Promise<void> {
@@ -139,9 +166,10 @@ export class Supervisor {
       await this.#components.reach(ward.peer);
       if (ward.dropped) throw new Error('lost again');
       ward.state = 'up';
-      ward.upAt = performance.now();
+      ward.upAt = this.#monotonic();
     } catch {
       ward.failures++;
+      ward.failedAt = this.#monotonic();
       this.#wait(ward);
     }
     this.#pump();

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import type { Connection } from '@libp2p/interface';
+import type { Connection, PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { type Logger, silentLogger } from '../../lib/log.ts';
@@ -16,8 +16,17 @@ import { Dialler, type OpenOptions } from './dial/dialler.ts';
 import { hiddenAddresses } from './dial/incognito.ts';
 import { introduce } from './dial/introduce.ts';
 import { Bans } from './guard/bans.ts';
+import { IdleLinks } from './guard/idle-links.ts';
 import { LinkGuard } from './guard/link-guard.ts';
-import { createNode, muxerInit, type PeerRole, type QvacNode, startNode, stopNode } from './libp2p.ts';
+import {
+  connectionLimits,
+  createNode,
+  muxerInit,
+  type PeerRole,
+  type QvacNode,
+  startNode,
+  stopNode,
+} from './libp2p.ts';
 import { LocalDiscovery } from './multicast/local-discovery.ts';
 import type { HandleOptions, Peer, PeerComponents, PeerInit } from './peer.ts';
 import { type PeerEvents, relayEvents } from './peer-events.ts';
@@ -30,7 +39,7 @@ import { ServedProtocols } from './served-protocols.ts';
 
 /** How long closing a connection may take, in ms. */
 const closeTimeoutMs = 1_000;
-/** Time between two looks for circuits that are no longer needed, in ms. */
+/** Time between two looks for connections that are no longer needed, in ms. */
 const spareTickMs = 1_000;
 
 class LibP2PPeer implements Peer {
@@ -52,6 +61,7 @@ class LibP2PPeer implements Peer {
   readonly #punchPort = new PunchPort();
   readonly #puncher: Puncher;
   readonly #spareCircuits: SpareCircuits;
+  readonly #idleLinks: IdleLinks;
   #timer: NodeJS.Timeout | null = null;
   readonly #local: LocalDiscovery | null;
   /** The last address at which another node used this node's key. */
@@ -83,6 +93,14 @@ class LibP2PPeer implements Peer {
     });
     this.#puncher = new Puncher({ port: this.#punchPort, logger: this.#logger, monotonic: components.monotonic });
     this.#spareCircuits = new SpareCircuits(components.monotonic);
+    this.#idleLinks = new IdleLinks(
+      {
+        tagsOf: (peer) => this.#tagsOf(peer),
+        isRelay: (peer) => this.#reach.accepts(peer),
+        monotonic: components.monotonic,
+      },
+      connectionLimits[init.role].maxConnections,
+    );
     this.#reach = new PeerReach(
       {
         running: () => this.#node,
@@ -204,7 +222,10 @@ class LibP2PPeer implements Peer {
     }
     this.#reach.start();
     this.#local?.start();
-    this.#timer = setInterval(() => this.#spareCircuits.tick(node.getConnections()), spareTickMs);
+    this.#timer = setInterval(() => {
+      this.#spareCircuits.tick(node.getConnections());
+      void this.#idleLinks.tick(node.getConnections());
+    }, spareTickMs);
     this.#timer.unref();
   }
 
@@ -260,6 +281,15 @@ class LibP2PPeer implements Peer {
           .catch((error: unknown) => connection.abort(error instanceof Error ? error : new Error('closing'))),
       ),
     );
+  }
+
+  keep(peer: PeerIdString, isKept: boolean): void {
+    this.#idleLinks.keep(peer, isKept);
+  }
+
+  async #tagsOf(peer: PeerId): Promise<readonly string[]> {
+    const known = await this.#node?.peerStore.get(peer).catch(() => null);
+    return [...(known?.tags.keys() ?? [])];
   }
 
   learn(peer: PeerIdString, addrs: readonly string[]): Promise<void> {

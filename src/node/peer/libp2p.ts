@@ -63,7 +63,7 @@ export const muxerInit: YamuxMuxerInit = {
 };
 
 /** Most connections of a role, and most inbound ones per second from one address. */
-const connectionLimits = {
+export const connectionLimits = {
   provider: { maxConnections: 300, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   router: { maxConnections: 1000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   relay: { maxConnections: 4000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
@@ -75,10 +75,20 @@ const stopTimeoutMs = 3_000;
 
 const minute = 60_000;
 /**
- * Provider records live 15 minutes and are renewed after five: those of a lost node soon disappear, and each holder
- * keeps the provider's addresses, which it needs for any answer, for an hour.
+ * How long a provider record lives, and when its node renews it, in ms: those of a lost node soon disappear, and each
+ * holder keeps the provider's addresses, which it needs for any answer, for an hour.
  */
-const reprovide = { validity: 15 * minute, threshold: 10 * minute, interval: minute };
+export const recordTimes = { validityMs: 15 * minute, renewalMs: 5 * minute } as const;
+const reprovide = {
+  validity: recordTimes.validityMs,
+  threshold: recordTimes.validityMs - recordTimes.renewalMs,
+  interval: minute,
+};
+/**
+ * Bits by which a client divides its routing table: two buckets of 20. Each node that any answer mentions is dialled to
+ * fill the table, and a client asks others rather than answering them. @default 6: 64 buckets
+ */
+const clientPrefixLength = 1;
 
 /** The one place that configures libp2p. The node is not started. */
 export async function createNode(init: NodeInit): Promise<QvacNode> {
@@ -127,6 +137,7 @@ function kademlia(network: string, clientMode: boolean): (components: KadDHTComp
     peerInfoMapper: passthroughMapper,
     initialQuerySelfInterval: 200,
     reprovide,
+    ...(clientMode ? { prefixLength: clientPrefixLength } : {}),
   });
   // The result has a routing table, which its declared type omits.
   return (components) => create(components) as SingleKadDHT;

@@ -60,6 +60,8 @@ export interface Peer {
   connect(target: PeerIdString | string, options?: AbortOptions): Promise<PeerIdString>;
   /** Closes all connections to a peer. Never throws. */
   disconnect(peer: PeerIdString): Promise<void>;
+  /** Whether connections to `peer` stay open when this node closes idle ones because it has too many. */
+  keep(peer: PeerIdString, isKept: boolean): void;
   /** Keeps multiaddrs of `peer`, without malformed and unusable ones. */
   learn(peer: PeerIdString, addrs: readonly string[]): Promise<void>;
   /** Known multiaddrs of a peer without `/p2p`, those of open connections first. */

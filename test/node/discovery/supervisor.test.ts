@@ -12,6 +12,7 @@ interface Trial {
   /** How attempts end from now on. */
   outcome: 'up' | 'down';
   alone: boolean;
+  nowMs: number;
   /** Lets `ms` pass. */
   pass(ms: number): Promise<void>;
 }
@@ -23,6 +24,7 @@ function start(t: TestContext, timings: Partial<SupervisorTimings> = {}, random 
     forgotten: [],
     outcome: 'down',
     alone: false,
+    nowMs: 0,
     supervisor: new Supervisor(
       {
         reach: async (peer) => {
@@ -32,10 +34,12 @@ function start(t: TestContext, timings: Partial<SupervisorTimings> = {}, random 
         alone: () => trial.alone,
         forgotten: (peer) => trial.forgotten.push(peer),
         random: () => random,
+        monotonic: () => trial.nowMs,
       },
       timings,
     ),
     async pass(ms) {
+      trial.nowMs += ms;
       mock.timers.tick(ms);
       await settle();
     },
@@ -159,4 +163,37 @@ test('only a few peers are tried at a time', async () => {
   assert.equal(most, 2);
   assert.equal(supervisor.busy(), 0);
   supervisor.stop();
+});
+
+test('peers that failed do not keep new ones waiting', async (t) => {
+  const trial = start(t, { parallel: 1 });
+  for (const dead of ['b', 'c', 'd']) trial.supervisor.add(dead as PeerIdString);
+  await settle();
+  for (const dead of ['b', 'c', 'd']) trial.supervisor.add(dead as PeerIdString, { hurry: true });
+  trial.supervisor.add(a);
+  await settle();
+  assert.deepEqual(trial.attempts.slice(0, 5), ['b', 'c', 'd', 'b', a]);
+});
+
+test('a rumour of a peer that has just failed brings no attempt, a later one does', async (t) => {
+  const trial = start(t, { tiersMs: [600_000], rumourMs: 10_000 });
+  trial.supervisor.add(a, { hurry: 'rumour' });
+  await settle();
+  await trial.pass(9_999);
+  trial.supervisor.add(a, { hurry: 'rumour' });
+  await settle();
+  assert.equal(trial.attempts.length, 1);
+  await trial.pass(1);
+  trial.supervisor.add(a, { hurry: 'rumour' });
+  await settle();
+  assert.equal(trial.attempts.length, 2);
+});
+
+test('a peer that is dropped is not tried again', async (t) => {
+  const trial = start(t);
+  trial.supervisor.add(a);
+  await settle();
+  trial.supervisor.drop(a);
+  await trial.pass(600_000);
+  assert.deepEqual([trial.attempts.length, trial.supervisor.size(), trial.forgotten.length], [1, 0, 0]);
 });

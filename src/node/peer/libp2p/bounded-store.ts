@@ -2,6 +2,7 @@ import { NotFoundError } from '@libp2p/interface';
 import { peerIdFromCID } from '@libp2p/peer-id';
 import type { Libp2pOptions } from 'libp2p';
 import { CID } from 'multiformats/cid';
+import { takeAny } from '../../../lib/chance.ts';
 
 export type Datastore = NonNullable<Libp2pOptions['datastore']>;
 type Key = Parameters<Datastore['get']>[0];
@@ -20,14 +21,31 @@ export interface StoreLimits {
   readonly records: number;
   /** Provider records of one peer. @default 256 */
   readonly recordsPerPeer: number;
+  /** Provider records of one key, so that a popular key leaves room for others. @default 1024 */
+  readonly recordsPerKey: number;
+  /** Provider records of one key in one answer, drawn by chance: the hash table would send all of them. @default 64 */
+  readonly recordsPerAnswer: number;
   /** Other entries of the hash table. @default 256 */
   readonly others: number;
 }
 
-const defaultStoreLimits: StoreLimits = { peers: 4096, records: 16_384, recordsPerPeer: 256, others: 256 };
+export const defaultStoreLimits: StoreLimits = {
+  peers: 4096,
+  records: 16_384,
+  recordsPerPeer: 256,
+  recordsPerKey: 1024,
+  recordsPerAnswer: 64,
+  others: 256,
+};
 
 const peersPrefix = '/peers/';
 const recordsPrefix = '/dht/provider/';
+/** Ends the prefix under which the hash table looks up all records of one key. */
+const oneKey = /^\/dht\/provider\/([^/]+)$/;
+/** The hash table tags each peer of its routing table so. */
+const tableTag = Buffer.from('kad-peer');
+/** Peers of the routing table that are passed over in the search for one to forget. */
+const maxSpared = 32;
 
 /**
  * libp2p's records of other peers, in memory. Anyone may add records with any number of keys, so each kind has a limit,
@@ -39,12 +57,19 @@ export class BoundedStore implements Datastore {
   readonly #peers = new Map<string, Pair>();
   readonly #records = new Map<string, Pair>();
   readonly #recordsOf = new Map<string, Set<string>>();
+  /** Names of the records of each key, the one renewed longest ago first. */
+  readonly #recordsFor = new Map<string, Set<string>>();
+  readonly #random: () => number;
   readonly #others = new Map<string, Pair>();
 
-  /** @param ownPeer this node's peer id as a CID, which is never forgotten */
-  constructor(ownPeer: CID, limits: Partial<StoreLimits> = {}) {
+  /**
+   * @param ownPeer this node's peer id as a CID, which is never forgotten
+   * @param random 0 … 1. @default Math.random
+   */
+  constructor(ownPeer: CID, limits: Partial<StoreLimits> = {}, random: () => number = Math.random) {
     this.#ownKey = `${peersPrefix}${ownPeer.toString()}`;
     this.#limits = { ...defaultStoreLimits, ...limits };
+    this.#random = random;
   }
 
   put(key: Key, value: Uint8Array): Key {
@@ -103,7 +128,9 @@ export class BoundedStore implements Datastore {
   }
 
   *query({ prefix = '', filters = [], orders = [], offset = 0, limit }: Query): Generator<Pair> {
-    const found = this.#withPrefix(prefix).filter((pair) => filters.every((fits) => fits(pair)));
+    const key = oneKey.exec(prefix)?.[1];
+    const pairs = key === undefined ? this.#withPrefix(prefix) : this.#someFor(key);
+    const found = pairs.filter((pair) => filters.every((fits) => fits(pair)));
     for (const order of orders) found.sort(order);
     yield* found.slice(offset, limit === undefined ? undefined : offset + limit);
   }
@@ -128,18 +155,41 @@ export class BoundedStore implements Datastore {
     return kinds.flatMap((kind) => [...kind].flatMap(([name, pair]) => (name.startsWith(prefix) ? [pair] : [])));
   }
 
-  /** Counts a record for its peer. False if the peer has too many. */
+  /** Some records of a key, by chance if there are more than an answer may have. */
+  #someFor(key: string): Pair[] {
+    const names = [...(this.#recordsFor.get(key) ?? [])];
+    const count = Math.min(names.length, this.#limits.recordsPerAnswer);
+    const chosen = Array.from({ length: count }, () => takeAny(names, this.#random) ?? '');
+    return chosen.flatMap((name) => this.#records.get(name) ?? []);
+  }
+
+  /** Counts a record for its peer and its key. False if the peer has too many. */
   #admit(name: string): boolean {
+    const { recordsPerPeer, recordsPerKey } = this.#limits;
     const peer = peerOfRecord(name);
     const own = this.#recordsOf.get(peer) ?? new Set();
-    if (!own.has(name) && own.size >= this.#limits.recordsPerPeer) return false;
+    if (!own.has(name) && own.size >= recordsPerPeer) return false;
     this.#recordsOf.set(peer, own.add(name));
+    const key = keyOfRecord(name);
+    const same = this.#recordsFor.get(key) ?? new Set();
+    same.delete(name);
+    this.#recordsFor.set(key, same.add(name));
+    const [oldest] = same;
+    if (same.size > recordsPerKey && oldest !== undefined) this.#remove(oldest);
     return true;
   }
 
   #forgetOldest(kind: Map<string, Pair>): void {
-    for (const name of kind.keys()) {
+    let spared = 0;
+    for (const [name, pair] of kind) {
       if (name === this.#ownKey) continue;
+      // The nodes near a popular key learn the addresses of all that announce it, and would forget their own table.
+      if (kind === this.#peers && spared < maxSpared && isOfTable(pair)) {
+        spared++;
+        kind.delete(name);
+        kind.set(name, pair);
+        continue;
+      }
       this.#remove(name);
       // The hash table does not answer for a key if one of its providers has no addresses.
       if (kind === this.#peers)
@@ -155,7 +205,19 @@ export class BoundedStore implements Datastore {
     const own = this.#recordsOf.get(peer);
     own?.delete(name);
     if (own?.size === 0) this.#recordsOf.delete(peer);
+    const key = keyOfRecord(name);
+    const same = this.#recordsFor.get(key);
+    same?.delete(name);
+    if (same?.size === 0) this.#recordsFor.delete(key);
   }
+}
+
+function isOfTable({ value }: Pair): boolean {
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).includes(tableTag);
+}
+
+function keyOfRecord(name: string): string {
+  return name.slice(recordsPrefix.length, name.lastIndexOf('/'));
 }
 
 function peerOfRecord(name: string): string {

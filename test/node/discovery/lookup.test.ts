@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { it } from 'node:test';
+import type { PeerIdString } from '../../../src/lib/types.ts';
+import type { LivePeer } from '../../../src/node/discovery/live-peer.ts';
+import { type Field, lookUp, searchRouting } from '../../../src/node/discovery/lookup.ts';
+import { SeededRandom } from '../../support/fuzz/random.ts';
+import { testModel } from '../../support/offers.ts';
+
+const query = { model: 'alpha' } as const;
+const name = (at: number): PeerIdString => `peer${at}` as PeerIdString;
+
+/** A hash table that names peers, which are reached one turn after another. */
+class TestField implements Field {
+  readonly network = 'test';
+  /** The peers that were tried, in order. */
+  readonly tried: PeerIdString[] = [];
+  mostPending = 0;
+  queries = 0;
+  readonly #named: readonly PeerIdString[];
+  readonly #isDead: (peer: PeerIdString) => boolean;
+  readonly #live: LivePeer[] = [];
+  readonly #pending = new Set<PeerIdString>();
+  readonly #changes = new EventEmitter();
+  readonly #random = new SeededRandom(1);
+
+  constructor(named: readonly PeerIdString[], isDead: (peer: PeerIdString) => boolean = () => false) {
+    this.#named = named;
+    this.#isDead = isDead;
+  }
+
+  readonly routing = {
+    size: () => 1,
+    announce: async () => undefined,
+    withdraw: async () => undefined,
+    providers: () => this.#providers(),
+  };
+
+  async *#providers(): AsyncGenerator<PeerIdString> {
+    this.queries++;
+    yield* this.#named;
+  }
+
+  live = (): readonly LivePeer[] => this.#live;
+  pending = (): number => this.#pending.size;
+  settled = (): boolean => this.#pending.size === 0;
+  alone = (): boolean => false;
+  hopeful = (): boolean => true;
+  lastError = (): null => null;
+  random = (): number => this.#random.below(1_000_000) / 1_000_000;
+
+  onChange(listener: () => void): () => void {
+    this.#changes.on('change', listener);
+    return () => this.#changes.off('change', listener);
+  }
+
+  consider(peer: PeerIdString): void {
+    this.tried.push(peer);
+    this.#pending.add(peer);
+    this.mostPending = Math.max(this.mostPending, this.#pending.size);
+    setImmediate(() => {
+      this.#pending.delete(peer);
+      const card = { role: 'provider', models: [testModel('alpha')] };
+      if (!this.#isDead(peer)) this.#live.push({ peer, card } as unknown as LivePeer);
+      this.#changes.emit('change');
+    });
+  }
+}
+
+const thousand = Array.from({ length: 1_000 }, (_, at) => name(at));
+
+it('of a thousand nodes that announce a model a question has only some reached, in no order of the table', async () => {
+  const field = new TestField(thousand);
+  const found = await lookUp(field, query, { graceMs: 60_000, timeoutMs: 60_000 });
+  assert.ok(found.length > 0);
+  assert.ok(field.tried.length <= 16, `${field.tried.length} were tried`);
+  assert.ok(field.mostPending <= 8);
+  const places = field.tried.map((peer) => thousand.indexOf(peer));
+  assert.ok(
+    places.some((place) => place >= 500),
+    'the first ones that the table named are preferred',
+  );
+});
+
+it('dead nodes count for nothing: the one that lives among a hundred is found', async () => {
+  const hundred = thousand.slice(0, 100);
+  const field = new TestField(hundred, (peer) => peer !== name(77));
+  const found = await lookUp(field, query, { timeoutMs: 60_000 });
+  assert.deepEqual(
+    found.map(({ peer }) => peer),
+    [name(77)],
+  );
+});
+
+it('a list of a large network ends at its limit, and a sweep that has as many asks the table no more', async () => {
+  const field = new TestField(thousand);
+  const found = await lookUp(field, query, { enough: () => false, timeoutMs: 60_000 });
+  assert.ok(found.length >= 64);
+  assert.ok(field.tried.length <= 72, `${field.tried.length} were tried`);
+  const { queries } = field;
+  await searchRouting(field, query, AbortSignal.timeout(60_000));
+  assert.equal(field.queries, queries);
+});
