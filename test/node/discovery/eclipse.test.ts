@@ -34,12 +34,16 @@ test('fifty ids of one address that all claim a model do not hide the provider t
 test('fifty ids of one address that are the closest to a key, and keep nothing, do not hide the provider', async (t) => {
   const { peer: seed } = await startRelay(t, {}, { kademlia: true });
   const bootstrap = [addressOf(seed)];
-  for (const node of await startSwallowers(t, nameKey('alpha'), 50)) await node.dial(multiaddr(addressOf(seed)));
+  const swallowers = await startSwallowers(t, nameKey('alpha'), 50);
+  for (const node of swallowers) await node.dial(multiaddr(addressOf(seed)));
   while (seed.routing.size() < 40) await new Promise((resolve) => setTimeout(resolve, 20));
   // It answers no query of the table itself.
   const init = { bootstrap, relays: bootstrap, reach: 'relay' } as const;
   const { peer } = await startOfferer(t, [testModel('alpha')], init);
   const client = await startPeer(t, { role: 'client', kademlia: true });
+  // They fill the client's own table before it meets another node.
+  for (const node of swallowers) await client.connect(String(node.getMultiaddrs()[0]));
+  while (client.routing.size() < 20) await new Promise((resolve) => setTimeout(resolve, 20));
   const discovery = await startDiscovery(t, client, { bootstrap });
   const found = await discovery.find({ model: 'alpha' }, { patient: true, timeoutMs: 60_000 });
   assert.deepEqual(
