@@ -11,6 +11,7 @@ import { startStranger } from '../../test/support/hostile.ts';
 import type { NetNode, NetNodeEvent, NetRelay } from '../../test/support/net-node.ts';
 import { startRelayProcess } from '../../test/support/relay-process.ts';
 import { type Figure, median, rounded, type Scenario } from '../report.ts';
+import { measured } from '../support/measured.ts';
 
 /**
  * How nodes behind routers reach each other over an emulated internet, in processes of their own: scripted inference, so
@@ -36,16 +37,6 @@ export const scenario: Scenario = async () => {
   figures.push(...(await measured(circuits)), ...(await measured(recovery)));
   return figures;
 };
-
-/** Runs one measurement, and then what it has to clean up. */
-async function measured<Result>(run: (context: TestContext) => Promise<Result>): Promise<Result> {
-  const cleanUp: (() => unknown)[] = [];
-  try {
-    return await run({ after: (each: () => unknown) => void cleanUp.push(each) } as unknown as TestContext);
-  } finally {
-    for (const each of cleanUp.reverse()) await each();
-  }
-}
 
 const tokens = 1_000;
 /** Cold clients that ask each provider. */

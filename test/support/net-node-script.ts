@@ -43,7 +43,7 @@ function follow(peer: Peer): void {
   peer.events.on('reach', (reach) => say({ event: 'reach', reach, addrs: peer.addrs(), atMs: atMs() }));
   for (const event of ['connect', 'direct', 'disconnect'] as const)
     peer.events.on(event, (id) => say({ event, peer: id, atMs: atMs() }));
-  say({ id: peer.id });
+  say({ id: peer.id, address: peer.listening()[0] });
 }
 
 async function runProvider(): Promise<Peer> {

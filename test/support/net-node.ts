@@ -43,6 +43,8 @@ export interface NetAnswer {
 export interface NetNode {
   readonly child: ChildProcess;
   readonly id: PeerIdString;
+  /** The first address at which it listens; undefined for a client. */
+  readonly address: string | undefined;
   readonly events: readonly NetNodeEvent[];
   /** The first event that fits, past or future, from `from` on. */
   until(fits: (event: NetNodeEvent) => boolean, from?: number): Promise<NetNodeEvent>;
@@ -94,11 +96,11 @@ export async function startNetNode(
   const events: NetNodeEvent[] = [];
   const answers: ((line: Record<string, unknown>) => void)[] = [];
   let changed = Promise.withResolvers<void>();
-  const started = Promise.withResolvers<PeerIdString>();
+  const started = Promise.withResolvers<Pick<NetNode, 'id' | 'address'>>();
   child.on('exit', () => started.reject(new Error('the node ended')));
   createInterface({ input: stdout }).on('line', (line) => {
     const said = JSON.parse(line) as Record<string, unknown>;
-    if (typeof said.id === 'string') started.resolve(said.id as PeerIdString);
+    if (typeof said.id === 'string') started.resolve(said as unknown as Pick<NetNode, 'id' | 'address'>);
     else if (typeof said.event === 'string') {
       events.push(said as unknown as NetNodeEvent);
       changed.resolve();
@@ -112,9 +114,11 @@ export async function startNetNode(
     if (typeof said.error === 'string') throw new Error(said.error);
     return said;
   };
+  const { id, address } = await raceSignal(started.promise, AbortSignal.timeout(deadlineMs));
   return {
     child,
-    id: await raceSignal(started.promise, AbortSignal.timeout(deadlineMs)),
+    id,
+    address,
     events,
     async until(fits, from = 0) {
       const signal = AbortSignal.timeout(deadlineMs);

@@ -80,8 +80,13 @@ class LibP2PPeer implements Peer {
     this.network = init.network;
     this.mdns = init.mdns ?? false;
     this.#bans = new Bans(init.limits, components.monotonic);
-    this.#guard = new LinkGuard(this.#bans, init.limits, (peer) =>
-      this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
+    this.#guard = new LinkGuard(
+      {
+        bans: this.#bans,
+        onFlood: (peer) => this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
+        isWatched: (peer) => this.#idleLinks.isKept(peer),
+      },
+      init.limits,
     );
     this.#protocols = new ServedProtocols({ logger: this.#logger, onBadFrame: (peer) => this.#blame(peer) });
     this.#addresses = new AddressBook(() => this.#node, this.#logger);

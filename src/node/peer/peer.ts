@@ -60,7 +60,7 @@ export interface Peer {
   connect(target: PeerIdString | string, options?: AbortOptions): Promise<PeerIdString>;
   /** Closes all connections to a peer. Never throws. */
   disconnect(peer: PeerIdString): Promise<void>;
-  /** Whether connections to `peer` stay open when this node closes idle ones because it has too many. */
+  /** Whether idle connections to `peer` are probed often, and stay open when this node has too many. */
   keep(peer: PeerIdString, isKept: boolean): void;
   /** Keeps multiaddrs of `peer`, without malformed and unusable ones. */
   learn(peer: PeerIdString, addrs: readonly string[]): Promise<void>;

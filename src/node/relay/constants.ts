@@ -33,7 +33,7 @@ export const defaultRelayLimits: RelayLimits = {
   maxCircuitsPerIp: 32,
   bytesPerSecond: 2 * mib,
   totalBytesPerSecond: 0,
-  // Nodes probe each other every two seconds, also through a circuit.
+  // Nodes probe each other every ten seconds at least, also through a circuit.
   idleMs: 120_000,
   reservationMs: 3_600_000,
 };

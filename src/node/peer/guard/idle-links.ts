@@ -45,6 +45,11 @@ export class IdleLinks {
     else this.#kept.delete(peer);
   }
 
+  /** Whether `peer` is kept, or a relay through which others reach this node. */
+  isKept(peer: PeerIdString): boolean {
+    return this.#kept.has(peer) || this.#components.isRelay(peer);
+  }
+
   /** Closes those idle for longest if there are too many. @param all every connection of this node */
   async tick(all: readonly Connection[]): Promise<void> {
     const now = this.#monotonic();
@@ -59,7 +64,7 @@ export class IdleLinks {
     const idle = streamless.filter((each) => now - sinceOf(each) >= idleMs).sort((a, b) => sinceOf(a) - sinceOf(b));
     for (const connection of idle) {
       if (excess <= 0) return;
-      if (await this.#isKept(connection.remotePeer)) continue;
+      if (await this.#isNeeded(connection.remotePeer)) continue;
       // A stream may have opened in the meantime.
       if (connection.streams.length > 0) continue;
       excess--;
@@ -67,9 +72,8 @@ export class IdleLinks {
     }
   }
 
-  async #isKept(peer: PeerId): Promise<boolean> {
-    const id = peer.toString() as PeerIdString;
-    if (this.#kept.has(id) || this.#components.isRelay(id)) return true;
+  async #isNeeded(peer: PeerId): Promise<boolean> {
+    if (this.isKept(peer.toString() as PeerIdString)) return true;
     return (await this.#components.tagsOf(peer)).some((tag) => tag !== tableTag);
   }
 }

@@ -11,13 +11,23 @@ import type { Bans } from './bans.ts';
 /** yamux's muxer, whose type its package does not export. */
 type Muxer = StreamMuxer & { ping(): Promise<number> };
 
+export interface LinkGuardComponents {
+  readonly bans: Bans;
+  /** Called after a peer was disconnected and banned for the streams it opened. @default nothing */
+  readonly onFlood?: ((peer: PeerIdString) => void) | undefined;
+  /** Whether the end of an idle connection to `peer` must be noticed soon. @default no */
+  readonly isWatched?: ((peer: PeerIdString) => boolean) | undefined;
+}
+
 export interface LinkLimits {
   /** Streams that a peer may open at once. @default 1000 */
   readonly streamBurst: number;
   /** Streams that a peer may open per second after that. @default 200 */
   readonly streamsPerSecond: number;
-  /** Time between two probes of a connection, in ms. @default 2_000 */
+  /** Time between two probes of a connection with a stream, or to a peer that is watched, in ms. @default 2_000 */
   readonly probeEveryMs: number;
+  /** The same of any other, if it is longer: the hash table leaves a node connected to hundreds. @default 10_000 */
+  readonly probeIdleEveryMs: number;
   /** Time without a byte after which an unanswered probe ends the connection, in ms. @default 5_000 */
   readonly deadAfterMs: number;
   /** Connections from one IP address. @default no limit */
@@ -28,6 +38,7 @@ const defaultLinkLimits: LinkLimits = {
   streamBurst: 1000,
   streamsPerSecond: 200,
   probeEveryMs: 2_000,
+  probeIdleEveryMs: 10_000,
   deadAfterMs: 5_000,
   connectionsPerIp: Number.POSITIVE_INFINITY,
 };
@@ -55,9 +66,8 @@ interface Link {
  * stream, and disconnects a peer that opens streams too fast, whatever their protocol.
  */
 export class LinkGuard {
-  readonly #bans: Bans;
+  readonly #components: LinkGuardComponents;
   readonly #limits: LinkLimits;
-  readonly #onFlood: (peer: PeerIdString) => void;
   readonly #links = new Set<Link>();
   readonly #linksOf = new Map<PeerIdString, Set<Link>>();
   readonly #perIp = new Map<string, number>();
@@ -65,11 +75,9 @@ export class LinkGuard {
   #made: Muxer | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  /** @param onFlood called after a peer was disconnected and banned for the streams it opened */
-  constructor(bans: Bans, limits: Partial<LinkLimits> = {}, onFlood: (peer: PeerIdString) => void = () => {}) {
-    this.#bans = bans;
+  constructor(components: LinkGuardComponents, limits: Partial<LinkLimits> = {}) {
+    this.#components = components;
     this.#limits = { ...defaultLinkLimits, ...limits };
-    this.#onFlood = onFlood;
   }
 
   /** The muxer for `createLibp2p`. */
@@ -85,7 +93,7 @@ export class LinkGuard {
 
   /** The gater for `createLibp2p`: refuses banned peers, and learns which muxer belongs to which peer. */
   gater(): ConnectionGater {
-    const banned = (peer: PeerId): boolean => this.#bans.isBanned(peer.toString() as PeerIdString);
+    const banned = (peer: PeerId): boolean => this.#components.bans.isBanned(peer.toString() as PeerIdString);
     // libp2p calls this in the same tick in which it created the muxer, and only this call names the peer.
     const upgraded = (peer: PeerId, maConn: MultiaddrConnection): boolean => {
       const muxer = this.#made;
@@ -160,9 +168,9 @@ export class LinkGuard {
   #opened(link: Link): void {
     link.allowance -= 1;
     if (link.allowance >= 0) return;
-    this.#bans.ban(link.peer);
+    this.#components.bans.ban(link.peer);
     link.maConn.abort(new Error('streams opened too fast'));
-    this.#onFlood(link.peer);
+    this.#components.onFlood?.(link.peer);
   }
 
   #probe(link: Link): void {
@@ -181,14 +189,20 @@ export class LinkGuard {
   }
 
   #tick(): void {
-    const { streamBurst, streamsPerSecond, probeEveryMs, deadAfterMs } = this.#limits;
+    const { streamBurst, streamsPerSecond, deadAfterMs } = this.#limits;
     for (const link of this.#links) {
       link.ticks += 1;
       link.allowance = Math.min(streamBurst, link.allowance + (streamsPerSecond * tickMs) / 1000);
       const quietMs = link.ticks * tickMs;
       if (link.waiting && quietMs >= deadAfterMs) link.maConn.abort(new Error('no answer to a probe'));
-      else if (!link.waiting && quietMs >= probeEveryMs) this.#probe(link);
+      else if (!link.waiting && quietMs >= this.#probeAfterMs(link)) this.#probe(link);
     }
+  }
+
+  #probeAfterMs({ peer, muxer }: Link): number {
+    const { probeEveryMs, probeIdleEveryMs } = this.#limits;
+    const isQuick = muxer.streams.length > 0 || this.#components.isWatched?.(peer) === true;
+    return isQuick ? probeEveryMs : Math.max(probeEveryMs, probeIdleEveryMs);
   }
 }
 

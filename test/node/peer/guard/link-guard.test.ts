@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { mock, type TestContext, test } from 'node:test';
+import type { PeerId, Stream, StreamMuxer } from '@libp2p/interface';
+import { multiaddrConnectionPair } from '@libp2p/utils';
+import type { PeerIdString } from '../../../../src/lib/types.ts';
+import { Bans } from '../../../../src/node/peer/guard/bans.ts';
+import { LinkGuard } from '../../../../src/node/peer/guard/link-guard.ts';
+import { muxerInit } from '../../../../src/node/peer/libp2p.ts';
+
+interface Trial {
+  readonly muxer: StreamMuxer;
+  probes: number;
+  /** Lets `ms` pass. */
+  pass(ms: number): Promise<void>;
+}
+
+/** One watched connection, whose other side answers each probe. */
+function watchOne(t: TestContext, isWatched: (peer: PeerIdString) => boolean): Trial {
+  mock.timers.enable({ apis: ['setInterval'] });
+  const guard = new LinkGuard({ bans: new Bans(), isWatched });
+  const [connection] = multiaddrConnectionPair();
+  const muxer = guard.muxer(muxerInit)().createStreamMuxer(connection);
+  const trial: Trial = {
+    muxer,
+    probes: 0,
+    async pass(ms) {
+      for (let passed = 0; passed < ms; passed += 250) {
+        mock.timers.tick(250);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+  };
+  Object.assign(muxer, {
+    ping: async () => {
+      trial.probes++;
+      return 1;
+    },
+  });
+  guard.start();
+  t.after(() => {
+    guard.stop();
+    connection.abort(new Error('the test ends'));
+    mock.timers.reset();
+  });
+  guard.gater().denyOutboundUpgradedConnection?.({ toString: () => 'peer' } as unknown as PeerId, connection);
+  return trial;
+}
+
+test('an idle connection is probed every 10 s, from its first stream on every 2 s', async (t) => {
+  const trial = watchOne(t, () => false);
+  assert.equal(trial.probes, 1);
+  await trial.pass(9_750);
+  assert.equal(trial.probes, 1);
+  await trial.pass(250);
+  assert.equal(trial.probes, 2);
+  await trial.pass(5_000);
+  trial.muxer.streams.push({} as Stream);
+  await trial.pass(250);
+  assert.equal(trial.probes, 3);
+  await trial.pass(4_000);
+  assert.equal(trial.probes, 5);
+});
+
+test('an idle connection to a peer that is watched is probed every 2 s', async (t) => {
+  const trial = watchOne(t, (peer) => peer === 'peer');
+  await trial.pass(10_000);
+  assert.equal(trial.probes, 6);
+});
