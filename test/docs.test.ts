@@ -17,6 +17,7 @@ const documents = [
   'docs/scale.md',
   'docs/json.md',
   'docs/channel-attacks.md',
+  'docs/reach-attacks.md',
 ];
 
 describe('documents', () => {

@@ -11,10 +11,11 @@ const burst = 200;
 /** Answers that the provider writes at once, and questions under way in a burst. */
 const atOnce = 8;
 
-/** What the network took of both sides for a conversation, and in how many transactions. */
+/** What the network took of both sides for a conversation and its channel, and in how many transactions. */
 async function conversation(market: PaidMarket): Promise<{ readonly fees: number; readonly transactions: number }> {
   const before = new Set((await chargedTo(market.rpcUrl, market.wallets)).map(({ signature }) => signature));
   for (let i = 0; i < answers; i++) await market.ask('paid');
+  await market.closeChannels();
   const charged = (await chargedTo(market.rpcUrl, market.wallets)).filter(({ signature }) => !before.has(signature));
   return { fees: charged.reduce((sum, { fee }) => sum + fee, 0), transactions: charged.length };
 }
@@ -63,15 +64,15 @@ async function answersPerSecond(market: PaidMarket, askers: number): Promise<Fig
 }
 
 export const scenario: Scenario = async () => {
-  const byChannel = await withPaidMarket({ pay: 'channel', slots: atOnce }, async (market) => {
+  const figures = await withPaidMarket({ pay: 'channel', slots: atOnce }, async (market) => {
     const firstToken = await addedToFirstToken(market);
     const speeds = [await answersPerSecond(market, 1), await answersPerSecond(market, atOnce)];
-    return { firstToken, speeds, ...(await conversation(market)) };
+    return [firstToken, ...speeds];
   });
+  const byChannel = await withPaidMarket({ pay: 'channel' }, conversation);
   const byJob = await withPaidMarket({}, conversation);
   return [
-    byChannel.firstToken,
-    ...byChannel.speeds,
+    ...figures,
     {
       name: `channel: fees of a conversation of ${answers} answers`,
       value: byChannel.fees,

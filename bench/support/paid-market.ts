@@ -37,6 +37,8 @@ export interface PaidMarket {
   /** base58 addresses of the two wallets. */
   readonly wallets: readonly string[];
   ask(who: 'paid' | 'free'): Promise<TimedAnswer>;
+  /** Closes the client's channels together with their providers. */
+  closeChannels(): Promise<void>;
   readonly addresses: Readonly<Record<'paid' | 'free', string>>;
   /** A folder that goes with the market. */
   readonly home: string;
@@ -68,7 +70,7 @@ export async function withPaidMarket<Value>(
   try {
     const addresses = { paid: paid.told.address, free: free.told.address };
     return await withClient(home, { rpcUrl: line?.url ?? rpcUrl, pay }, addresses, (client) =>
-      work({ rpcUrl, wallets: [client.wallet, paid.told.wallet], ask: client.ask, addresses, home }),
+      work({ rpcUrl, wallets: [client.wallet, paid.told.wallet], ...client, addresses, home }),
     );
   } finally {
     await Promise.all([paid.stop(), free.stop(), line?.close()]);
@@ -123,7 +125,7 @@ export async function coldFirstToken(
   return first;
 }
 
-type Client = { readonly wallet: string; readonly ask: PaidMarket['ask'] };
+type Client = { readonly wallet: string } & Pick<PaidMarket, 'ask' | 'closeChannels'>;
 
 /** What `qvac ask` is made of, with a wallet. */
 async function withClient<Value>(
@@ -191,6 +193,10 @@ async function withClient<Value>(
         };
         const answer = await ask(components, { ...init, provider: addresses[who] }, observer);
         return { answer, firstTokenMs: first - start, settledMs: performance.now() - delivered };
+      },
+      async closeChannels() {
+        const { channels } = await payments.open({});
+        for (const { channel } of (await channels?.list()) ?? []) await channels?.close(channel.id);
       },
     });
   } finally {

@@ -23,10 +23,11 @@ export class BreakPlan {
     this.#onBreak = onBreak;
   }
 
-  set(seed: Uint8Array, after: readonly number[], kind: BreakKind = 'kill'): void {
+  /** @param kinds of the places, the last one also of those that follow. @default kill */
+  set(seed: Uint8Array, after: readonly number[], ...kinds: readonly BreakKind[]): void {
     this.#places.set(
       toHex(seed),
-      after.map((each) => ({ after: each, kind })),
+      after.map((each, at) => ({ after: each, kind: kinds[at] ?? kinds.at(-1) ?? 'kill' })),
     );
   }
 
@@ -56,7 +57,7 @@ export class BreakPlan {
   }
 }
 
-/** `peer`, whose jobs send each token in a frame of its own and break where `plan` says. */
+/** `peer`, a provider or router, whose answers are sent token by token and break where `plan` says. */
 export function breakingPeer(peer: Peer, plan: BreakPlan, tokenizer: Pick<Tokenizer, 'bytesOf'>): Peer {
   return new Proxy(peer, {
     get(target, key) {
@@ -122,9 +123,9 @@ class BreakingStream implements FrameStream {
   }
 
   #see(frame: Frame | null): void {
-    if (frame?.t !== 'offer') return;
-    const { seed, start } = decodeOffer(frame.body);
+    if (frame?.t !== 'offer' && frame?.t !== 'route') return;
     const { continuation } = frame.input;
+    const { seed, start } = frame.t === 'offer' ? decodeOffer(frame.body) : { ...frame, start: continuation.length };
     this.#job = { seed, start, text: new AnswerText((token) => this.#tokenizer.bytesOf(token), continuation) };
   }
 

@@ -54,25 +54,31 @@ export interface FaultyRelay {
   readonly extension: PeerExtension;
   /** Replaces the next pieces of bytes to `end`, one for each function, by what that returns. */
   spoil(end: CircuitEnd, ...changes: readonly ((piece: Uint8Array) => readonly Uint8Array[])[]): void;
-  /** Holds back what the present circuits carry to either end. @returns sends all of it on, and holds no more */
-  hold(): () => void;
+  /**
+   * Holds back what circuits carry to `ends`, those that are opened from now on, too.
+   * @returns sends all of it on, and holds no more
+   */
+  hold(...ends: readonly CircuitEnd[]): () => void;
 }
 
 export function createFaultyRelay(): FaultyRelay {
   const lines = new Set<Line>();
   const changes: Record<CircuitEnd, ((piece: Uint8Array) => readonly Uint8Array[])[]> = { client: [], provider: [] };
+  const heldEnds = new Set<CircuitEnd>();
   return {
     extension: tappedRelay((stream, end) => {
-      const line = new Line(stream, (piece) => changes[end].shift()?.(piece) ?? [piece]);
+      const line = new Line(stream, end, (piece) => changes[end].shift()?.(piece) ?? [piece]);
+      if (heldEnds.has(end)) line.hold();
       lines.add(line);
       stream.addEventListener('close', () => lines.delete(line));
     }),
     spoil: (end, ...more) => void changes[end].push(...more),
-    hold() {
-      const held = [...lines];
-      for (const line of held) line.hold();
+    hold(...ends) {
+      for (const end of ends) heldEnds.add(end);
+      for (const line of lines) if (heldEnds.has(line.end)) line.hold();
       return () => {
-        for (const line of held) line.release();
+        heldEnds.clear();
+        for (const line of lines) line.release();
       };
     },
   };
@@ -80,13 +86,15 @@ export function createFaultyRelay(): FaultyRelay {
 
 /** The way to one end of a circuit. */
 class Line {
+  readonly end: CircuitEnd;
   readonly #stream: Stream;
   readonly #send: Stream['send'];
   readonly #change: (piece: Uint8Array) => readonly Uint8Array[];
   #held: Uint8Array[] | null = null;
 
-  constructor(stream: Stream, change: (piece: Uint8Array) => readonly Uint8Array[]) {
+  constructor(stream: Stream, end: CircuitEnd, change: (piece: Uint8Array) => readonly Uint8Array[]) {
     this.#stream = stream;
+    this.end = end;
     this.#send = stream.send.bind(stream);
     this.#change = change;
     stream.send = (data) => this.#take(data.slice());

@@ -7,7 +7,7 @@ import type { Exec } from '../../protocol/messages.ts';
 import type { Schedule, SelfTestResult } from '../engine.ts';
 
 /** Raise when the test itself changes, so that older results are not used. */
-const version = 3;
+const version = 4;
 
 /** What a result was found for: the same question on the same engine release has the same answer. */
 export interface SelfTestKey {

@@ -19,7 +19,7 @@ const holders = 20;
 const timeoutMs = 20_000;
 
 export interface AnnouncerComponents {
-  readonly routing: Routing;
+  readonly routing: Pick<Routing, 'size' | 'announce' | 'withdraw'>;
   /** Whether this node has an address to announce: other nodes drop a record without one. */
   readonly isReachable: () => boolean;
   readonly logger: Logger;

@@ -228,6 +228,7 @@ class MergedDiscovery implements Discovery {
 
   #consider(peer: PeerIdString, source: Source, target?: string): void {
     if (this.#stopping.signal.aborted || !this.#list.add(peer, source, target)) return;
+    if (source === 'bootstrap') this.#components.peer.routing.anchor(peer);
     // A peer that was just mentioned may be back. The hash table mentions a dead one for a quarter of an hour.
     const hurry = source === 'dht' ? 'rumour' : source !== 'cache';
     this.#supervisor.add(peer, { keep: source === 'bootstrap', hurry });

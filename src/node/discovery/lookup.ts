@@ -19,7 +19,7 @@ export interface FindOptions extends AbortOptions {
 /** What a search needs from its discovery. */
 export interface Field {
   readonly network: string;
-  readonly routing: Routing;
+  readonly routing: Pick<Routing, 'size' | 'providers'>;
   live(): readonly LivePeer[];
   consider(peer: PeerIdString): void;
   /** Attempts to reach a peer that run or are due. */

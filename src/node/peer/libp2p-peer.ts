@@ -18,6 +18,7 @@ import { introduce } from './dial/introduce.ts';
 import { Bans } from './guard/bans.ts';
 import { IdleLinks } from './guard/idle-links.ts';
 import { LinkGuard } from './guard/link-guard.ts';
+import { Anchors } from './libp2p/anchors.ts';
 import {
   connectionLimits,
   createNode,
@@ -50,6 +51,7 @@ class LibP2PPeer implements Peer {
   readonly mdns: boolean;
   readonly events = new EventEmitter<PeerEvents>();
   readonly routing: Routing;
+  readonly #anchors = new Anchors();
   readonly #init: PeerInit;
   readonly #logger: Logger;
   readonly #bans: Bans;
@@ -131,7 +133,7 @@ class LibP2PPeer implements Peer {
     );
     void this.#protocols.handleRaw(dialBackProtocol, (stream, connection) => this.#reach.serve(stream, connection));
     this.#local = this.mdns ? this.#createLocal() : null;
-    this.routing = createRouting(() => this.#node);
+    this.routing = createRouting(() => this.#node, this.#anchors);
     this.events.setMaxListeners(0);
   }
 
@@ -207,6 +209,7 @@ class LibP2PPeer implements Peer {
       announced: () => this.addrs(),
       punchPort: this.#punchPort,
       acceptsCircuits: (relay) => this.#reach.accepts(relay),
+      anchors: this.#anchors,
     });
     relayEvents(node, this.events);
     this.#reach.follow(node);

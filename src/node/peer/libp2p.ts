@@ -13,6 +13,7 @@ import type { PeerIdString } from '../../lib/types.ts';
 import { kadProtocol } from '../../protocol/discovery-keys.ts';
 import { circuits } from './circuit/transport.ts';
 import { dialOrder } from './dial/dial-order.ts';
+import { type Anchors, keepAtAnchors } from './libp2p/anchors.ts';
 import { BoundedStore } from './libp2p/bounded-store.ts';
 import { handshakeEagerly } from './libp2p/eager.ts';
 import { type Internals, internals } from './libp2p/internals.ts';
@@ -40,6 +41,7 @@ export interface NodeInit {
   readonly punchPort: PunchPort;
   /** Whether this node has a reservation at that relay. */
   readonly acceptsCircuits: (relay: PeerIdString) => boolean;
+  readonly anchors: Anchors;
 }
 
 export type QvacNode = Libp2p<{ identify: Identify; internals: Internals; dht?: SingleKadDHT }>;
@@ -124,6 +126,8 @@ export async function createNode(init: NodeInit): Promise<QvacNode> {
       ...(init.kademlia ? { dht: kademlia(init.network, clientMode) } : {}),
     },
   });
+  const { dht } = node.services;
+  if (dht !== undefined) keepAtAnchors(dht, () => init.anchors.of(node));
   noteProtocolsOnce(node);
   handshakeEagerly(node.services.internals.upgrader, noiseProtocol);
   return node;

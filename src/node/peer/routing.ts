@@ -1,14 +1,20 @@
 import { setMaxListeners } from 'node:events';
+import type { PeerId } from '@libp2p/interface';
+import type { QueryEvent } from '@libp2p/kad-dht';
 import type { CID } from 'multiformats/cid';
 import { anySignal } from '../../lib/abort.ts';
+import { merge } from '../../lib/merge.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
+import { type Anchors, askAnchor } from './libp2p/anchors.ts';
 import type { QvacNode } from './libp2p.ts';
 
 /** The network's distributed hash table. Its records are unsigned and say no more than "ask this peer". */
 export interface Routing {
   /** Peers in the routing table. Without any, a query finds nothing and ends at its deadline. */
   size(): number;
-  /** Announces to the peers closest to `key` that this node has it. Renewed until `withdraw`. */
+  /** Makes `peer` an anchor: it keeps all announcements of this node, and is asked for every key. */
+  anchor(peer: PeerIdString): void;
+  /** Announces to the peers closest to `key`, and to the anchors, that this node has it. Renewed until `withdraw`. */
   announce(key: CID, options?: AbortOptions): Promise<void>;
   withdraw(key: CID): Promise<void>;
   /** Peers that announced `key`, each once, as they are found. Their addresses are known from then on. */
@@ -19,10 +25,11 @@ export interface Routing {
 const queryTimeoutMs = 30_000;
 
 /** @param node the running node, or null while there is none */
-export function createRouting(node: () => QvacNode | null): Routing {
+export function createRouting(node: () => QvacNode | null, anchors: Anchors): Routing {
   const running = (): QvacNode['services']['dht'] | undefined => node()?.services.dht;
   return {
     size: () => running()?.routingTable.size ?? 0,
+    anchor: (peer) => anchors.add(peer),
     async announce(key, options) {
       const events = running()?.provide(key, { signal: bounded(options) });
       // The query runs only while its events are consumed.
@@ -32,18 +39,24 @@ export function createRouting(node: () => QvacNode | null): Routing {
       await running()?.cancelReprovide(key);
     },
     async *providers(key, options) {
+      const current = node();
+      const dht = current?.services.dht;
+      if (current === null || dht === undefined) return;
+      const limits = { signal: bounded(options) };
+      const asked = anchors.of(current).map((anchor) => askAnchor(dht, anchor, key.multihash.bytes, limits));
       const seen = new Set<string>();
-      for await (const event of running()?.findProviders(key, { signal: bounded(options) }) ?? []) {
-        if (event.name !== 'PROVIDER') continue;
-        for (const { id } of event.providers) {
-          const peer = id.toString();
-          if (seen.has(peer)) continue;
-          seen.add(peer);
-          yield peer as PeerIdString;
-        }
+      for await (const id of merge(named(dht.findProviders(key, limits)), ...asked)) {
+        const peer = id.toString();
+        if (seen.has(peer)) continue;
+        seen.add(peer);
+        yield peer as PeerIdString;
       }
     },
   };
+}
+
+async function* named(events: AsyncIterable<QueryEvent>): AsyncGenerator<PeerId> {
+  for await (const event of events) if (event.name === 'PROVIDER') yield* event.providers.map(({ id }) => id);
 }
 
 function bounded(options: AbortOptions = {}): AbortSignal {

@@ -83,9 +83,9 @@ describe('an answer whose provider is lost', () => {
     }
   });
 
-  it('is continued if its provider freezes, wherever that is', async (context) => {
-    const { plan, providers, asker } = await startMarket(context, 2);
-    const second = providers[1]?.peer.id;
+  it('is continued if its provider freezes, wherever that is, also if the next one is lost after a token', async (context) => {
+    const { plan, providers, asker } = await startMarket(context, 3);
+    const ids = providers.map(({ peer }) => peer.id);
     const places = Array.from({ length: sampler.maxTokens }, (_, at) => at);
     const seedOf = (at: number): Uint8Array => seedOfNumber(BigInt(at));
     // A provider serves one client a limited number of streams at once.
@@ -93,15 +93,22 @@ describe('an answer whose provider is lost', () => {
     const askAll = (verify: 'none' | 'full'): Promise<readonly Answer[]> =>
       Promise.all(places.map((at) => (askers[at % askers.length] ?? asker).ask({ sampler, seed: seedOf(at), verify })));
     const whole = await askAll('none');
-    for (const at of places) plan.set(seedOf(at), [at], 'freeze');
+    for (const at of places) plan.set(seedOf(at), [at, at + 1], 'freeze', 'kill');
     // All wait for their silent provider at once.
     const answers = await askAll('full');
     assert.equal(plan.left, 0);
-    for (const [at, { text, provider, earlier, verification }] of answers.entries())
+    for (const [at, { text, provider, earlier, verification }] of answers.entries()) {
       assert.deepEqual(
-        [text, provider, earlier.length, earlier[0]?.tokens, verification.result, verification.tier],
-        [whole[at]?.text, second, Math.min(1, at), at === 0 ? undefined : at, 'pass', 'exact'],
+        [text, verification.result, verification.tier, ...earlier.map((part) => part.provider), provider],
+        [whole[at]?.text, 'pass', 'exact', ...(at === 0 ? ids.slice(1) : ids)],
       );
+      // The last token is asked for again.
+      const counts = at === 0 ? [1] : at === 63 ? [63, 0] : [at, 1];
+      assert.deepEqual(
+        earlier.map(({ tokens }) => tokens),
+        counts,
+      );
+    }
   });
 
   it('is continued twice, also by a provider that gives one token', async (context) => {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { multiaddr } from '@multiformats/multiaddr';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { nameKey } from '../../../src/protocol/discovery-keys.ts';
+import { startRelay } from '../../support/circuits.ts';
 import { startDiscovery, startOfferer, testModel } from '../../support/offers.ts';
 import { addressOf, startPeer } from '../../support/peers.ts';
+import { startSwallowers } from '../../support/swallowers.ts';
 
 test('fifty ids of one address that all claim a model do not hide the provider that has it', async (t) => {
   const server = await startPeer(t, { role: 'router', kademlia: true });
@@ -20,6 +23,27 @@ test('fifty ids of one address that all claim a model do not hide the provider t
   for (const { routing } of fakes) await routing.announce(nameKey('alpha'));
   const { peer } = await startOfferer(t, [testModel('alpha')], { bootstrap });
   const client = await startPeer(t, { role: 'client', kademlia: true });
+  const discovery = await startDiscovery(t, client, { bootstrap });
+  const found = await discovery.find({ model: 'alpha' }, { patient: true, timeoutMs: 60_000 });
+  assert.deepEqual(
+    found.map((each) => each.peer),
+    [peer.id],
+  );
+});
+
+test('fifty ids of one address that are the closest to a key, and keep nothing, do not hide the provider', async (t) => {
+  const { peer: seed } = await startRelay(t, {}, { kademlia: true });
+  const bootstrap = [addressOf(seed)];
+  const swallowers = await startSwallowers(t, nameKey('alpha'), 50);
+  for (const node of swallowers) await node.dial(multiaddr(addressOf(seed)));
+  while (seed.routing.size() < 40) await new Promise((resolve) => setTimeout(resolve, 20));
+  // It answers no query of the table itself.
+  const init = { bootstrap, relays: bootstrap, reach: 'relay' } as const;
+  const { peer } = await startOfferer(t, [testModel('alpha')], init);
+  const client = await startPeer(t, { role: 'client', kademlia: true });
+  // They fill the client's own table before it meets another node.
+  for (const node of swallowers) await client.connect(String(node.getMultiaddrs()[0]));
+  while (client.routing.size() < 20) await new Promise((resolve) => setTimeout(resolve, 20));
   const discovery = await startDiscovery(t, client, { bootstrap });
   const found = await discovery.find({ model: 'alpha' }, { patient: true, timeoutMs: 60_000 });
   assert.deepEqual(

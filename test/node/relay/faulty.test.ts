@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { delay } from '../../../src/lib/abort.ts';
+import type { PeerInit } from '../../../src/node/peer/peer.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
-import { hasReservations } from '../../support/circuits.ts';
+import { hasReservations, startRelay } from '../../support/circuits.ts';
 import { createFaultyRelay, type FaultyRelay } from '../../support/faulty-relay.ts';
 import { createGate, type Gate } from '../../support/gate.ts';
 import { startProvider, type TestProvider, testSampler } from '../../support/market.ts';
@@ -20,33 +21,40 @@ interface Market {
   readonly hidden: TestProvider;
   readonly gate: Gate;
   readonly other: TestProvider;
+  readonly limits: PeerInit['limits'];
 }
 
 interface MarketInit {
   readonly tamper?: (frame: Frame, relay: FaultyRelay) => readonly Frame[];
   readonly beforeOther?: () => Promise<void>;
+  readonly limits?: PeerInit['limits'];
+  /** Addresses of further relays. @default none */
+  readonly more?: readonly string[];
 }
 
-async function startMarket(context: TestContext, { tamper, beforeOther }: MarketInit = {}): Promise<Market> {
+async function startMarket(
+  context: TestContext,
+  { tamper, beforeOther, limits, more = [] }: MarketInit = {},
+): Promise<Market> {
   const relay = createFaultyRelay();
   const relaying = await startPeer(context, { role: 'relay', reach: 'direct', extensions: [relay.extension] });
   const gate = createGate(20);
   const hidden = await startProvider(context, {
     offering: { tokensPerSecond: 10_000 },
     script: { beforeStep: gate.beforeStep },
-    peer: { reach: 'relay', relays: [addressOf(relaying)] },
+    peer: { reach: 'relay', relays: [addressOf(relaying), ...more], limits },
     wrapPeer: (peer) => (tamper === undefined ? peer : withTamperedAnswers(peer, (frame) => tamper(frame, relay))),
   });
-  await hasReservations(hidden.peer, 1);
+  await hasReservations(hidden.peer, 1 + more.length);
   const other = await startProvider(context, {
     offering: { tokensPerSecond: 1_000 },
     script: { beforeStep: async () => beforeOther?.() },
   });
-  return { relay, hidden, gate, other };
+  return { relay, hidden, gate, other, limits };
 }
 
-async function startClient(context: TestContext, { hidden, other }: Market): Promise<TestAsker> {
-  return startAsker(context, { providers: [hidden, other], engines: [createScriptedEngine()] });
+async function startClient(context: TestContext, { hidden, other, limits }: Market): Promise<TestAsker> {
+  return startAsker(context, { providers: [hidden, other], engines: [createScriptedEngine()], peer: { limits } });
 }
 
 /** Runs `once` at the first call. */
@@ -123,7 +131,7 @@ describe('a relay that', { concurrency: true }, () => {
     const { relay, gate, hidden } = market;
     const asker = await startClient(context, market);
     const onText = atFirst(() => {
-      release = relay.hold();
+      release = relay.hold('client', 'provider');
       gate.open();
     });
     const answer = await asker.ask({ sampler }, { onText });
@@ -138,7 +146,7 @@ describe('a relay that', { concurrency: true }, () => {
     const asker = await startClient(context, market);
     let delayed: Promise<void> | null = null;
     const delayIt = async (): Promise<void> => {
-      const release = relay.hold();
+      const release = relay.hold('client', 'provider');
       gate.open();
       const signal = AbortSignal.timeout(deadlineMs);
       while (asker.peer.unansweredMs(hidden.peer.id) < 1_000) await delay(20, signal);
@@ -151,6 +159,22 @@ describe('a relay that', { concurrency: true }, () => {
     await delayed;
     assert.deepEqual([provider, earlier, verification.tier], [hidden.peer.id, [], 'exact']);
     assert.deepEqual([shown(asker), text], Array(2).fill(await wholeText(context, market)));
+  });
+
+  it('holds a challenge back, and every circuit from then on, is left for the other relay, and nobody is blamed', async (context) => {
+    const other = await startRelay(context);
+    const market = await startMarket(context, { more: [addressOf(other.peer)] });
+    const { relay, gate, hidden } = market;
+    const asker = await startClient(context, market);
+    const onText = atFirst(() => {
+      // The answer goes on.
+      relay.hold('provider');
+      gate.open();
+    });
+    const { provider, earlier, verification } = await asker.ask({ sampler }, { onText });
+    assert.deepEqual([provider, earlier], [hidden.peer.id, []]);
+    assert.deepEqual([verification.result, verification.tier, verification.faults], ['pass', 'exact', []]);
+    assert.deepEqual(asker.reputation.standing(hidden.peer.id).faults, 0);
   });
 
   it('loses the opening of a challenge is asked for another circuit, and the provider not blamed', async (context) => {
@@ -173,7 +197,7 @@ describe('a relay that', { concurrency: true }, () => {
 
   for (const [what, spoil] of [
     ['loses a piece of', (relay) => relay.spoil('client', () => [])],
-    ['holds back', (relay) => relay.hold()],
+    ['holds back', (relay) => relay.hold('client', 'provider')],
   ] as const satisfies readonly (readonly [string, (relay: FaultyRelay) => unknown])[])
     it(`${what} an answer to a router has the router continue it with another provider`, async (context) => {
       const market = await startMarket(context);
@@ -190,4 +214,20 @@ describe('a relay that', { concurrency: true }, () => {
       const { aborted, faults } = router.reputation.standing(hidden.peer.id);
       assert.deepEqual([answer.router, aborted > 0.9, faults], [router.peer.id, true, 0]);
     });
+
+  it('spoils an offer is passed over for the next provider', async (context) => {
+    // No probe comes before the offer.
+    const market = await startMarket(context, { limits: { probeEveryMs: 600_000 } });
+    const { relay, gate, hidden, other } = market;
+    gate.open();
+    const asker = await startClient(context, market);
+    relay.spoil('provider', () => []);
+    const { provider, earlier, verification } = await asker.ask({ sampler });
+    assert.deepEqual([provider, earlier, verification.tier], [other.peer.id, [], 'exact']);
+    assert.ok(
+      asker.told.some((line) => line === `turned ${hidden.peer.id}`),
+      asker.told.join('\n'),
+    );
+    assert.deepEqual(asker.reputation.standing(hidden.peer.id).faults, 0);
+  });
 });

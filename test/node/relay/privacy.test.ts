@@ -91,6 +91,19 @@ test('an address that belongs to somebody else brings nobody a stream but the pe
   assert.deepEqual(streams, ['meant']);
 });
 
+test('a card that names another provider’s address brings that provider no question', async (t) => {
+  const named = await startProvider(t);
+  const address = named.address.slice(0, named.address.indexOf('/p2p/'));
+  const lying = await startProvider(t, { peer: { announce: [address] } });
+  const { addrs } = lying.card().card;
+  assert.deepEqual(addrs, [`${address}/p2p/${lying.peer.id}`]);
+  const client = await startPeer(t, { role: 'client' });
+  await client.learn(lying.peer.id, addrs);
+  await assert.rejects(client.open(lying.peer.id, jobProtocol), { code: 'E_NETWORK', message: /another peer answers/ });
+  assert.deepEqual([named.events.all, client.connected()], [[], []]);
+  assert.equal((await client.open(named.address, jobProtocol)).remote.peer, named.peer.id);
+});
+
 test('a node behind a relay that names wrong addresses announces at most two, and none of a private network', async (t) => {
   const named = ['/ip4/192.168.1.7/tcp/4001', '/ip4/10.0.0.1/tcp/1', '/ip4/8.8.8.8/tcp/4001', '/ip4/8.8.4.4/tcp/4001'];
   const relay = await startPeer(t, {

@@ -54,7 +54,10 @@ test('a large answer arrives whole, and a slow reader slows the writer and not t
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   assert.ok(written * 60_000 < 8 << 20, `${written} frames were written to a reader that does not read`);
-  const grown = (await relay.look()).memoryBytes - before;
+  const { stats, memoryBytes } = await relay.look();
+  const queued = written * 60_000 - stats.bytes;
+  assert.ok(queued < 4 << 20, `${queued} bytes wait in the provider`);
+  const grown = memoryBytes - before;
   // The windows of both its connections. Without back-pressure it would hold all of the 60 MB.
   assert.ok(grown < 8 << 20, `the relay holds ${grown} bytes more`);
   for (let i = 0; i < count; i++) assert.equal((await stream.read(['tokens']))?.i, i);

@@ -11,11 +11,14 @@ import { decodeOffer, encodeOffer } from '../../../src/protocol/validate.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
 import { BreakPlan, breakingPeer, forgivingReputation } from '../../support/breaking.ts';
 import { startProvider, type TestProvider, testSampler } from '../../support/market.ts';
+import { startPeer } from '../../support/peers.ts';
 import { startRouter, type TestRouter, type TestRouterInit } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const sampler = { ...testSampler, maxTokens: 64 };
 const seed = seedOfNumber(1n);
+/** Every number of tokens after which an answer may break off. */
+const places = Array.from({ length: sampler.maxTokens }, (_, at) => at);
 
 interface RoutedMarket {
   readonly plan: BreakPlan;
@@ -65,6 +68,41 @@ async function startMarket(
   };
 }
 
+/** Asks for one answer for each place at which it may break, all at once. */
+async function startWide(context: TestContext, count: number) {
+  const market = await startMarket(context, count);
+  const { providers } = market;
+  const routerPlan = new BreakPlan();
+  const { tokenizer } = createScriptedEngine();
+  const startOne = async () => {
+    const reputation = forgivingReputation();
+    const asker = await startAsker(context, { providers, reputation });
+    const node = await startPeer(context, { role: 'router' });
+    const peer = breakingPeer(node, routerPlan, tokenizer);
+    return {
+      asker,
+      router: await startRouter(context, { peer, providers, engines: [createScriptedEngine()], reputation }),
+    };
+  };
+  // A node serves another a limited number of jobs at once.
+  const lines = await Promise.all([1, 2, 3, 4].map(startOne));
+  const askAll = (
+    ask: (line: (typeof lines)[number], seed: Uint8Array) => Promise<Answer>,
+  ): Promise<readonly Answer[]> =>
+    Promise.all(places.map((at) => ask(lines[at % lines.length] ?? assert.fail('no line'), seedOfNumber(BigInt(at)))));
+  const whole = await askAll(({ asker }, seed) => asker.ask({ sampler, seed, verify: 'none' }));
+  return {
+    plan: market.plan,
+    routerPlan,
+    texts: whole.map(({ text }) => text),
+    askAll: (isOptional: boolean, verify: 'sampling' | 'full') =>
+      askAll(({ asker, router }, seed) => {
+        const target = { target: router.address, optional: isOptional };
+        return asker.ask({ model: 'scripted', sampler, seed, verify, timeoutMs: 300_000, router: target });
+      }),
+  };
+}
+
 function shown({ told }: TestAsker): string {
   return told.flatMap((line) => (line.startsWith('text ') ? [line.slice(5)] : [])).join('');
 }
@@ -105,33 +143,6 @@ describe('a router whose provider is lost', () => {
       if (at > 32) assert.equal(answer.earlier[0]?.receipt, receipt?.previous);
     }
     assert.ok(router.events.all.every(({ event }) => event === 'answered'));
-  });
-
-  it('by freezing has another one go on, wherever that is', async (context) => {
-    const { plan, providers, router, asker } = await startMarket(context, 2);
-    // A provider serves one router a limited number of jobs at once.
-    const init = { providers, engines: [createScriptedEngine()], reputation: forgivingReputation() };
-    const routers = [router, await startRouter(context, init)];
-    const places = Array.from({ length: sampler.maxTokens }, (_, at) => at);
-    const askOne = (at: number): Promise<Answer> => {
-      const target = routers[at % routers.length]?.address ?? assert.fail();
-      const seed = seedOfNumber(BigInt(at));
-      const wanted = { model: 'scripted', sampler, seed, router: { target, optional: false } };
-      return asker.ask({ ...wanted, timeoutMs: 300_000 });
-    };
-    const whole = await Promise.all(places.map(askOne));
-    for (const at of places) plan.set(seedOfNumber(BigInt(at)), [at], 'freeze');
-    // All wait for their silent provider at once.
-    for (const [at, answer] of (await Promise.all(places.map(askOne))).entries()) {
-      const { text, provider, earlier, verification } = answer;
-      assert.deepEqual(
-        [text, earlier[0]?.tokens, verification.result, verification.tier],
-        [whole[at]?.text, at === 0 ? undefined : at, 'pass', 'exact'],
-        `${at}`,
-      );
-      assert.notEqual(earlier[0]?.provider, provider);
-    }
-    assert.equal(plan.left, 0);
   });
 
   it('twice, and tells how the answer was written', async (context) => {
@@ -198,6 +209,40 @@ describe('a router whose provider is lost', () => {
       (error) => error instanceof QvacError && error.code === 'E_TRUNCATED' && /receipts show/.test(error.hint ?? ''),
     );
     assert.ok(!asker.told.some((line) => line.startsWith('sending provider')));
+  });
+});
+
+describe('a router whose provider freezes', { concurrency: true }, () => {
+  it('has another one go on, wherever that is, also if that one is lost after a token', async (context) => {
+    const { plan, texts, askAll } = await startWide(context, 3);
+    for (const at of places) plan.set(seedOfNumber(BigInt(at)), [at, at + 1], 'freeze', 'kill');
+    // All wait for their silent provider at once.
+    for (const [at, answer] of (await askAll(false, 'full')).entries()) {
+      const { text, provider, earlier, verification } = answer;
+      assert.deepEqual(
+        [text, verification.result, verification.tier, earlier.map(({ tokens }) => tokens)],
+        // The last token is asked for again.
+        [texts[at], 'pass', 'exact', at === 0 ? [1] : at === 63 ? [63, 0] : [at, 1]],
+        `${at}`,
+      );
+      assert.ok(earlier.every((part) => part.provider !== provider));
+    }
+    assert.equal(plan.left, 0);
+  });
+
+  it('or is killed, and that is lost with it, leaves the answer to its client, wherever that is', async (context) => {
+    const { plan, routerPlan, texts, askAll } = await startWide(context, 2);
+    for (const at of places) {
+      const kind = at % 2 === 0 ? 'kill' : 'freeze';
+      plan.set(seedOfNumber(BigInt(at)), [at], kind);
+      routerPlan.set(seedOfNumber(BigInt(at)), [at], kind);
+    }
+    for (const [at, answer] of (await askAll(true, 'sampling')).entries()) {
+      const { text, tokens, router, verification } = answer;
+      assert.deepEqual([text, tokens, router], [texts[at], 64, null], `${at}`);
+      assert.notEqual(verification.result, 'fail', `${at}`);
+    }
+    assert.deepEqual([plan.left, routerPlan.left], [0, 0]);
   });
 });
 

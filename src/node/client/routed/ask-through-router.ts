@@ -21,7 +21,8 @@ interface Plan extends Pick<RoutedInit, 'model' | 'label' | 'level' | 'by' | 're
 }
 
 /**
- * Asks a router. If it is lost in the middle of an answer, the answer goes on without it, unless the person named it.
+ * Asks a router. If it is lost before the answer is complete, the question goes on without it, unless the person named
+ * it.
  * @returns the part of the last provider, which `parted` completes
  * @throws QvacError as `askRouter`, or as `askInTurn` once the router is lost
  */
@@ -34,9 +35,10 @@ export async function askThroughRouter(
     return await askAtBestLevel(question, router, parted);
   } catch (error) {
     const isOptional = question.init.router?.optional === true;
-    if (!isOptional || question.isOver || !isLost(error)) throw error;
-    if (parted.last === null || parted.count >= maxAnswerParts) throw error;
-    question.observer.brokeOff?.(router.peer, parted.soFar.shownCount, error.message);
+    if (!isOptional || question.isOver || !isLost(error) || parted.count >= maxAnswerParts) throw error;
+    const { observer } = question;
+    if (parted.last === null) observer.note(`your router was lost (${error.message}); asking without it`);
+    else observer.brokeOff?.(router.peer, parted.soFar.shownCount, error.message);
     return askInTurn(question, parted);
   }
 }

@@ -10,9 +10,17 @@ import { experienceOf } from '../../selection/learning.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { patienceMs } from '../constants.ts';
 
+/** The whole answer arrived. */
+export interface FinalEnd {
+  readonly kind: 'final';
+  readonly head: Head;
+  readonly firstTokenMs: number;
+  readonly totalMs: number;
+}
+
 /** How one provider's attempt at a question ended. */
 export type AttemptEnd =
-  | { readonly kind: 'final'; readonly head: Head; readonly firstTokenMs: number; readonly totalMs: number }
+  | FinalEnd
   /** Before a new token was passed on: another provider may be asked. */
   | { readonly kind: 'left'; readonly experience: Experience | null; readonly error: Error }
   /** After a new token was passed on: another provider may continue the answer. */

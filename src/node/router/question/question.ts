@@ -1,46 +1,32 @@
-import { randomBytes } from 'node:crypto';
 import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
-import { isDrawnForAudit } from '../../../proofs/tree/challenge.ts';
-import { sha256 } from '../../../protocol/digests.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
 import { inputFor } from '../../../protocol/input/system-in-turn.ts';
-import { modes } from '../../../protocol/messages.ts';
 import { checkInput } from '../../job/bad-input.ts';
 import { keepBrokenOff } from '../../job/broken-off.ts';
-import { costOf } from '../../job/cost.ts';
 import type { Job } from '../../job/job.ts';
 import { mayBeTooLong } from '../../job/too-long.ts';
-import type { JobPayment } from '../../payment/job-payment.ts';
-import { settlementJson } from '../../payment/outcome.ts';
-import type { CheckedAnswer, Settlement } from '../../payment/payments.ts';
-import { auditRateOf } from '../../selection/audit-rate.ts';
+import type { Settlement } from '../../payment/payments.ts';
 import type { Considered } from '../../selection/considered.ts';
 import { learnFrom } from '../../selection/learning.ts';
 import type { Choice } from '../../selection/select.ts';
-import type { SecondOpinion } from '../../verification/second-opinion.ts';
-import type { Depth } from '../../verification/verifier.ts';
 import type { SpendingAllowances } from '../allowances.ts';
 import type { ClientStream } from '../client-stream.ts';
 import { maxProbes, maxRouteTimeoutMs } from '../constants.ts';
 import { lastFailure, RouteFailure } from '../failure.ts';
-import { Attempt, type AttemptEnd } from './attempt.ts';
+import { Attempt, type AttemptEnd, type FinalEnd } from './attempt.ts';
 import { Candidates, type CandidatesComponents, type Reserved } from './candidates.ts';
-import { type ConcludeRoutedComponents, concludeForClient } from './conclude.ts';
+import { type FinishComponents, finishForClient } from './finish.ts';
 import { OfferSender, type OfferSenderComponents, type OpenedJob } from './offer-sender.ts';
 import { type LostProvider, RoutedAnswer } from './routed-answer.ts';
 
-export interface QuestionComponents extends ConcludeRoutedComponents, CandidatesComponents, OfferSenderComponents {
+export interface QuestionComponents extends FinishComponents, CandidatesComponents, OfferSenderComponents {
   /** Null: no provider is paid. */
   readonly allowances: SpendingAllowances | null;
-  /** How likely an established provider's answer is re-executed, if the client did not ask for it, 0 … 1. */
-  readonly auditRate: number;
-  /** Another node that re-executes this client's answers, and so sees its prompts. @default none */
-  readonly second?: ((client: PeerIdString) => SecondOpinion | null) | undefined;
 }
 
 /** How a question ended: answered and checked, or with an error that was sent to the client. */
@@ -275,67 +261,12 @@ export class Question {
     }
   }
 
-  async #finish(
-    { head, firstTokenMs, totalMs }: Extract<AttemptEnd, { readonly kind: 'final' }>,
-    { job, choice, payment }: OpenedJob,
-  ): Promise<QuestionEnd> {
-    const { reputation, second, verifier } = this.#components;
-    const { peer } = choice.card;
-    const { commit, mode } = this.#route;
-    reputation.record(peer, { kind: 'served', model: choice.modelId, n: head.n, firstTokenMs, totalMs });
-    reputation.answered(peer, choice.modelId, this.#route.input);
-    // Only a re-execution takes long enough to miss the window.
-    const mayReplay = verifier.models.has(choice.modelId);
-    const window = mayReplay ? (payment?.openWindow() ?? null) : null;
-    const cost = costOf(job.offer, { promptCount: head.promptCount, n: head.n, ackedTokens: job.ackedTokens });
-    try {
-      const conclusion = await concludeForClient(this.#components, {
-        job,
-        clientStream: this.#clientStream,
-        commit,
-        challenged: mode !== modes.none,
-        depthFor: (secret) => (mayReplay ? this.#depthFor(peer, head.root, secret, cost) : 'sampling'),
-        second: second?.(this.#client),
-        payment,
-        learn: (assessment) =>
-          void learnFrom(reputation, { peer, model: choice.modelId, priceLamports: cost }, assessment),
-        until: window?.until,
-        signal: this.#signal,
-      });
-      await this.#clientStream.end();
-      const verdictDigest = sha256(conclusion.verdict.body);
-      const settlement = payment === null ? null : await this.#settle(payment, { ...conclusion, verdictDigest });
-      const { assessment } = conclusion;
-      const { tries } = this.#offers;
-      const { lost } = this.#routed;
-      const { considered } = this.#candidates;
-      const end = { kind: 'answered', job, assessment, tries, lost, totalMs, considered, payment: settlement } as const;
-      return { ...end, finish: head.finish };
-    } finally {
-      window?.close();
-    }
-  }
-
-  /**
-   * Re-executes if the client asked for it, by a challenge of an optimistic answer, too; else as often as the
-   * provider's record asks for.
-   */
-  #depthFor(provider: PeerIdString, root: Uint8Array, secret: Uint8Array | null, cost: bigint): Depth {
-    const { reputation, auditRate } = this.#components;
-    const { verify, mode } = this.#route;
-    if (verify === 'full' || (mode === modes.fraud && secret !== null)) return 'full';
-    if (mode === modes.none) return 'sampling';
-    const rate = auditRateOf(reputation.standing(provider), cost, auditRate);
-    return isDrawnForAudit(root, secret ?? randomBytes(32), rate) ? 'full' : 'sampling';
-  }
-
-  async #settle(payment: JobPayment, answer: CheckedAnswer): Promise<Settlement | null> {
-    const { receipts, logger } = this.#components;
-    const settlement = await payment.settle(answer, { signal: this.#signal });
-    if (settlement === null) return null;
-    await receipts
-      .save({ ...answer.receipt, settlement: settlementJson(settlement) })
-      .catch((error: unknown) => logger.warn('receipt not saved', { reason: messageOf(error) }));
-    return settlement;
+  async #finish(final: FinalEnd, opened: OpenedJob): Promise<QuestionEnd> {
+    const asked = { route: this.#route, client: this.#client, clientStream: this.#clientStream, signal: this.#signal };
+    const finished = await finishForClient(this.#components, asked, final, opened);
+    const { tries } = this.#offers;
+    const { lost } = this.#routed;
+    const { considered } = this.#candidates;
+    return { kind: 'answered', job: opened.job, tries, lost, totalMs: final.totalMs, considered, ...finished };
   }
 }
