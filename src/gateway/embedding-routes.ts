@@ -97,12 +97,12 @@ function modelFor(offered: readonly OfferedModel[], asked: string | null): Offer
   if (embedsTexts(found)) return found;
   const names = able.map(({ name }) => name);
   const more = names.length > maxNamed ? `, and ${names.length - maxNamed} more` : '';
-  // Programs look for the words of Ollama.
-  throw new Problem(400, 'E_UNSUPPORTED', `${found.name} does not support embeddings`, {
+  // Programs look for the words of Ollama. 404 as of a gateway without embeddings.
+  throw new Problem(names.length === 0 ? 404 : 400, 'E_UNSUPPORTED', `${found.name} does not support embeddings`, {
     param: 'model',
     hint:
       names.length === 0
-        ? 'no model on offer does'
+        ? 'embeddings are not offered: no model here embeds texts'
         : `models on offer that do: ${names.slice(0, maxNamed).join(', ')}${more}`,
   });
 }

@@ -22,7 +22,7 @@ test('reports a prompt that does not fit as the request’s own error', async (c
   assert.equal(response.status, 400);
   const { error } = (await response.json()) as { error: { code: string; message: string } };
   assert.equal(error.code, 'context_length_exceeded');
-  assert.match(error.message, /^prompt is too long: .*do not fit in the context of 2048 .*shorten/);
+  assert.match(error.message, /^prompt is too long: .*do not fit, the maximum context length is 2048 tokens .*shorten/);
 });
 
 test('a client that disconnects cancels the job and pays for the tokens delivered', async (context) => {

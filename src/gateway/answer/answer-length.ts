@@ -38,7 +38,9 @@ export async function answerLengths(
   const count = (await verifier.encodePrompt(modelIdHex(id), input))?.length;
   if (count !== undefined) {
     if (count < context) return [Math.min(maxTokens, context - count)];
-    throw new QvacError('E_CONTEXT', `${count} tokens do not fit in the context of ${context}`, {
+    // Anthropic's and OpenAI's programs look for these words.
+    const why = `${count} tokens > ${context} maximum, the maximum context length is ${context} tokens`;
+    throw new QvacError('E_CONTEXT', why, {
       hint: 'shorten the prompt, or choose a model with a longer context; nothing was sent',
     });
   }

@@ -13,7 +13,7 @@ const remedy = 'shorten the prompt, ask for fewer tokens, or choose a model with
 export class PromptTooLongError extends QvacError {
   constructor(count: number, maxTokens: number, { context }: Pick<CardModel, 'context'>, peer: PeerIdString) {
     const sum = `a prompt of ${count} tokens and an answer of up to ${maxTokens}`;
-    super('E_CONTEXT', `${sum} do not fit in the context of ${context} at ${shortPeer(peer)}`, {
+    super('E_CONTEXT', `${sum} do not fit, the maximum context length is ${context} tokens at ${shortPeer(peer)}`, {
       hint: `${remedy}; nothing was sent`,
     });
     this.name = 'PromptTooLongError';

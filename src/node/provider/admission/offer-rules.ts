@@ -130,7 +130,9 @@ export function checkLengths(
     require(neededS <= terms.deliverWithinS, `${maxTokens} tokens take ${neededS} s here, longer than was quoted`);
   }
   const fits = promptCount + maxTokens <= context;
-  require(fits, `${promptCount} prompt tokens and ${maxTokens} answer tokens do not fit in the context of ${context}`);
+  // Programs look for these words.
+  const maximum = `maximum context length is ${context} tokens`;
+  require(fits, `${promptCount} prompt tokens and ${maxTokens} answer tokens do not fit, the ${maximum}`);
 }
 
 function require(holds: boolean, otherwise: string): void {
