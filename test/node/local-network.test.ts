@@ -101,12 +101,7 @@ test('a node detects another node that uses its key', async (t) => {
   const first = await start('provider', 'one');
   await copyFile(join(home, 'provider'), join(home, 'copy'));
   await start('copy', 'two');
-  // Of the other node's addresses, which all are in one announcement, any may come first; its own is none of them.
-  const said = await first.event();
-  const [, host = '', port] =
-    /^warn another node uses the key of this node: .* \/ip4\/([\d.]+)\/tcp\/(\d+)$/.exec(said) ?? assert.fail(said);
-  assert.ok(['10.77.0.2', '127.0.0.1'].includes(host), said);
-  assert.ok(!first.address.includes(`/tcp/${port}/`) && !first.address.endsWith(`/tcp/${port}`), said);
+  assert.match(await first.event(), /^warn another node uses the key of this node: .* \/ip4\/10\.77\.0\.2\/tcp\/\d+$/);
 });
 
 test('a host whose cable is pulled leaves the list', async (t) => {

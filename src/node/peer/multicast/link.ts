@@ -12,6 +12,7 @@ export interface LinkPlace {
   readonly family: 'IPv4' | 'IPv6';
   /** The interface, as its family's sockets name it: `192.168.1.5`, `::%eth0`. */
   readonly at: string;
+  /** All of the interface's, of both families: a node that is found over one may listen at the other alone. */
   readonly addresses: readonly string[];
   /** Holds what is sent from this link. */
   readonly subnets: BlockList;
@@ -49,7 +50,7 @@ function placeOf(name: string, family: LinkPlace['family'], all: readonly Networ
     else subnets.addSubnet(address, Number(bits), familyOf(family));
   }
   const at = first.family === 'IPv4' ? first.address : `::%${scopeOf(name, first.scopeid)}`;
-  return { name: `${name} ${family}`, family, at, addresses: infos.map(({ address }) => address), subnets };
+  return { name: `${name} ${family}`, family, at, addresses: all.map(({ address }) => address), subnets };
 }
 
 function familyOf(family: LinkPlace['family']): 'ipv4' | 'ipv6' {
