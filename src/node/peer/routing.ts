@@ -10,7 +10,9 @@ import type { QvacNode } from './libp2p.ts';
 
 /** The network's distributed hash table. Its records are unsigned and say no more than "ask this peer". */
 export interface Routing {
-  /** Peers in the routing table. Without any, a query finds nothing and ends at its deadline. */
+  /** Whether this node takes part in it at all. */
+  readonly isEnabled: boolean;
+  /** Peers in the routing table. Without any, only the anchors are asked. */
   size(): number;
   /** Makes `peer` an anchor: it keeps all announcements of this node, and is asked for every key. */
   anchor(peer: PeerIdString): void;
@@ -25,9 +27,10 @@ export interface Routing {
 const queryTimeoutMs = 30_000;
 
 /** @param node the running node, or null while there is none */
-export function createRouting(node: () => QvacNode | null, anchors: Anchors): Routing {
+export function createRouting(node: () => QvacNode | null, anchors: Anchors, isEnabled: boolean): Routing {
   const running = (): QvacNode['services']['dht'] | undefined => node()?.services.dht;
   return {
+    isEnabled,
     size: () => running()?.routingTable.size ?? 0,
     anchor: (peer) => anchors.add(peer),
     async announce(key, options) {
@@ -43,9 +46,11 @@ export function createRouting(node: () => QvacNode | null, anchors: Anchors): Ro
       const dht = current?.services.dht;
       if (current === null || dht === undefined) return;
       const limits = { signal: bounded(options) };
+      // With an empty table a query waits for its first peer, up to the deadline.
+      const queries = dht.routingTable.size === 0 ? [] : [named(dht.findProviders(key, limits))];
       const asked = anchors.of(current).map((anchor) => askAnchor(dht, anchor, key.multihash.bytes, limits));
       const seen = new Set<string>();
-      for await (const id of merge(named(dht.findProviders(key, limits)), ...asked)) {
+      for await (const id of merge(...queries, ...asked)) {
         const peer = id.toString();
         if (seen.has(peer)) continue;
         seen.add(peer);
