@@ -16,7 +16,10 @@ export interface Routing {
   size(): number;
   /** Makes `peer` an anchor: it keeps all announcements of this node, and is asked for every key. */
   anchor(peer: PeerIdString): void;
-  /** Announces to the peers closest to `key`, and to the anchors, that this node has it. Renewed until `withdraw`. */
+  /**
+   * Announces to the peers closest to `key`, and to the anchors, that this node has it. Renewed until `withdraw`.
+   * @throws Error if no peer took the announcement; the signal's reason
+   */
   announce(key: CID, options?: AbortOptions): Promise<void>;
   withdraw(key: CID): Promise<void>;
   /** Peers that announced `key`, each once, as they are found. Their addresses are known from then on. */
@@ -35,8 +38,13 @@ export function createRouting(node: () => QvacNode | null, anchors: Anchors, isE
     anchor: (peer) => anchors.add(peer),
     async announce(key, options) {
       const events = running()?.provide(key, { signal: bounded(options) });
+      if (events === undefined) return;
+      let holders = 0;
       // The query runs only while its events are consumed.
-      if (events !== undefined) for await (const _ of events);
+      for await (const event of events)
+        if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') holders += 1;
+      // This node may have lost its network.
+      if (holders === 0) throw new Error('no peer keeps the record');
     },
     async withdraw(key) {
       await running()?.cancelReprovide(key);
