@@ -71,7 +71,7 @@ export class Announcer {
     this.#fresh = true;
   }
 
-  /** A node connected that may not know our keys. */
+  /** A node connected that may have to hold our keys, and does not. */
   nudge(): void {
     this.#again = true;
   }

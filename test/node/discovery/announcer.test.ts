@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { mock, type TestContext, test } from 'node:test';
 import type { CID } from 'multiformats/cid';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
-import type { AbortOptions } from '../../../src/lib/types.ts';
+import type { AbortOptions, PeerIdString } from '../../../src/lib/types.ts';
 import { Announcer } from '../../../src/node/discovery/announcer.ts';
-import { nameKey } from '../../../src/protocol/discovery-keys.ts';
+import { createDiscovery } from '../../../src/node/discovery/discovery.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
+import type { PeerEvents } from '../../../src/node/peer/peer-events.ts';
+import { cardProtocol } from '../../../src/protocol/constants.ts';
+import { kadProtocol, nameKey } from '../../../src/protocol/discovery-keys.ts';
 
 interface Trial {
   readonly announcer: Announcer;
@@ -120,4 +126,33 @@ test('a key whose announcement takes too long leaves the next one its time', asy
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.deepEqual(announced, [nameKey('beta').toString()]);
+});
+
+test('in a small network clients that come and go have no keys announced, nodes of the hash table do', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  let nowMs = 0;
+  t.mock.method(performance, 'now', () => nowMs);
+  let announcements = 0;
+  const routing = { isEnabled: true, size: () => 5, announce: async () => void announcements++ };
+  const events = new EventEmitter<PeerEvents>();
+  const node = { role: 'provider', network: 'test', events, routing, addrs: () => ['/ip4/127.0.0.1/tcp/1'] };
+  const peer = { ...node, connected: () => [] } as unknown as Peer;
+  const discovery = createDiscovery({ peer, clock: systemClock, logger: silentLogger });
+  await discovery.start();
+  t.after(() => discovery.stop());
+  discovery.announce([nameKey('alpha')]);
+  const meet = async (protocols: readonly string[]): Promise<number> => {
+    const before = announcements;
+    events.emit('connect', 'peer' as PeerIdString);
+    events.emit('identify', 'peer' as PeerIdString, protocols);
+    for (const until = nowMs + 10_000; nowMs < until; nowMs += 250) {
+      t.mock.timers.tick(250);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return announcements - before;
+  };
+  await meet([]);
+  assert.equal(announcements, 1);
+  assert.equal(await meet([cardProtocol, kadProtocol('elsewhere')]), 0);
+  assert.equal(await meet([kadProtocol('test')]), 1);
 });
