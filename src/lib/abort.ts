@@ -26,7 +26,7 @@ export async function raceSignal<Value>(promise: Promise<Value>, signal: AbortSi
 
 const dismissed = new Error('no longer needed');
 
-/** Aborts `controller` if nobody reads why: the reason that it would make itself captures a stack, which takes longer. */
+/** Aborts `controller` if nobody reads why: a reason of its own would capture a stack, which takes longer. */
 export function dismiss(controller: AbortController): void {
   controller.abort(dismissed);
 }
