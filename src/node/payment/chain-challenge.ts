@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Delivery } from '../../escrow/accounts.ts';
 import { escrowRules } from '../../escrow/constants.ts';
 import type { Escrow, Executed, Subject } from '../../escrow/escrow.ts';
+import { RefusedError } from '../../escrow/refusal.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import type { Assessment } from '../../proofs/checks.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
@@ -54,7 +55,13 @@ export async function pursueChallenge(
   if (challenge === null) {
     // Its first and last step, and one that nobody knew before.
     const positions = challengePositions(root, Uint8Array.from(randomBytes(32)), tokenCount, escrowRules.maxPositions);
-    return { kind: 'made', executed: await escrow.challenge(subject, positions, options) };
+    try {
+      return { kind: 'made', executed: await escrow.challenge(subject, positions, options) };
+    } catch (error) {
+      // What else this home does about the same answer was faster.
+      if (error instanceof RefusedError && error.refusal === 'AlreadyChallenged') return { kind: 'open' };
+      throw error;
+    }
   }
   if (challenge.open.length === 0) return { kind: 'answered' };
   if ((await escrow.now(options)) < challenge.dueAt) return { kind: 'open' };

@@ -236,14 +236,13 @@ export class SettlementService {
     if (submitted === null) return this.unsettled(pending, job);
     try {
       const pursuit = await pursueChallenge(this.#escrow, { job }, submitted, options);
-      if (pursuit.kind === 'open') return this.unsettled(pending, job);
       if (pursuit.kind === 'answered') return this.#confirm(jobId, pending, job, 'confirmed', options);
       if (pursuit.kind === 'slashed') {
         const split: Split = { state: 'slashed', refunded: job.amount, compensation: submitted.payout };
         return await this.#act(jobId, pending, split, async () => pursuit.executed);
       }
-      const challenged = { ...pending, fees: pending.fees + pursuit.executed.fee };
-      await this.#journal.write(jobId, challenged);
+      const challenged = pursuit.kind === 'made' ? { ...pending, fees: pending.fees + pursuit.executed.fee } : pending;
+      if (pursuit.kind === 'made') await this.#journal.write(jobId, challenged);
       return this.unsettled(challenged, await this.#escrow.job(pending.address, options));
     } catch (error) {
       const isImpossible = error instanceof QvacError && (error.code === 'E_ESCROW' || error.code === 'E_FUNDS');

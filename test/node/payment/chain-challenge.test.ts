@@ -13,8 +13,20 @@ const maxPrice = 10_000_000;
 const windowS = escrowRules.challengeWindowMs / 1_000;
 const bonds = 3n * escrowRules.bondLamports;
 
+interface StartInit {
+  /** To the bond. @default true */
+  readonly agrees?: boolean;
+  /** What the client sees instead of its escrow. */
+  readonly wrapClient?: (escrow: PayingEscrow) => PayingEscrow;
+}
+
 /** A provider that opens nothing when its client asks; on the chain it does unless `isSilent`. */
-async function start(context: TestContext, pay: 'job' | 'channel', isSilent: boolean, agrees = true) {
+async function start(
+  context: TestContext,
+  pay: 'job' | 'channel',
+  isSilent: boolean,
+  { agrees = true, wrapClient = (escrow) => escrow }: StartInit = {},
+) {
   const chain = await startChain(context);
   const refuse = (): never => {
     throw new Error('it opens nothing');
@@ -33,6 +45,7 @@ async function start(context: TestContext, pay: 'job' | 'channel', isSilent: boo
     providers: [provider],
     engines: [createScriptedEngine()],
     policy: { pay },
+    escrow: wrapClient(await chain.wallet()),
     async mayChallenge(cost) {
       asked.push(cost);
       return agrees;
@@ -72,7 +85,7 @@ test('a provider that opens on the chain what it was challenged for is paid, and
 });
 
 test('without consent to the bond the answer is rejected', async (context) => {
-  const { asker, asked } = await start(context, 'job', true, false);
+  const { asker, asked } = await start(context, 'job', true, { agrees: false });
   const { payment } = await asker.ask({ maxPrice });
   assert.deepEqual([payment?.state, asked.length], ['rejected', 1]);
 });
@@ -96,6 +109,40 @@ test('in a channel silence costs the window: what was not released is back, and 
   assert.ok(gained < compensation && gained > compensation - 100_000n, `${gained} of ${compensation}`);
   assert.deepEqual(await asker.client.escrow.evidences({ rentPayer: asker.client.escrow.wallet }), []);
 });
+
+for (const pay of ['job', 'channel'] as const)
+  test(`a sweep that challenges the same answer at the same moment does not end the challenge: by ${pay}`, async (context) => {
+    const sweep = { run: async (): Promise<unknown> => undefined };
+    /** Before the first call of `run`, the sweep does all that is due. */
+    const after = <Args extends readonly unknown[], Result>(run: (...args: Args) => Promise<Result>) => {
+      let isFirst = true;
+      return async (...args: Args): Promise<Result> => {
+        if (isFirst) {
+          isFirst = false;
+          await sweep.run();
+        }
+        return run(...args);
+      };
+    };
+    const { chain, asker } = await start(context, pay, true, {
+      wrapClient: (escrow) =>
+        pay === 'job'
+          ? { ...escrow, challenge: after(escrow.challenge) }
+          : { ...escrow, createEvidence: after(escrow.createEvidence) },
+    });
+    const wallet = await asker.client.payments.open();
+    sweep.run = async () => [await wallet.resume(), await wallet.channels?.resume()];
+    const { payment, costLamports } = await asker.ask({ maxPrice });
+    assert.equal(payment?.state, 'challenged');
+    await chain.warp(windowS + 1);
+    if (pay === 'job') {
+      const [left] = await wallet.resume();
+      assert.deepEqual([left?.settlement.state, left?.settlement.compensation], ['slashed', costLamports]);
+    } else {
+      const [news] = (await wallet.channels?.resume()) ?? [];
+      assert.deepEqual([news?.state, news?.outcome?.compensation], ['slashed', payment?.locked]);
+    }
+  });
 
 test('in a channel, too, an answer that is opened on the chain is paid', async (context) => {
   const { paid, asker } = await start(context, 'channel', false);

@@ -258,7 +258,8 @@ export class ChannelCloser {
       const { fee } = await run();
       await channel.change({ fees: channel.kept.fees + fee });
     } catch (error) {
-      const isDone = error instanceof RefusedError && ['NoAccount', 'InvalidStatus'].includes(error.refusal);
+      const isDone =
+        error instanceof RefusedError && ['NoAccount', 'InvalidStatus', 'AccountExists'].includes(error.refusal);
       if (!isDone) throw error;
     }
   }

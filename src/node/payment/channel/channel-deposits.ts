@@ -1,6 +1,7 @@
 import type { Escrow } from '../../../escrow/escrow.ts';
 import { larger, smaller } from '../../../lib/bigints.ts';
 import { fromHex } from '../../../lib/bytes.ts';
+import { createSharedRuns } from '../../../lib/shared-runs.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
 import type { ChannelPolicy, WantedPlace } from './channels.ts';
 import { answersPerDeposit } from './constants.ts';
@@ -17,7 +18,9 @@ export class ChannelDeposits {
   readonly #components: ChannelDepositsComponents;
   readonly #policy: Pick<ChannelPolicy, 'maxDepositLamports'>;
   /** The deposits that are being raised. */
-  readonly #refills = new Map<ChannelId, Promise<void>>();
+  readonly #refills = createSharedRuns<void>();
+  /** Channels whose deposit may be larger than is known: the chain did not say how the last raise ended. */
+  readonly #unsure = new Set<ChannelId>();
 
   constructor(components: ChannelDepositsComponents, policy: Pick<ChannelPolicy, 'maxDepositLamports'>) {
     this.#components = components;
@@ -32,17 +35,15 @@ export class ChannelDeposits {
    */
   async refill(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<boolean> {
     const { amountLamports } = wanted;
+    if (this.#unsure.has(channel.id)) {
+      await this.#look(channel, 0n, options);
+      if (channel.leftLamports >= amountLamports) return true;
+    }
     const room = this.limitFor(wanted) - channel.depositLamports;
     const lamports = smaller(larger(answersPerDeposit * amountLamports, channel.depositLamports), room);
     if (lamports <= 0n || channel.leftLamports + lamports < amountLamports) return false;
-    const running = this.#refills.get(channel.id) ?? this.raise(channel, lamports, options);
-    this.#refills.set(channel.id, running);
-    try {
-      await running;
-      return true;
-    } finally {
-      this.#refills.delete(channel.id);
-    }
+    await this.#refills(channel.id, () => this.raise(channel, lamports, options), options);
+    return true;
   }
 
   /** The most that may be deposited in the channel of an answer, lamports. */
@@ -56,9 +57,17 @@ export class ChannelDeposits {
     const { escrow, onRaised } = this.#components;
     const address = escrow.channelAddress(fromHex(channel.id));
     const key = { address, payer: escrow.wallet, provider: channel.terms.authority };
+    this.#unsure.add(channel.id);
     const { fee } = await escrow.topUpChannel(key, lamports, options);
-    const account = await escrow.channel(address, options);
-    await channel.toppedUp(account?.deposit ?? channel.depositLamports + lamports, fee);
+    await this.#look(channel, fee, options);
     onRaised(channel);
+  }
+
+  /** Takes over the deposit that the chain has. */
+  async #look(channel: OpenChannel, fee: bigint, options: AbortOptions): Promise<void> {
+    const { escrow } = this.#components;
+    const account = await escrow.channel(escrow.channelAddress(fromHex(channel.id)), options);
+    await channel.toppedUp(account?.deposit ?? channel.depositLamports, fee);
+    this.#unsure.delete(channel.id);
   }
 }

@@ -4,6 +4,7 @@ import { smaller } from '../../../lib/bigints.ts';
 import { fromHex, toHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { shortPeer } from '../../../lib/names.ts';
+import { createSharedRuns } from '../../../lib/shared-runs.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
 import { ChainTime } from './chain-time.ts';
 import { ChannelCloser, type ChannelCloserComponents } from './channel-closer.ts';
@@ -49,8 +50,9 @@ class ClientChannels implements WalletChannels {
   readonly #closer: ChannelCloser;
   readonly #endings: ChannelEndings;
   readonly #deposits: ChannelDeposits;
-  /** By the provider's key in hex. */
-  readonly #opening = new Map<string, Promise<OpenChannel>>();
+  /** By the provider's key in hex: questions at once share one channel. */
+  readonly #finding = createSharedRuns<OpenChannel | null>();
+  readonly #opening = createSharedRuns<OpenChannel>();
   /** Answers that were paid from accounts of their own. */
   readonly #answers = new Map<string, number>();
   /** Until when a provider is paid by jobs, by this machine's clock. */
@@ -92,7 +94,7 @@ class ClientChannels implements WalletChannels {
 
   async #place(wanted: WantedPlace, options: AbortOptions): Promise<ChannelPlace | null> {
     const { key, amountLamports, isOpenOnly = false } = wanted;
-    const open = this.#held.of(key) ?? (await this.#find(key));
+    const open = this.#held.of(key) ?? (await this.#finding(toHex(key), () => this.#find(key), options));
     const channel = open ?? (isOpenOnly ? null : await this.#openFor(wanted, options));
     if (channel === null || !channel.isUsable(await this.#time.now(options))) return null;
     if (channel.isBehind && !(await this.#closer.tell(channel, options))) return null;
@@ -189,13 +191,7 @@ class ClientChannels implements WalletChannels {
     const atOnce = BigInt(isShared ? Math.max(2, wanted.slots) : 2);
     const windowLamports = smaller((atOnce - 1n) * amountLamports, depositLamports);
     const channel = { ...wanted, depositLamports, windowLamports, minWindowLamports: amountLamports, isKept: keeps };
-    const opening = this.#opening.get(provider) ?? this.open(channel, options);
-    this.#opening.set(provider, opening);
-    try {
-      return await opening;
-    } finally {
-      this.#opening.delete(provider);
-    }
+    return this.#opening(provider, () => this.open(channel, options), options);
   }
 
   async open(wanted: WantedChannel, options: AbortOptions = {}): Promise<OpenChannel> {

@@ -159,6 +159,8 @@ export abstract class JobRun {
    * @throws QvacError E_BAD_PEER if it is invalid or out of place
    */
   async acknowledge(signed: Signed): Promise<void> {
+    // Until the payment is secured, its totals could be compared with nothing.
+    if (!this.#accepted) throw new QvacError('E_BAD_PEER', 'ack: before the accept');
     const ack = this.gate.take(signed, (each) => this.#paid?.refusalOf(each) ?? null);
     this.#paid?.take(ack, signed);
     await this.keepAcknowledged();

@@ -269,6 +269,23 @@ test('a client that vanishes: the provider asks for the closing at expiry, and h
   assert.equal((await escrow.provider(escrow.wallet))?.lockedStake, 0n);
 });
 
+test('a client that voids its own “no objection” on the chain keeps neither the payout nor the stake', async (context) => {
+  const { chain, paid, escrow, buyer, channel } = await start(context, {}, { lifeS: 1_300 });
+  const job = await channel.answer({ maxTokens: 20 });
+  assert.equal(await channel.send(), '');
+  // Before the provider may close: totals of one lamport more, so that the program refuses the older ones.
+  const totals = { committedLamports: channel.committed + 1n, releasedLamports: 0n };
+  const later = channel.sign({ jobId: fromHex(job.raw.jobId), stop: ackStop.goOn, ...totals });
+  await buyer.settleChannel(await channel.account(), later);
+  await chain.warp(1_301);
+  await paid.channelNews.until('closing');
+  assert.equal((await channel.account()).settled, channel.released);
+  await chain.warp(18_000);
+  await paid.channelNews.until('finished');
+  const account = await escrow.provider(escrow.wallet);
+  assert.deepEqual([account?.stake, account?.lockedStake], [10n * SOL + channel.committed + 1n, 0n]);
+});
+
 test('a payer that asks the chain to close, and rejects, burns what it did not release', async (context) => {
   const { chain, paid, buyer, channel } = await start(context);
   await channel.answer({ maxTokens: 20 });

@@ -25,14 +25,12 @@ export class ChannelSettler {
    */
   async handle(channel: ServedChannel, now: number): Promise<boolean> {
     const { escrow } = this.#components;
-    const { account, kept } = channel;
+    const { account, noObjection } = channel;
     const { closing } = account;
     // The chain compares whole seconds, and closes only after this one.
     const mayClose = now >= account.validUntil + 1_000;
-    if (kept.closing !== null && mayClose && account.challengesOpen === 0) {
-      const ack = kept.closing;
-      return ended(() => escrow.closeChannel(account, ack));
-    }
+    if (noObjection !== null && mayClose && account.challengesOpen === 0)
+      return ended(() => escrow.closeChannel(account, noObjection));
     if (closing !== null) {
       if (now < closing.finishAt) await this.#bring(channel);
       else if (account.challengesOpen === 0) return ended(() => escrow.finishChannel(account));

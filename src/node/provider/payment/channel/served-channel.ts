@@ -78,6 +78,17 @@ export class ServedChannel {
     return this.totals.releasedLamports - this.#account.settled;
   }
 
+  /**
+   * The client's acknowledgement of stop 2, with which this provider closes. Null without one, and once the chain was
+   * shown larger totals, after which it does not take it.
+   */
+  get noObjection(): Signed | null {
+    const { closing } = this.#kept;
+    const { committed, released } = this.#account;
+    const { committedLamports, releasedLamports } = totalsOf(closing);
+    return committedLamports >= committed && releasedLamports >= released ? closing : null;
+  }
+
   /** The acknowledgements that the chain lacks, in the order in which it is to be shown them. */
   get unsettledAcks(): readonly Signed[] {
     const { released, committed } = this.#kept;
