@@ -24,16 +24,11 @@ async function start(
   const { provider } = await startPaidProvider(context, chain, { script: { slots: 4 } });
   const escrow = wrap(await chain.wallet());
   const asker = await startChannelAsker(context, chain, { providers: [provider], escrow, ...init });
-  // While the chain still runs, for which they would wait.
-  const stop = async (): Promise<void> => {
-    await asker.client.payments.stop();
-    await provider.provider.stop();
-  };
-  return { chain, provider, asker, stop };
+  return { chain, provider, asker };
 }
 
 test('they take up the one channel that an earlier process kept', async (context) => {
-  const { chain, provider, asker: before, stop } = await start(context, { policy: { keeps: true } });
+  const { chain, provider, asker: before } = await start(context, { policy: { keeps: true } });
   await before.ask({ maxPrice, sampler });
   const { news: opened } = await before.news.until('opened');
   await before.client.payments.stop();
@@ -46,14 +41,12 @@ test('they take up the one channel that an earlier process kept', async (context
   const answers = await Promise.all([1, 2].map(() => after.ask({ maxPrice, sampler })));
   assert.deepEqual(new Set(answers.map(({ payment }) => payment?.channel?.id)), new Set([opened.channel]));
   assert.equal((await (await after.channels()).list()).length, 1);
-  await after.client.payments.stop();
-  await stop();
 });
 
 test('one that is stopped while it opens the channel for all stops no other one', async (context) => {
   const isOpening = Promise.withResolvers<void>();
   let calls = 0;
-  const { asker, stop } = await start(context, { policy: { pay: 'auto' } }, (escrow) => ({
+  const { asker } = await start(context, { policy: { pay: 'auto' } }, (escrow) => ({
     ...escrow,
     async openChannel(terms, options) {
       if (++calls > 1) return escrow.openChannel(terms, options);
@@ -71,12 +64,11 @@ test('one that is stopped while it opens the channel for all stops no other one'
   await assert.rejects(stopped);
   // The provider still waits for the channel of the terms that it signed.
   assert.equal((await other).payment?.state, 'confirmed');
-  await stop();
 });
 
 test('a deposit that was raised though the chain did not say so counts against the limit', async (context) => {
   const raised: bigint[] = [];
-  const { asker, stop } = await start(context, { policy: { pay: 'channel', refillsAhead: false } }, (escrow) => ({
+  const { asker } = await start(context, { policy: { pay: 'channel', refillsAhead: false } }, (escrow) => ({
     ...escrow,
     async topUpChannel(channel, lamports, options) {
       const executed = await escrow.topUpChannel(channel, lamports, options);
@@ -97,12 +89,11 @@ test('a deposit that was raised though the chain did not say so counts against t
   assert.deepEqual([raised.length, channel.depositLamports], [1, maxDepositLamports]);
   const account = (await (await asker.channels()).list())[0]?.account;
   assert.equal(account?.deposit, maxDepositLamports);
-  await stop();
 });
 
 test('a question that takes a place while the channel begins to be closed keeps it open', async (context) => {
   let beforeLook = async (): Promise<void> => undefined;
-  const { provider, asker, stop } = await start(context, {}, (escrow) => ({
+  const { provider, asker } = await start(context, {}, (escrow) => ({
     ...escrow,
     async channel(address, options) {
       await beforeLook();
@@ -130,5 +121,4 @@ test('a question that takes a place while the channel begins to be closed keeps 
   assert.deepEqual(channel.totals, { committedLamports: releasedLamports + 900n, releasedLamports });
   await places[0]?.conclude(null);
   assert.equal(channel.kept.phase, 'open');
-  await stop();
 });
