@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import { anySignal } from '../../lib/abort.ts';
+import { anySignal, dismiss } from '../../lib/abort.ts';
 import type { Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { seconds, shortPeer } from '../../lib/names.ts';
@@ -289,13 +289,13 @@ export class DirectJob implements Job {
   }
 
   #clear(deadline: AbortController): void {
-    deadline.abort();
+    dismiss(deadline);
     this.#deadlines.delete(deadline);
   }
 
   #disarm(): void {
     this.#endWatch();
-    for (const deadline of this.#deadlines) deadline.abort();
+    for (const deadline of this.#deadlines) dismiss(deadline);
     this.#deadlines.clear();
   }
 }

@@ -6,7 +6,7 @@ import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import { dialBackProtocol } from '../../protocol/constants.ts';
-import { mdnsTag } from '../../protocol/discovery-keys.ts';
+import { kadProtocol, mdnsTag } from '../../protocol/discovery-keys.ts';
 import type { Reach } from '../home/reach.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AddressBook } from './address-book.ts';
@@ -19,6 +19,7 @@ import { Bans } from './guard/bans.ts';
 import { IdleLinks } from './guard/idle-links.ts';
 import { LinkGuard } from './guard/link-guard.ts';
 import { Anchors } from './libp2p/anchors.ts';
+import { refillTable } from './libp2p/table-refill.ts';
 import {
   connectionLimits,
   createNode,
@@ -40,7 +41,7 @@ import { ServedProtocols } from './served-protocols.ts';
 
 /** How long closing a connection may take, in ms. */
 const closeTimeoutMs = 1_000;
-/** Time between two looks for connections that are no longer needed, in ms. */
+/** Time between two looks for connections that are no longer needed, and for an empty routing table, in ms. */
 const spareTickMs = 1_000;
 
 class LibP2PPeer implements Peer {
@@ -133,7 +134,7 @@ class LibP2PPeer implements Peer {
     );
     void this.#protocols.handleRaw(dialBackProtocol, (stream, connection) => this.#reach.serve(stream, connection));
     this.#local = this.mdns ? this.#createLocal() : null;
-    this.routing = createRouting(() => this.#node, this.#anchors);
+    this.routing = createRouting(() => this.#node, this.#anchors, init.kademlia ?? true);
     this.events.setMaxListeners(0);
   }
 
@@ -233,6 +234,7 @@ class LibP2PPeer implements Peer {
     this.#timer = setInterval(() => {
       this.#spareCircuits.tick(node.getConnections());
       void this.#idleLinks.tick(node.getConnections());
+      void refillTable(node, kadProtocol(network));
     }, spareTickMs);
     this.#timer.unref();
   }

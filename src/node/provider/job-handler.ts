@@ -1,4 +1,5 @@
 import { ownWordsOf, QvacError, toError } from '../../errors.ts';
+import { dismiss } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { modeName, modes, payFrom } from '../../protocol/messages.ts';
@@ -93,7 +94,7 @@ export class JobHandler {
       if (run.accepted && !run.finished) this.#init.onEvent({ event: 'job-failed', ...ids, reason: ownWordsOf(error) });
       throw error;
     } finally {
-      end.abort();
+      dismiss(end);
       run.gone();
       this.#ended(run);
     }

@@ -1,8 +1,9 @@
+import type { Socket } from 'node:net';
 import type { ConnectionEncrypter, MessageStream } from '@libp2p/interface';
 
 /**
- * Makes `encrypter` write each message at once. Noise writes its length and its bytes separately, which costs one more
- * system call and packet per message.
+ * Makes `encrypter` write what is sent in one turn of the event loop at once. Noise writes the length and the bytes of
+ * each message separately, and an answer's frames often follow each other: each write costs a system call and a packet.
  */
 export function wholeWrites<Components>(
   encrypter: (components: Components) => ConnectionEncrypter,
@@ -19,6 +20,19 @@ export function wholeWrites<Components>(
 
 function joined<Connection extends MessageStream>(connection: Connection): Connection {
   const send = connection.send.bind(connection);
-  connection.send = (data) => send(data.subarray());
+  // The transport's own socket, which a connection through a relay does not have.
+  const { socket } = connection as { readonly socket?: Socket };
+  let corked = false;
+  connection.send = (data) => {
+    if (socket !== undefined && !corked) {
+      corked = true;
+      socket.cork();
+      process.nextTick(() => {
+        corked = false;
+        socket.uncork();
+      });
+    }
+    return send(data.subarray());
+  };
   return connection;
 }

@@ -1,5 +1,5 @@
 import { QvacError } from '../../../errors.ts';
-import { anySignal } from '../../../lib/abort.ts';
+import { anySignal, dismiss } from '../../../lib/abort.ts';
 import { systemTimer, type Timer } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import { type AckState, createAckState } from '../../../proofs/payment/ack-state.ts';
@@ -158,7 +158,7 @@ export class AckGate {
     try {
       await Promise.race([this.#raised.promise, elapsed]);
     } finally {
-      raised.abort();
+      dismiss(raised);
       this.#waitedMs += this.#timer.now() - began;
     }
     this.#checkStall();
