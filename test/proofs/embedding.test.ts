@@ -7,16 +7,19 @@ import { assess } from '../../src/proofs/checks.ts';
 import { coarseLimits, cosineDistance, fineLimits, normalised } from '../../src/proofs/embedding/distance.ts';
 import { bytesOfVector, vectorLeaf, vectorOfBytes, vectorTreeOf } from '../../src/proofs/embedding/vectors.ts';
 import { FaultError } from '../../src/proofs/fault.ts';
+import { decodeHead } from '../../src/proofs/head.ts';
 import { parseReceipt, type Receipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
+import { signBody } from '../../src/proofs/signing.ts';
 import { challengePositions } from '../../src/proofs/tree/challenge.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
 import { inputDigestOf, requestDigestOf } from '../../src/protocol/digests.ts';
 import { encodeInput, parseInput } from '../../src/protocol/input/input.ts';
 import { promptTokenBound } from '../../src/protocol/input/prompt-bound.ts';
 import { decodeExtra, encodeExtra, extraDigestOf } from '../../src/protocol/messages/extra.ts';
-import type { FaultCode } from '../../src/protocol/messages.ts';
+import { type FaultCode, kinds } from '../../src/protocol/messages.ts';
 import { decodeOpening, encodeOpening } from '../../src/protocol/validate.ts';
 import { createEmbedJob, embedDimensions, honestVector } from '../support/embed-job.ts';
+import { provider } from '../support/scripted-job.ts';
 import { readVectors } from '../support/vectors.ts';
 
 fc.configureGlobal({ seed: 1 });
@@ -223,6 +226,12 @@ describe('section 4.9: the checks of an embedding job', () => {
     assert.deepEqual(found(opened((list) => list.map((each) => ({ ...each, path: each.path.slice(1) })))), [
       'bad-opening',
     ]);
+    const job = createEmbedJob();
+    const receipt = job.receipt();
+    const jobId = fromHex(job.jobId);
+    const { root } = decodeHead(receipt.heads[0]?.body ?? assert.fail());
+    const ofAnswer = signBody(provider, kinds.opening, job.jobId, encodeOpening({ v: 1, jobId, root, steps: [] }));
+    assert.deepEqual(found({ ...receipt, opening: ofAnswer }), ['bad-opening']);
   });
 
   it('names tokens that are not those of the texts, and a model of another length', () => {

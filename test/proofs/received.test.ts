@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { fromHex } from '../../src/lib/bytes.ts';
 import { assess } from '../../src/proofs/checks.ts';
 import { encodeHead } from '../../src/proofs/head.ts';
 import { parseReceipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
@@ -276,6 +277,17 @@ describe('section 4: what the receiver checks as it comes', () => {
       () => job.received.setOpening({ body: new Uint8Array(3), sig: new Uint8Array(64) }, job.secret),
       MalformedError,
     );
+  });
+
+  it('gets no pass for an opening of another form than the job has', () => {
+    const job = createScriptedJob({ number: 2 });
+    const received = job.finish();
+    const { root } = received.final ?? assert.fail();
+    const vectors = [{ i: 0, input: root, values: root, path: [] }];
+    const body = encodeOpening({ v: 3, jobId: fromHex(job.jobId), root, vectors });
+    received.setOpening(signBody(provider, kinds.opening, job.jobId, body), job.secret);
+    const { result, faults } = assess(received.receipt([]), {});
+    assert.deepEqual({ result, faults }, { result: 'fail', faults: ['bad-opening'] });
   });
 
   it('has no receipt before the first head', () => {

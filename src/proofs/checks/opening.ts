@@ -24,7 +24,7 @@ export function checkOpening(subject: Subject, { zk }: Evidence): Finding {
     checkSystem(zkOpening, zk?.circuit ?? null);
     checkSteps(subject, zkOpening.root, zkOpening.steps);
   }
-  if ((offer.mode === modes.zk) !== (zkOpening !== null))
+  if ((scoreOpening ?? (offer.mode === modes.zk ? zkOpening : opening)) === null)
     throw badOpening(`the opening is not one of mode ${modeName(offer.mode)}`);
   return {
     result: 'pass',

@@ -44,7 +44,7 @@ export function checkVectors(run: CheckRun, subject: Subject, evidence: Evidence
   run.check('signatures', 'sampling', () => checkDelivery(subject));
   run.check('vectors', 'sampling', () => checkCommitted(whole));
   run.check('opening', 'sampling', () =>
-    subject.vectorOpening === null ? skipped('no vector was opened') : checkOpened(whole),
+    receipt.opening === null ? skipped('no vector was opened') : checkOpened(whole),
   );
   run.check('length', 'sampling', () => (isFinal(head) ? checkCount(subject) : skipped('the job was cut off')));
   run.check('prompt', 'text', () => checkTexts(whole, evidence.prompt));
@@ -92,7 +92,8 @@ function checkCommitted({ subject, vectors, dimensions }: VectorSubject): Findin
 function checkOpened({ subject }: VectorSubject): Finding {
   const { receipt, offer, head, vectorOpening } = subject;
   const wrong = (detail: string): FaultError => new FaultError('bad-opening', detail);
-  const { root, vectors } = vectorOpening ?? { root: head.root, vectors: [] };
+  if (vectorOpening === null) throw wrong('the opening is not one of vectors');
+  const { root, vectors } = vectorOpening;
   if (!equalBytes(root, head.root)) throw wrong('the opening is of another root than the final head');
   const positions = challengePositions(head.root, receipt.secret ?? new Uint8Array(), head.n, offer.challenge.count);
   if (
