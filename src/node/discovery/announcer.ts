@@ -8,14 +8,15 @@ import type { Routing } from '../peer/routing.ts';
 const tickMs = 250;
 /** Shortest time between two announcements of the same keys, in ms. */
 const calmMs = 5_000;
-/** Shortest time before a failed announcement is repeated, in ms. */
+/** Time before a failed announcement is repeated, in ms: it doubles up to the last number while announcements fail. */
 const retryMs = 1_000;
+const maxRetryMs = 60_000;
 /**
  * Each key has as many holders. With no more peers in the table, each of them is one for every key; in a larger network
  * the nodes that join or return are few of a key's holders, which the table's renewal reaches within minutes.
  */
 const holders = 20;
-/** How long one announcement may take, in ms. */
+/** How long the announcement of one key may take, in ms. */
 const timeoutMs = 20_000;
 
 export interface AnnouncerComponents {
@@ -39,7 +40,9 @@ export class Announcer {
   #knownSize = 0;
   #again = false;
   #fresh = false;
+  /** When the last announcement ended, and how long the next one waits without news, in ms. */
   #lastAt = Number.NEGATIVE_INFINITY;
+  #waitMs = retryMs;
   #timer: NodeJS.Timeout | null = null;
   #running: AbortController | null = null;
 
@@ -68,7 +71,7 @@ export class Announcer {
     this.#fresh = true;
   }
 
-  /** A node connected that may not know our keys. */
+  /** A node connected that may have to hold our keys, and does not. */
   nudge(): void {
     this.#again = true;
   }
@@ -89,31 +92,37 @@ export class Announcer {
     const size = routing.size();
     if (this.#running !== null || this.#keys.size === 0 || size === 0 || !isReachable()) return;
     const quietMs = monotonic() - this.#lastAt;
-    if (quietMs < retryMs && !this.#fresh) return;
     const isNews = size <= holders ? this.#again || size > this.#knownSize : size >= 2 * this.#knownSize;
-    if (quietMs >= calmMs && isNews) this.#pending = new Set(this.#keys.keys());
-    if (this.#pending.size === 0) return;
+    const isDue = quietMs >= calmMs && isNews;
+    if (isDue) this.#pending = new Set(this.#keys.keys());
+    if (this.#pending.size === 0 || !(isDue || this.#fresh || quietMs >= this.#waitMs)) return;
     this.#again = false;
     this.#fresh = false;
     this.#knownSize = size;
-    this.#lastAt = monotonic();
     this.#running = new AbortController();
-    const signal = anySignal(this.#running.signal, AbortSignal.timeout(timeoutMs));
+    const { signal } = this.#running;
     const names = [...this.#pending];
     // A refresh during the announcement adds them again.
     this.#pending.clear();
-    for (const name of names) await this.#announce(name, signal);
+    let hasFailed = false;
+    for (const name of names) if (!(await this.#announce(name, signal))) hasFailed = true;
+    this.#waitMs = hasFailed ? Math.min(2 * this.#waitMs, maxRetryMs) : retryMs;
+    this.#lastAt = monotonic();
     this.#running = null;
   }
 
-  async #announce(name: string, signal: AbortSignal): Promise<void> {
+  /** False if that failed: a later tick tries again. */
+  async #announce(name: string, signal: AbortSignal): Promise<boolean> {
     const key = this.#keys.get(name);
     try {
-      if (key !== undefined) await this.#components.routing.announce(key, { signal });
+      // Each has its own time: a slow one must not keep the others from being announced.
+      const limited = anySignal(signal, AbortSignal.timeout(timeoutMs));
+      if (key !== undefined) await this.#components.routing.announce(key, { signal: limited });
+      return true;
     } catch (error) {
-      // The next tick tries again.
       this.#pending.add(name);
       this.#components.logger.debug('a key was not announced', { error: String(error) });
+      return false;
     }
   }
 }

@@ -5,6 +5,7 @@ import { anySignal, raceSignal } from '../../lib/abort.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { cardProtocol } from '../../protocol/constants.ts';
+import { kadProtocol } from '../../protocol/discovery-keys.ts';
 import { targetPeer } from '../peer/addresses.ts';
 import { hopProtocol } from '../peer/circuit/messages.ts';
 import { Announcer } from './announcer.ts';
@@ -235,7 +236,6 @@ class MergedDiscovery implements Discovery {
   }
 
   readonly #onConnect = (peer: PeerIdString): void => {
-    this.#announcer.nudge();
     if (this.#list.isKnown(peer)) this.#supervisor.add(peer, { hurry: true });
   };
 
@@ -247,6 +247,8 @@ class MergedDiscovery implements Discovery {
   readonly #onLocal = (peer: PeerIdString): void => this.#consider(peer, 'local');
 
   readonly #onIdentify = (peer: PeerIdString, protocols: readonly string[]): void => {
+    // Clients come and go, and keep no records.
+    if (protocols.includes(kadProtocol(this.#components.peer.network))) this.#announcer.nudge();
     if (!protocols.includes(cardProtocol)) return;
     if (this.#collect) this.#consider(peer, 'connected');
     // For the next run: others need it no more than this node needs their cards.

@@ -10,7 +10,7 @@ export interface FindOptions extends AbortOptions {
   readonly enough?: ((found: readonly LivePeer[]) => boolean) | undefined;
   /** How long to wait for more peers once there are enough, in ms. @default 150 */
   readonly graceMs?: number | undefined;
-  /** Repeats the search until there are enough or the time is up. @default false: once more if none was found */
+  /** Repeats the search until there are enough or the time is up. @default false: until one was found, or none twice */
   readonly patient?: boolean | undefined;
   /** Time after which the search returns what it found, in ms. @default 5_000 */
   readonly timeoutMs?: number | undefined;
@@ -19,7 +19,7 @@ export interface FindOptions extends AbortOptions {
 /** What a search needs from its discovery. */
 export interface Field {
   readonly network: string;
-  readonly routing: Pick<Routing, 'size' | 'providers'>;
+  readonly routing: Pick<Routing, 'isEnabled' | 'size' | 'providers'>;
   live(): readonly LivePeer[];
   consider(peer: PeerIdString): void;
   /** Attempts to reach a peer that run or are due. */
@@ -52,7 +52,7 @@ export const searchLimits = {
   /** Peers that it keeps to take later. */
   maxNamed: 1_024,
 } as const;
-/** How long a connected node waits for its routing table before it searches without, in ms. */
+/** How long a connected node waits for its routing table before it asks the anchors alone, in ms. */
 const tableMs = 1_500;
 
 /**
@@ -72,9 +72,11 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
   let searching = true;
   const ended = anySignal(stop.signal, AbortSignal.timeout(timeoutMs), signal);
   const search = (async () => {
-    for (let round = 1; !ended.aborted; round++) {
+    for (let failed = 0; !ended.aborted; ) {
       await searchRouting(field, query, ended, wantsMore);
-      if (!patient && (round === 2 || found().length > 0)) break;
+      // An empty routing table says nothing about the network: its first peers may be slow to answer.
+      if (field.routing.size() > 0 || !field.routing.isEnabled || field.alone()) failed++;
+      if (!patient && (failed === 2 || found().length > 0)) break;
       await delay(againMs, ended).catch(() => undefined);
     }
     searching = false;
@@ -116,7 +118,8 @@ export async function searchRouting(
   const stop = new AbortController();
   const ended = anySignal(stop.signal, signal);
   try {
-    if (!wantsMore() || !(await hasTable(field, ended))) return;
+    if (!wantsMore()) return;
+    await waitForTable(field, ended);
     const named: PeerIdString[] = [];
     let searching = true;
     const sources = keysOf(query).map((key) => collect(field.routing.providers(key, { signal: ended }), named));
@@ -138,15 +141,13 @@ export async function searchRouting(
   }
 }
 
-/** Waits for the first peer of the routing table. False if there is no hope of one, or the signal aborts. */
-async function hasTable(field: Field, signal: AbortSignal): Promise<boolean> {
+/** Waits for the first peer of the routing table, until there is no hope of one or the signal aborts. */
+async function waitForTable(field: Field, signal: AbortSignal): Promise<void> {
   const began = performance.now();
-  while (field.routing.size() === 0) {
-    if (signal.aborted) return false;
-    if (field.settled() && (field.alone() ? !field.hopeful() : performance.now() - began > tableMs)) return false;
+  while (field.routing.size() === 0 && !signal.aborted) {
+    if (field.settled() && (field.alone() ? !field.hopeful() : performance.now() - began > tableMs)) return;
     await change(field, signal);
   }
-  return true;
 }
 
 async function collect(peers: AsyncIterable<PeerIdString>, named: PeerIdString[]): Promise<void> {

@@ -6,19 +6,20 @@ import { type Logger, silentLogger } from '../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import type { SigningKey } from '../../proofs/signing.ts';
 import { dialBackProtocol } from '../../protocol/constants.ts';
-import { mdnsTag } from '../../protocol/discovery-keys.ts';
+import { kadProtocol, mdnsTag } from '../../protocol/discovery-keys.ts';
 import type { Reach } from '../home/reach.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AddressBook } from './address-book.ts';
 import { parseAddress } from './addresses.ts';
 import { dialAddress } from './dial/dial-address.ts';
 import { Dialler, type OpenOptions } from './dial/dialler.ts';
-import { hiddenAddresses } from './dial/incognito.ts';
+import { IncognitoDials } from './dial/incognito.ts';
 import { introduce } from './dial/introduce.ts';
 import { Bans } from './guard/bans.ts';
 import { IdleLinks } from './guard/idle-links.ts';
 import { LinkGuard } from './guard/link-guard.ts';
 import { Anchors } from './libp2p/anchors.ts';
+import { refillTable } from './libp2p/table-refill.ts';
 import {
   connectionLimits,
   createNode,
@@ -40,7 +41,7 @@ import { ServedProtocols } from './served-protocols.ts';
 
 /** How long closing a connection may take, in ms. */
 const closeTimeoutMs = 1_000;
-/** Time between two looks for connections that are no longer needed, in ms. */
+/** Time between two looks for connections that are no longer needed, and for an empty routing table, in ms. */
 const spareTickMs = 1_000;
 
 class LibP2PPeer implements Peer {
@@ -58,6 +59,8 @@ class LibP2PPeer implements Peer {
   readonly #guard: LinkGuard;
   readonly #protocols: ServedProtocols;
   readonly #dialler: Dialler;
+  /** Null unless this node is incognito. */
+  readonly #incognito: IncognitoDials | null;
   readonly #addresses: AddressBook;
   readonly #reach: PeerReach;
   readonly #punchPort = new PunchPort();
@@ -90,13 +93,14 @@ class LibP2PPeer implements Peer {
     );
     this.#protocols = new ServedProtocols({ logger: this.#logger, onBadFrame: (peer) => this.#blame(peer) });
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
-    const named = new Set(init.named);
+    const incognito = init.incognito === true ? new IncognitoDials(new Set(init.named)) : null;
+    this.#incognito = incognito;
     this.#dialler = new Dialler({
       running: () => this.#node,
       addressesOf: (peer) => this.#addresses.toDial(peer),
       dial: (address, options) => this.#dialAddress(address, options),
       isBanned: (peer) => this.#bans.isBanned(peer),
-      choose: init.incognito === true ? (peer, addresses) => hiddenAddresses(peer, addresses, named) : undefined,
+      choose: incognito === null ? undefined : (peer, addresses) => incognito.choose(peer, addresses),
     });
     this.#puncher = new Puncher({ port: this.#punchPort, logger: this.#logger, monotonic: components.monotonic });
     this.#spareCircuits = new SpareCircuits(components.monotonic);
@@ -133,7 +137,7 @@ class LibP2PPeer implements Peer {
     );
     void this.#protocols.handleRaw(dialBackProtocol, (stream, connection) => this.#reach.serve(stream, connection));
     this.#local = this.mdns ? this.#createLocal() : null;
-    this.routing = createRouting(() => this.#node, this.#anchors);
+    this.routing = createRouting(() => this.#node, this.#anchors, init.kademlia ?? true);
     this.events.setMaxListeners(0);
   }
 
@@ -205,7 +209,7 @@ class LibP2PPeer implements Peer {
       network,
       kademlia,
       muxer: this.#guard.muxer(muxerInit),
-      gater: this.#guard.gater(),
+      gater: this.#guard.gater((peer) => this.#incognito?.allows(peer) ?? true),
       announced: () => this.addrs(),
       punchPort: this.#punchPort,
       acceptsCircuits: (relay) => this.#reach.accepts(relay),
@@ -233,6 +237,7 @@ class LibP2PPeer implements Peer {
     this.#timer = setInterval(() => {
       this.#spareCircuits.tick(node.getConnections());
       void this.#idleLinks.tick(node.getConnections());
+      void refillTable(node, kadProtocol(network));
     }, spareTickMs);
     this.#timer.unref();
   }

@@ -29,10 +29,11 @@ class TestField implements Field {
     this.#isDead = isDead;
   }
 
+  /** Peers in the routing table. */
+  tableSize = 1;
   readonly routing = {
-    size: () => 1,
-    announce: async () => undefined,
-    withdraw: async () => undefined,
+    isEnabled: true,
+    size: () => this.tableSize,
     providers: () => this.#providers(),
   };
 
@@ -67,6 +68,8 @@ class TestField implements Field {
   }
 }
 
+async function* none(): AsyncGenerator<PeerIdString> {}
+
 const thousand = Array.from({ length: 1_000 }, (_, at) => name(at));
 
 it('of a thousand nodes that announce a model a question has only some reached, in no order of the table', async () => {
@@ -100,4 +103,23 @@ it('a list of a large network ends at its limit, and a sweep that has as many as
   const { queries } = field;
   await searchRouting(field, query, AbortSignal.timeout(60_000));
   assert.equal(field.queries, queries);
+});
+
+it('a routing table that is still empty ends no search: its first peer may be slow to answer', async (t) => {
+  let now = 0;
+  t.mock.method(performance, 'now', () => (now += 100));
+  const field = new TestField([name(1)]);
+  field.tableSize = 0;
+  let queries = 0;
+  const { providers } = field.routing;
+  field.routing.providers = () => {
+    // Its first peer comes when the search asks for the third time.
+    if (++queries === 3) field.tableSize = 1;
+    return queries < 3 ? none() : providers();
+  };
+  const found = await lookUp(field, query, { timeoutMs: 600_000 });
+  assert.deepEqual(
+    found.map(({ peer }) => peer),
+    [name(1)],
+  );
 });
