@@ -91,8 +91,11 @@ export class LinkGuard {
     return () => ({ ...factory, protocol: factory.protocol, createStreamMuxer });
   }
 
-  /** The gater for `createLibp2p`: refuses banned peers, and learns which muxer belongs to which peer. */
-  gater(): ConnectionGater {
+  /**
+   * The gater for `createLibp2p`: refuses banned peers, and learns which muxer belongs to which peer.
+   * @param mayDial whether libp2p may dial a peer by itself. @default yes
+   */
+  gater(mayDial: (peer: PeerId) => boolean = () => true): ConnectionGater {
     const banned = (peer: PeerId): boolean => this.#components.bans.isBanned(peer.toString() as PeerIdString);
     // libp2p calls this in the same tick in which it created the muxer, and only this call names the peer.
     const upgraded = (peer: PeerId, maConn: MultiaddrConnection): boolean => {
@@ -102,7 +105,7 @@ export class LinkGuard {
       return false;
     };
     return {
-      denyDialPeer: banned,
+      denyDialPeer: (peer) => banned(peer) || !mayDial(peer),
       denyInboundConnection: ({ remoteAddr }) =>
         !isRelayed(remoteAddr) && (this.#perIp.get(customerOf(remoteAddr)) ?? 0) >= this.#limits.connectionsPerIp,
       denyInboundEncryptedConnection: banned,
