@@ -44,6 +44,7 @@ export class PartedAnswer {
 
   get totals(): EarlierTotals {
     return {
+      text: this.soFar.wholeTextBefore,
       tokens: this.soFar.start,
       payableTokens: this.#parts.reduce((sum, { job }) => sum + payableTokens(job.offer, countsOf(job)), 0),
       costLamports: this.#parts.reduce((sum, { job }) => sum + costOf(job.offer, countsOf(job)), 0n),
