@@ -23,6 +23,7 @@ import { refillTable } from './libp2p/table-refill.ts';
 import {
   connectionLimits,
   createNode,
+  ipLimits,
   muxerInit,
   type PeerRole,
   type QvacNode,
@@ -89,7 +90,7 @@ class LibP2PPeer implements Peer {
         onFlood: (peer) => this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
         isWatched: (peer) => this.#idleLinks.isKept(peer),
       },
-      init.limits,
+      { ...ipLimits(init.role), ...init.limits },
     );
     this.#protocols = new ServedProtocols({ logger: this.#logger, onBadFrame: (peer) => this.#blame(peer) });
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
