@@ -208,7 +208,7 @@ async function concludeInTime(
   // Only a re-execution takes long enough to miss the window.
   const window = depth === 'full' ? payment.openWindow() : null;
   try {
-    const fault = depth === 'none' ? null : await requestOpening(job, secret, options);
+    const fault = depth === 'none' ? null : await openedInTime(job, secret, options);
     const conclusion = await judge(
       components,
       job,
@@ -235,6 +235,16 @@ async function concludeInTime(
     return { conclusion, cutShort, ...helpers };
   } finally {
     window?.close();
+  }
+}
+
+/** Within the time that a person who stopped the answer waits; no opening until then is no fault. */
+async function openedInTime(job: Job, secret: Uint8Array, options: AbortOptions): Promise<FaultCode | null> {
+  try {
+    return await requestOpening(job, secret, options);
+  } catch (error) {
+    if (options.signal?.aborted !== true) throw error;
+    return null;
   }
 }
 
