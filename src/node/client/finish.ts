@@ -218,7 +218,8 @@ async function concludeInTime(
         until: window?.until,
         check: async (receipt, checking) => {
           if (depth === 'none') return assess(receipt, {});
-          if (depth === 'sampling') return verifier.check(receipt, depth, checking);
+          // Without an opening it fails: nobody else is to be shown it, or paid.
+          if (depth === 'sampling' || fault !== null) return verifier.check(receipt, depth, checking);
           const asked = { ...init, leftLamports, textBefore: init.earlier.text };
           const recomputed = await recompute(components, asked, { receipt, observer }, checking);
           helpers = recomputed;
