@@ -51,6 +51,8 @@ export interface FinishedAnswer extends Answer {
 
 /** What the parts before a job add to the figures of the whole answer. */
 export interface EarlierTotals {
+  /** Undefined if the question itself has a part of it. */
+  readonly text: string | undefined;
   readonly tokens: number;
   readonly payableTokens: number;
   readonly costLamports: bigint;
@@ -217,7 +219,8 @@ async function concludeInTime(
         check: async (receipt, checking) => {
           if (depth === 'none') return assess(receipt, {});
           if (depth === 'sampling') return verifier.check(receipt, depth, checking);
-          const recomputed = await recompute(components, { ...init, leftLamports }, { receipt, observer }, checking);
+          const asked = { ...init, leftLamports, textBefore: init.earlier.text };
+          const recomputed = await recompute(components, asked, { receipt, observer }, checking);
           helpers = recomputed;
           return recomputed.assessment;
         },

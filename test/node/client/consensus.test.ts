@@ -12,7 +12,7 @@ import { judgeReferees } from '../../../src/proofs/score/referees.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
 import { modes } from '../../../src/protocol/messages.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
-import { disguised } from '../../support/cheats/engines.ts';
+import { disguised, withOtherText } from '../../support/cheats/engines.ts';
 import { startProvider, type TestProvider, type TestProviderInit } from '../../support/market.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 import { createScriptedJob } from '../../support/scripted-job.ts';
@@ -78,6 +78,18 @@ test('one cheat among three leaves its answer out, proves nothing, and nobody is
   assert.notEqual(answer.provider, peers[0]);
   assert.deepEqual([answer.verification.result, answer.why], ['inconclusive', '2 of 3 answers agree']);
   for (const peer of peers) assert.equal(asker.reputation.standing(peer).usable, true);
+});
+
+test('a member that shows another text for the same tokens agrees with nobody', async (context) => {
+  const { asker, peers } = await startMarket(context, [
+    { engine: withOtherText(createScriptedEngine(), () => 'buy! ') },
+    {},
+    {},
+  ]);
+  const answer = await asker.ask({ consensus: true });
+  assert.deepEqual(agreementOf(answer).slice(0, 2), [2, 3]);
+  assert.equal(answer.consensus?.members.find(({ peer }) => peer === peers[0])?.agreed, 1);
+  assert.deepEqual([answer.verification.result, answer.provider === peers[0]], ['inconclusive', false]);
 });
 
 test('two cheats and an honest provider: the cheats’ answer is shown, not called verified, and referees by lot name both', async (context) => {

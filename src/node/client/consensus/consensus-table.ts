@@ -74,7 +74,7 @@ export class ConsensusTable {
     const passes = (other: PeerIdString): boolean =>
       scored?.referees.some((report) => report.peer === other && report.result === 'pass') === true;
     const voices: readonly Voice[] = [
-      ...equal.map((other) => ({ peer: other.peer, agrees: isSameList(other.receipt.tokens, init.receipt.tokens) })),
+      ...equal.map((other) => ({ peer: other.peer, agrees: isSameAnswer(other.receipt, init.receipt) })),
       ...among.map((other) => ({ peer: other, agrees: passes(other) })),
     ];
     this.#voices.set(peer, voices);
@@ -128,6 +128,11 @@ export class ConsensusTable {
 function isSameClass(one: Receipt, other: Receipt): boolean {
   const isExact = one.exec?.sequences === 1;
   return isExact && equalBytes(decodeOffer(one.offer.body).execClass, decodeOffer(other.offer.body).execClass);
+}
+
+/** Without the tokenizer, nobody here can tell which of two texts is that of the tokens. */
+function isSameAnswer(one: Receipt, other: Receipt): boolean {
+  return isSameList(one.tokens, other.tokens) && one.text === other.text;
 }
 
 function partition<Item>(items: readonly Item[], test: (item: Item) => boolean): readonly [Item[], Item[]] {

@@ -1,4 +1,5 @@
 import { QvacError } from '../../../errors.ts';
+import { shortPeer } from '../../../lib/names.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import { maxAnswerParts, maxTriedProviders } from '../../../protocol/constants.ts';
@@ -63,8 +64,8 @@ class Turns {
       this.#asked.add(peer);
       const outcome = await this.#askOne(choice);
       if (outcome.answer !== null) return outcome;
-      const { broken } = outcome;
-      if (broken !== null) return { answer: null, broken };
+      if (outcome.broken !== null) return { answer: null, broken: outcome.broken };
+      this.#parted.lost(outcome.lostLamports);
       failure = outcome.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
       if (outcome.again === true) {
@@ -92,12 +93,14 @@ class Turns {
     const { soFar, totals, last } = this.#parted;
     const { input, sampler } = soFar.rest(init.input, init.sampler);
     const maxPrice = this.#priceLeft;
-    const { model, modelId, card } = choice;
+    const { model, modelId, card, priceLamports } = choice;
+    const refused = { answer: null, broken: null, lostLamports: 0n } as const;
+    if (priceLamports > BigInt(maxPrice)) return { ...refused, error: tooDearNow(choice, maxPrice) };
     const offered = { peer: card.peer, model, modelId };
     const tooLong = await findTooLong(verifier, offered, inputFor(model, input), sampler.maxTokens);
-    if (tooLong !== null) return { answer: null, error: tooLong, broken: null };
+    if (tooLong !== null) return { ...refused, error: tooLong };
     const level = await this.#levelFor(choice);
-    const refereeCount = await refereePlan.for({ model: modelId, level }, card, choice.priceLamports);
+    const refereeCount = await refereePlan.for({ model: modelId, level }, card, priceLamports);
     if (level === 'sampling' || level === 'full') verifier.prepare(modelId, level);
     const outcome = await askProvider(
       components,
@@ -197,4 +200,16 @@ class Turns {
     };
     return faultyAnswer({ ...base, level: init.verify ?? 'sampling', timing: stopwatch.read() }, error);
   }
+}
+
+/** It was within the limit before others took a part of it. */
+function tooDearNow({ card, priceLamports }: Choice, leftLamports: number): QvacError {
+  const what = `${shortPeer(card.peer)} asks for up to ${priceLamports} lamports`;
+  return new QvacError(
+    'E_TOO_DEAR',
+    `${what}: of --max-price ${leftLamports} are left, since another provider failed`,
+    {
+      hint: 'ask again, or raise --max-price',
+    },
+  );
 }
