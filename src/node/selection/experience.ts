@@ -36,7 +36,7 @@ export type Experience =
 const halved = (count: number, elapsedMs: number, halfLifeMs: number): number =>
   count * 2 ** (-Math.max(0, elapsedMs) / halfLifeMs);
 
-/** `record` with its counts decayed from the time it was written to `now`. A clock that was ahead then changes nothing. */
+/** `record`, its counts decayed from when it was written to `now`. A clock that was ahead then changes nothing. */
 export function decay(record: ProviderRecord, now: number): ProviderRecord {
   const elapsed = now - record.at;
   return {
