@@ -188,8 +188,11 @@ export class Question {
   async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error | BrokenOff> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final')
+    if (end.kind !== 'final') {
       void payment?.abandon(job, 'error' in end && end.error instanceof FaultError ? end.error : null);
+      this.#routed.spend(job);
+      this.#candidates.spendAtMost(this.#routed.maxPrice);
+    }
     switch (end.kind) {
       case 'final':
         return this.#finish(end, { job, choice, payment });
@@ -234,7 +237,6 @@ export class Question {
       model: modelId,
       promptTokens: promptTokenBound(input),
       maxTokens: sampler.maxTokens,
-      maxPrice: this.#routed.maxPrice,
       preferredClass: job.offer.execClass,
     });
     this.#offers.progressed();
