@@ -10,24 +10,34 @@ export interface ConfigFile {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
-/** Commands that can have a table. */
-const tables = [
-  'serve',
+/** The commands, each of which can have a table. Some are also the name of a setting. */
+const tables: ReadonlySet<string> = new Set([
   'ask',
   'chat',
-  'route',
-  'models',
+  'embed',
+  'gateway',
   'peers',
+  'serve',
+  'route',
+  'relay',
+  'wallet',
+  'provider',
+  'jobs',
+  'channels',
+  'chain',
   'verify',
+  'why',
   'receipts',
+  'status',
+  'ps',
+  'models',
   'config',
   'doctor',
+  'bench',
+  'completion',
+  'service',
   'demo',
-  'gateway',
-  'wallet',
-  'jobs',
-  'chain',
-] as const;
+]);
 
 const fileKeys: ReadonlySet<string> = new Set((Object.keys(settings) as readonly SettingKey[]).map(fileKeyOf));
 
@@ -80,14 +90,19 @@ function checkKeys(file: ConfigFile): void {
     });
   };
   for (const [name, value] of Object.entries(file.values)) {
-    const table = tables.find((command) => command === name);
-    if (table === undefined || !isTable(value)) {
+    if (!isTable(value) || !tables.has(name)) {
       if (!fileKeys.has(name)) refuse(name, lineOf(file, name, undefined));
       continue;
     }
     for (const inner of Object.keys(value))
-      if (!fileKeys.has(inner)) refuse(`${table}.${inner}`, lineOf(file, inner, table));
+      if (!fileKeys.has(inner)) refuse(`${name}.${inner}`, lineOf(file, inner, name));
   }
+}
+
+/** What `name` is set to at the top level; undefined if it stands there as the table of a command only. */
+export function topLevelValue({ values }: ConfigFile, name: string): unknown {
+  const value = values[name];
+  return isTable(value) && tables.has(name) ? undefined : value;
 }
 
 export function isTable(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,6 +1,6 @@
 import { delimiter, join, resolve } from 'node:path';
 import * as v from 'valibot';
-import { type ConfigFile, isTable, lineOf, readConfigFile } from './config-file.ts';
+import { type ConfigFile, isTable, lineOf, readConfigFile, topLevelValue } from './config-file.ts';
 import { dataFolder, type Environment, userHome } from './config-home.ts';
 import { QvacError } from './errors.ts';
 import {
@@ -303,7 +303,7 @@ function findValue(key: SettingKey, sources: ConfigSources, environment: Environ
     return { raw: fromText(key, variable), origin: { from: 'variable', name: variableOf(key) } };
   const table = sources.command === undefined ? undefined : file.values[sources.command];
   const own = isTable(table) ? table[fileKeyOf(key)] : undefined;
-  const raw = own ?? file.values[fileKeyOf(key)];
+  const raw = own ?? topLevelValue(file, fileKeyOf(key));
   if (raw !== undefined)
     return {
       raw,

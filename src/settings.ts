@@ -14,7 +14,7 @@ interface Setting {
   readonly description: string;
   /** As it could stand in config.toml; null: not set. */
   readonly default: string | number | boolean | readonly string[] | null;
-  /** What a null default means. */
+  /** What the default means, if its value does not say it. */
   readonly otherwise?: string;
 }
 
@@ -157,6 +157,7 @@ export const settings = {
     flags: '--listen <addr>',
     description: 'address to listen on (repeatable)',
     default: ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0'],
+    otherwise: 'any free port; relay: port 4001, and 443 if it may',
   },
   announce: {
     kind: 'list',

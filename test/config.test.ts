@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { commands } from '../src/cli.ts';
 import { type ConfigSources, resolveConfig } from '../src/config.ts';
 import { fileKeyOf, type SettingKey, settings, variableOf } from '../src/settings.ts';
 
@@ -55,6 +56,19 @@ describe('config', () => {
     const ask = await withFile(file, { command: 'ask' });
     assert.deepEqual([ask.settings.model, ask.settings.priceIn], ['a', 0]);
     assert.deepEqual(ask.origins.model, { from: 'file', name: `${join(home, 'config.toml')}:1` });
+  });
+
+  it('takes a table for every command, also if a setting has its name', async () => {
+    for (const { name } of commands) {
+      const file = `[${name}]\nnetwork = "devnet"\n`;
+      const own = await withFile(file, { command: name });
+      assert.deepEqual([own.networkName, own.settings.wallet, own.settings.relay], ['dev', null, false], name);
+      assert.equal((await withFile(file, { command: 'other' })).networkName, 'local', name);
+    }
+    await assert.rejects(withFile('[model]\nnetwork = "devnet"\n'), {
+      code: 'E_CONFIG',
+      message: /model: expected text/,
+    });
   });
 
   it('reads every kind of value from text', async () => {

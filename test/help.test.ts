@@ -150,6 +150,7 @@ describe('help', () => {
     const { code, stdout, stderr } = await runInProcess(['verfy']);
     assert.deepEqual([code, stdout], [2, '']);
     assert.equal(stderr, "qvac: unknown command 'verfy'\n  Did you mean verify?\n");
+    assert.equal((await runInProcess(['help', 'verfy'])).stderr, stderr);
     assert.equal(
       (await runInProcess(['verify', 'x', '--modle', 'y'])).stderr,
       "qvac: unknown option '--modle'\n  Did you mean --model?\n",

@@ -4,7 +4,7 @@ import type { Answer } from '../node/client/answer.ts';
 import type { Embeddings } from '../node/client/embed.ts';
 import type { Output } from '../terminal/output.ts';
 import { trustLines } from '../terminal/trust-line.ts';
-import { observe, sayChannel, verificationJson } from './parts/answer-report.ts';
+import { observe, sayChannel, storeExitCode, verificationJson } from './parts/answer-report.ts';
 import { chainSettings } from './parts/chain-settings.ts';
 import { defineCommand, flag } from './parts/definition.ts';
 
@@ -104,7 +104,7 @@ async function report(output: Output, { vectors, promptTokens, jobs }: Embedding
   for (const job of jobs) sayJob(output, job);
   const hasFailed = jobs.some(({ verification }) => verification.result === 'fail');
   if (hasFailed || (isFull && !jobs.every(isRecomputed))) return exitCodes.verification;
-  return jobs.some(({ storeError }) => storeError !== null) ? exitCodes.bug : exitCodes.ok;
+  return storeExitCode(jobs.find(({ storeError }) => storeError !== null)?.storeError ?? null);
 }
 
 function sayJob(output: Output, job: Answer): void {

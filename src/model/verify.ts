@@ -7,6 +7,7 @@ import { isSameList } from '../proofs/checks/same-list.ts';
 import { type Subject, subjectOf } from '../proofs/checks/subject.ts';
 import type { Receipt } from '../proofs/receipt.ts';
 import { textOf } from '../proofs/text/answer-text.ts';
+import { scoredTextOf } from '../proofs/text/scored-text.ts';
 import { followingTokens } from '../protocol/constants.ts';
 import { execClassOf, modelIdHex } from '../protocol/digests.ts';
 import type { Exec, Input } from '../protocol/messages.ts';
@@ -62,13 +63,15 @@ export async function gatherEvidence(
 function promptEvidence(tokenizer: Tokenizer, subject: Subject, input: Input): PromptEvidence {
   const { receipt, settings, head, isScore, continuation } = subject;
   const { vocab, stops } = tokenizer.facts;
-  const bytesOf = (token: number): Uint8Array =>
-    settings.markers === true ? tokenizer.markedBytesOf(token) : tokenizer.bytesOf(token);
+  const plain = (token: number): Uint8Array => tokenizer.bytesOf(token);
+  const marked = (token: number): Uint8Array => tokenizer.markedBytesOf(token);
   return {
     promptTokens: promptTokensOf(tokenizer, subject, input),
     vocab,
     stops,
-    text: isScore ? '' : textOf(bytesOf, continuation, receipt.tokens, head.finish),
+    text: isScore
+      ? scoredTextOf(receipt.tokens, plain, marked)
+      : textOf(settings.markers === true ? marked : plain, continuation, receipt.tokens, head.finish),
   };
 }
 

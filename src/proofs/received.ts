@@ -204,9 +204,12 @@ class JobReceived implements Received {
 
   addTokens({ i, tokens, text }: Pick<FrameOf<'tokens'>, 'i' | 'tokens' | 'text'>): void {
     if (this.#accepted === null) throw new MalformedError('tokens before the accept');
-    if (this.#isScore || this.#vectors !== null) throw new MalformedError('tokens of a job that writes none');
+    // A referee sends the text of the tokens that it scores, and none of its own.
+    if (this.#vectors !== null || (this.#isScore && tokens.length > 0))
+      throw new MalformedError('tokens of a job that writes none');
     if (this.final !== null) throw new MalformedError('tokens after the final head');
-    if (i !== this.n) throw new MalformedError(`tokens from ${i}, expected from ${this.n}`);
+    const from = this.#isScore ? 0 : this.n;
+    if (i !== from) throw new MalformedError(`tokens from ${i}, expected from ${from}`);
     const { maxTokens } = this.#init.offer.sampler;
     // One head more than asked for is enough to prove it.
     if (this.n + tokens.length > maxTokens + headIntervalTokens)

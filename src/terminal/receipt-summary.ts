@@ -109,7 +109,8 @@ export function summarise(receipt: Receipt): ReceiptSummary {
       return { verifier: peerIdOf(verifier), result, tier, count, faults, referees: referees.map(jobIdHex) };
     }),
     input: receipt.input,
-    text: receipt.text,
+    // A referee gives no answer: its text spells that of another provider.
+    text: offer.mode === modes.score ? '' : receipt.text,
   };
 }
 

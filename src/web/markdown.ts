@@ -66,9 +66,19 @@ DOMPurify.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName === 'PRE') node.setAttribute('tabindex', '0');
 });
 
+/** `otherwise` if the stack does not suffice: quotes and lists can be nested thousands of times. */
+function orIfTooDeep<Value>(read: () => Value, otherwise: Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RangeError) return otherwise;
+    throw error;
+  }
+}
+
 /** Renders an answer's markdown without anything that runs, loads or sends. Its headings rank below the page's. */
 function rendered(text: string): DocumentFragment {
-  const html = marked.parse(text, { async: false });
+  const html = orIfTooDeep(() => marked.parse(text, { async: false }), `<pre>${escapeHtml(text)}</pre>`);
   const fragment = DOMPurify.sanitize(html, allowed) as unknown as DocumentFragment;
   for (const heading of fragment.querySelectorAll('h1, h2, h3, h4, h5, h6')) {
     const lower = document.createElement(`h${Math.min(6, Number(heading.tagName[1]) + 3)}`);
@@ -112,7 +122,7 @@ export class GrowingMarkdown {
 
 /** The offset of the last block; 0 if it cannot be located. */
 function startOfLast(text: string): number {
-  const blocks = marked.lexer(text).filter(({ type }) => type !== 'space');
+  const blocks = orIfTooDeep(() => marked.lexer(text).filter(({ type }) => type !== 'space'), []);
   let [start, end] = [0, 0];
   for (const { raw } of blocks) {
     const part = raw.trim();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openEngine } from '../../src/model/llama.ts';
@@ -74,4 +75,14 @@ test('a full check that fails or cannot be made ends with 6, and a chat model wi
   const wrong = await run(chat.address, 'hello');
   assert.equal(wrong.code, 4);
   assert.match(wrong.stderr, /it answers, and does not embed texts/);
+});
+
+test('a receipt that cannot be stored is the fault of the home, not a bug', async (context) => {
+  const provider = await startProvider(context, { engine: createScriptedEmbedder() });
+  const home = await temporaryHome(context);
+  await writeFile(join(home, 'receipts'), 'in the way');
+  const args = ['embed', ...network, '--provider', provider.address, 'hello'];
+  const { code, stderr } = await runProgram(args, { home, script });
+  assert.match(stderr, /^cannot store the receipt: /m);
+  assert.equal(code, 3, stderr);
 });

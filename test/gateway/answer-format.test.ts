@@ -126,6 +126,10 @@ test('what a grammar cannot be made of is refused by name, before anything is se
     [{ grammar: 5 }, /grammar: expected a text/],
     [{ guided_regex: '(?=a)' }, /guided_regex: the pattern has/],
     [{ guided_choice: [] }, /guided_choice: expected a list of texts/],
+    [
+      { guided_choice: ['x'.repeat(40_000), 'y'.repeat(40_000)] },
+      /guided_choice: the texts have 80000 characters, at most 65536/,
+    ],
     [{ guided_json: '{' }, /guided_json: expected a JSON schema/],
     [{ structured_outputs: { regex: 'a', colour: 1 } }, /structured_outputs\.colour is not supported/],
     [{ grammar, guided_regex: regex }, /guided_regex: the answer has a form already, by grammar/],

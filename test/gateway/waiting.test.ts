@@ -42,8 +42,10 @@ test('sends a comment after 15 s of silence, and another after 15 more', async (
   context.mock.timers.enable({ apis: ['setTimeout'] });
   let begun = false;
   let text = '';
-  void ask(gateway.port, { stream: true }).then(([answer]) => {
+  // The comment's head names what was left out, whose type no header can hold.
+  void ask(gateway.port, { stream: true, tools: [{ type: '→' }] }).then(([answer]) => {
     begun = true;
+    assert.equal(answer.headers['x-qvac-adjusted'], 'tools[0].type "?" left out');
     answer.setEncoding('utf8').on('data', (part: string) => (text += part));
   });
   await asked.promise;

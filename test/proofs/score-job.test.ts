@@ -13,7 +13,7 @@ import { MalformedError } from '../../src/protocol/codec.ts';
 import { inputDigestOf, jobIdOf, requestDigestOf, sha256 } from '../../src/protocol/digests.ts';
 import { kinds, modes, type Offer } from '../../src/protocol/messages.ts';
 import { encodeOffer, encodeScoreOpening } from '../../src/protocol/validate.ts';
-import { client, createScriptedJob, renderedTokens, type ScriptedJob } from '../support/scripted-job.ts';
+import { client, createScriptedJob, renderedTokens, type ScriptedJob, vocabulary } from '../support/scripted-job.ts';
 
 const referee = signingKeyFromSeed(sha256(utf8('referee')));
 
@@ -61,8 +61,13 @@ function scoreOf(job: ScriptedJob, answer: Receipt, model: (at: number) => Retur
     execClass: offer.execClass,
     jobSecret: sha256(utf8('salts')),
     matcher: null,
+    bytesOf: (token) => vocabulary.bytesOf(token),
+    markedBytesOf: (token) => (token === 7 ? utf8('<x>') : vocabulary.bytesOf(token)),
   });
-  for (const [at, token] of tokens.entries()) transcript.add(token, model(at));
+  for (const [at, token] of tokens.entries()) {
+    const text = transcript.add(token, model(at)) + (at === tokens.length - 1 ? transcript.end() : '');
+    received.addTokens({ i: 0, tokens: [], text });
+  }
   received.addHead(signBody(referee, kinds.head, jobId, encodeHead(transcript.head())));
   received.setOpening(signBody(referee, kinds.score, jobId, encodeScoreOpening(transcript.open())), secret);
   return received.receipt([]);
@@ -81,6 +86,44 @@ describe('section 4.7: a score job from offer to receipt', () => {
     const judgement = judgeReferees([comparison]);
     const { result, tier, faults } = withJudgement(base, judgement);
     assert.deepEqual([result, tier, faults], ['pass', 'exact', []]);
+  });
+
+  it('tells another text than the tokens say, and stops that are not the model’s', () => {
+    const score = scoreOf(job, answer, (at) => job.top(at));
+    const found = (other: Receipt, textBefore?: string): readonly unknown[] => {
+      const comparison = compareWithReferee(other, score, { textBefore });
+      return [comparison?.result, comparison?.fault, comparison?.tier];
+    };
+    assert.deepEqual(found({ ...answer, text: `${answer.text}!` }), ['fail', 'text-mismatch', 'text']);
+    assert.deepEqual(found({ ...answer, text: '' }), ['fail', 'text-mismatch', 'text']);
+    assert.deepEqual(found(answer), ['pass', null, 'exact']);
+    const offer = encodeOffer({ ...job.offer, sampler: { ...job.offer.sampler, stops: [1] } });
+    const otherStops = { ...answer, offer: { ...answer.offer, body: offer } };
+    assert.deepEqual(found(otherStops), ['fail', 'prompt-mismatch', 'text']);
+  });
+
+  it('compares the text of an answer’s last part, and blames nobody for another text before it', () => {
+    const whole = scoreOf(job, answer, (at) => job.top(at));
+    const { tokens } = answer;
+    const before = tokens.slice(0, 24);
+    const last = createScriptedJob({
+      number: 5,
+      sampler: { stops: [], vocab: 23, maxTokens: 16 },
+      continuation: before,
+      offer: { seed: job.offer.seed },
+    });
+    const part = last.finish().receipt([]);
+    assert.deepEqual([...before, ...part.tokens], tokens);
+    const textBefore = answer.text.slice(0, answer.text.length - part.text.length);
+    const found = (text: string, shown?: string): readonly unknown[] => {
+      const comparison = compareWithReferee({ ...part, text }, whole, { textBefore: shown });
+      return [comparison?.result, comparison?.fault];
+    };
+    assert.deepEqual(found(part.text, textBefore), ['pass', null]);
+    assert.deepEqual(found(part.text), ['pass', null]);
+    assert.deepEqual(found(`${part.text}!`, textBefore), ['fail', 'text-mismatch']);
+    assert.deepEqual(found(part.text, `${textBefore}!`), ['inconclusive', null]);
+    assert.deepEqual(found(part.text.slice(2), textBefore), ['fail', 'text-mismatch']);
   });
 
   it('tells another model by its numbers', () => {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { fromHex } from '../../src/lib/bytes.ts';
+import { fromHex, utf8 } from '../../src/lib/bytes.ts';
 import { Vocabulary } from '../../src/proofs/grammar/vocabulary.ts';
 import { textOf } from '../../src/proofs/text/answer-text.ts';
+import { piecesIn, scoredTextOf } from '../../src/proofs/text/scored-text.ts';
 import { StopTexts } from '../../src/proofs/text/stop-texts.ts';
 import { type Finish, finish } from '../../src/protocol/codes.ts';
 import { readVectors } from '../support/vectors.ts';
@@ -35,6 +36,42 @@ describe('section 4.6: the text of a job behind a continuation', () => {
       assert.equal(found, text);
     });
   }
+});
+
+describe('section 4.7: what the tokens of an answer spell, as a referee says it', () => {
+  // A character of three bytes, one of each of them alone, a control token, a letter.
+  const bytes = ['e282ac', 'e2', '82', 'ac', '', '61'].map(fromHex);
+  const plain = (id: number): Uint8Array => bytes[id] ?? new Uint8Array();
+  const marked = (id: number): Uint8Array => (id === 4 ? utf8('<tool_call>') : plain(id));
+  const answers = fc.array(fc.nat(bytes.length - 1), { minLength: 1, maxLength: 12 });
+
+  it('gives the text of every part of every answer, with markers and without', () => {
+    fc.assert(
+      fc.property(answers, fc.nat(12), fc.boolean(), (tokens, at, hasMarkers) => {
+        const start = Math.min(at, tokens.length);
+        const [before, own] = [tokens.slice(0, start), tokens.slice(start)];
+        const said = scoredTextOf(tokens, plain, marked);
+        const pieces = piecesIn(said, tokens.length, hasMarkers) ?? assert.fail(said);
+        for (const reason of [finish.length, finish.brokenOff]) {
+          const text = textOf(hasMarkers ? marked : plain, before, own, reason);
+          assert.equal(pieces.between(start, tokens.length, reason), text);
+        }
+        const shown = textOf(hasMarkers ? marked : plain, [], before, finish.brokenOff);
+        assert.equal(pieces.between(0, start, finish.notFinal), shown);
+      }),
+    );
+  });
+
+  it('is of no other form', () => {
+    assert.deepEqual(JSON.parse(scoredTextOf([1, 4, 5], plain, marked)), [
+      '',
+      ['', '\u{FFFD}<tool_call>'],
+      ['\u{FFFD}a', 'a'],
+      '',
+    ]);
+    for (const other of ['', '[]', '["a"]', '["a",1]', '{"0":"a"}', '["a",["a"]]', '["a","b","c"]', '["a","b"'])
+      assert.equal(piecesIn(other, 1, false), null, other);
+  });
 });
 
 describe('section 4.1: stop texts and markers', () => {

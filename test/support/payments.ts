@@ -39,12 +39,18 @@ export interface TestChain {
   fund(address: Uint8Array, lamports: bigint): Promise<void>;
   /** Advances the chain's clock, in seconds. */
   warp(seconds: number): Promise<void>;
+  /** Runs before the chain stops: whoever is paid by it would wait for an answer of it. */
+  beforeStop(run: () => Promise<void>): void;
 }
 
 export async function startChain(context: TestContext): Promise<TestChain> {
   const dir = await temporaryHome(context);
   const localnet = await startLocalnet({ dir });
-  context.after(() => localnet.stop());
+  const first: (() => Promise<void>)[] = [];
+  context.after(async () => {
+    for (const run of first) await run();
+    await localnet.stop();
+  });
   async function call(method: string, params: readonly unknown[]): Promise<void> {
     await fetch(localnet.rpcUrl, {
       method: 'POST',
@@ -67,6 +73,7 @@ export async function startChain(context: TestContext): Promise<TestChain> {
     },
     fund: (address, lamports) => call('requestAirdrop', [addressText(address), Number(lamports)]),
     warp: (seconds) => call('qvac_warp', [seconds]),
+    beforeStop: (run) => void first.push(run),
   };
 }
 
@@ -116,6 +123,7 @@ export async function providerPayments(
       onChannelNews: (each) => channelNews.push({ event: each.state, news: each }),
     },
   );
+  chain.beforeStop(() => payments.stop());
   return { payments, escrow, news, channelNews, ...dirs };
 }
 
@@ -145,7 +153,7 @@ export async function clientPayments(
     },
     { ...init, dir },
   );
-  context.after(() => payments.stop());
+  chain.beforeStop(() => payments.stop());
   return { payments, escrow, dir };
 }
 

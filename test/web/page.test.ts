@@ -155,6 +155,24 @@ test('nothing in an answer runs, loads or misleads', { skip }, async (context) =
   assert.deepEqual(strayed, []);
 });
 
+test('an answer nested too deep to be rendered is shown as it came, also after a reload', { skip }, async (context) => {
+  const { page, complaints } = await openSaying(context, 'It scatters.');
+  for (const content of [`${'- '.repeat(6_000)}deep`, `${'> '.repeat(6_000)}deep`]) {
+    const turn = { id: 'a1', role: 'assistant', at: 1, content };
+    const conversation = { id: 'c1', title: 'Deep', at: 1, turns: [turn], removed: [] };
+    await page.evaluate(
+      (json) => {
+        localStorage.setItem('qvac.conversations', json);
+        sessionStorage.setItem('qvac.open', 'c1');
+      },
+      JSON.stringify([conversation]),
+    );
+    await page.reload();
+    assert.equal(await page.locator('.assistant .content').textContent(), content);
+  }
+  assert.deepEqual(complaints, []);
+});
+
 test('shows strings of a provider’s card as text', { skip }, async (context) => {
   const name = '<img src=x onerror=document.title=1>"\u202e\'';
   const { page, strayed, complaints } = await openSaying(context, '', {

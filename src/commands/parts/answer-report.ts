@@ -108,6 +108,11 @@ export async function report(output: Output, answer: Answer, explicitFull: boole
   for (const line of lines) (verification.result === 'pass' ? output.say : output.warn)(line);
   if (verification.result === 'fail') return exitCodes.verification;
   if (explicitFull && (!recomputed || verification.result !== 'pass')) return exitCodes.verification;
+  return storeExitCode(storeError);
+}
+
+/** The exit code of a good answer whose receipt could not be stored; null: it was. */
+export function storeExitCode(storeError: Error | null): number {
   return storeError instanceof QvacError ? storeError.exitCode : storeError === null ? exitCodes.ok : exitCodes.bug;
 }
 

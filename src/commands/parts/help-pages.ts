@@ -59,11 +59,9 @@ const logWords: Items = [
 function settingItem(key: SettingKey): readonly [string, string] {
   const { flags, description, kind, default: value, ...rest } = settings[key];
   const words =
-    value === null
-      ? 'otherwise' in rest
-        ? rest.otherwise
-        : ''
-      : kind === 'boolean'
+    'otherwise' in rest
+      ? rest.otherwise
+      : value === null || kind === 'boolean'
         ? ''
         : kind === 'list'
           ? value.join(' ')

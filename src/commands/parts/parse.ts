@@ -35,7 +35,8 @@ export async function parseCommandLine(
       describe(program, entry.name, entry.name, definition, { output, commands: entries }, take);
     }
     if (argv.length === 0) program.outputHelp();
-    else await program.parseAsync([...argv], { from: 'user' });
+    // Help on an unknown command: the command's own error says what was meant.
+    else await program.parseAsync(name !== undefined && entry === undefined ? [name] : [...argv], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === versionCode) output.print(`${await versionLine()}\n`);

@@ -35,6 +35,8 @@ export interface CompletionHandlerInit {
   readonly verdictMs?: number | undefined;
 }
 
+/** Most changes of a request that the header names: clients take some 16 KiB of headers. */
+const maxAdjusted = 20;
 /** A server-sent comment, which clients skip. */
 const comment = ': waiting\n\n';
 
@@ -247,7 +249,14 @@ export class CompletionHandler {
   /** Names what of the request was changed, since it could not be honoured as it stood. */
   #adjusted(): Record<string, string> {
     const { adjusted } = this.#request;
-    return adjusted.length === 0 ? {} : { 'x-qvac-adjusted': adjusted.join('; ') };
+    if (adjusted.length === 0) return {};
+    const more = adjusted.length > maxAdjusted ? `; and ${adjusted.length - maxAdjusted} more` : '';
+    // It quotes the request, which may hold characters that no header can.
+    const named = adjusted
+      .slice(0, maxAdjusted)
+      .join('; ')
+      .replaceAll(/[^\x20-\x7e]/g, '?');
+    return { 'x-qvac-adjusted': `${named}${more}` };
   }
 
   /** Sends a comment during long silences, so that proxies do not close the connection. */

@@ -52,16 +52,40 @@ export function inputOf(
   return { messages: [...own, ...given], template: 'gguf', options, tools, date: localDay(), continuation: [] };
 }
 
+interface MadeCall {
+  readonly id: string;
+  readonly name: string;
+  hasResult: boolean;
+}
+
+/** Calls in their order. What it takes to find the first one without a result does not grow with their number. */
+class CallQueue {
+  readonly #calls: MadeCall[] = [];
+  #at = 0;
+
+  push(call: MadeCall): void {
+    this.#calls.push(call);
+  }
+
+  get first(): MadeCall | undefined {
+    while (this.#calls[this.#at]?.hasResult === true) this.#at += 1;
+    return this.#calls[this.#at];
+  }
+}
+
 /** Gives the calls of a conversation the ids that templates accept, and finds the call that a result answers. */
 class CallLog {
-  readonly #open: { readonly id: string; readonly name: string }[] = [];
+  readonly #all = new CallQueue();
+  readonly #byId = new Map<string, CallQueue>();
+  readonly #byName = new Map<string, CallQueue>();
   #count = 0;
 
   made(calls: readonly ApiCall[]): NonNullable<ChatMessage['tool_calls']> {
     return calls.map(({ id, name, arguments: json }) => {
       const own = modelCallId(id ?? `call number ${this.#count}`);
       this.#count += 1;
-      this.#open.push({ id: own, name });
+      const call = { id: own, name, hasResult: false };
+      for (const queue of [this.#all, queueOf(this.#byId, own), queueOf(this.#byName, name)]) queue.push(call);
       return { id: own, name, arguments: json };
     });
   }
@@ -69,13 +93,18 @@ class CallLog {
   /** A result without an id answers the first call of its tool, or the first call, that has no result yet. */
   answered({ callId, name }: ApiMessage): { readonly id: string; readonly name: string | undefined } | null {
     const id = callId === undefined ? null : modelCallId(callId);
-    const at = this.#open.findIndex((call) =>
-      id === null ? name === undefined || call.name === name : call.id === id,
-    );
-    const [call] = at < 0 ? [] : this.#open.splice(at, 1);
-    if (call !== undefined) return call;
-    return id === null ? null : { id, name };
+    const candidates = id !== null ? this.#byId.get(id) : name !== undefined ? this.#byName.get(name) : this.#all;
+    const call = candidates?.first;
+    if (call === undefined) return id === null ? null : { id, name };
+    call.hasResult = true;
+    return call;
   }
+}
+
+function queueOf(queues: Map<string, CallQueue>, key: string): CallQueue {
+  const queue = queues.get(key) ?? new CallQueue();
+  queues.set(key, queue);
+  return queue;
 }
 
 /** The protocol's input for a text that the model continues without a template. */

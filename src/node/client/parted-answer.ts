@@ -20,6 +20,7 @@ interface ShownPart extends BrokenPart {
 export class PartedAnswer {
   readonly soFar: AnswerSoFar;
   readonly #parts: ShownPart[] = [];
+  #lostLamports = 0n;
 
   /** @throws QvacError E_BAD_INPUT for an `extra` out of range */
   constructor({ continuation }: Input, extra: AnswerExtra) {
@@ -43,6 +44,7 @@ export class PartedAnswer {
 
   get totals(): EarlierTotals {
     return {
+      text: this.soFar.wholeTextBefore,
       tokens: this.soFar.start,
       payableTokens: this.#parts.reduce((sum, { job }) => sum + payableTokens(job.offer, countsOf(job)), 0),
       costLamports: this.#parts.reduce((sum, { job }) => sum + costOf(job.offer, countsOf(job)), 0n),
@@ -51,7 +53,12 @@ export class PartedAnswer {
 
   /** The most that the providers so far can be paid, lamports: they may have sent more than arrived. */
   get mostLamports(): bigint {
-    return this.#parts.reduce((sum, { job }) => sum + mostCostOf(job.offer, countsOf(job)), 0n);
+    return this.#parts.reduce((sum, { job }) => sum + mostCostOf(job.offer, countsOf(job)), this.#lostLamports);
+  }
+
+  /** A provider can be paid this much, and gave no token. */
+  lost(lamports: bigint): void {
+    this.#lostLamports += lamports;
   }
 
   /** @returns whether another provider can continue the answer */

@@ -31,6 +31,8 @@ export interface RecomputeInit {
   readonly provider: VerifiedCard;
   /** For all score jobs together, lamports. */
   readonly leftLamports: bigint;
+  /** The text that was shown of the tokens before the job. @default not known */
+  readonly textBefore?: string | undefined;
 }
 
 /** The checks of an answer, and who made those that need the model. */
@@ -73,12 +75,12 @@ export async function recompute(
 /** What referees found; null if none are to be asked. */
 export async function askPanel(
   { referees = null }: Pick<RecomputeComponents, 'referees'>,
-  { refereeCount: count, provider, leftLamports }: RecomputeInit,
+  { refereeCount: count, provider, leftLamports, textBefore }: RecomputeInit,
   { receipt, observer }: { readonly receipt: Receipt; readonly observer: AskObserver },
   options: AbortOptions = {},
 ): Promise<PanelResult | null> {
   if (count === null || referees === null) return null;
   observer.refereeing?.(count);
   const maxPrice = leftLamports > 0n ? leftLamports : 0n;
-  return referees.ask({ receipt, provider, count, maxPrice }, options);
+  return referees.ask({ receipt, provider, count, maxPrice, textBefore }, options);
 }

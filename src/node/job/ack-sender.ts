@@ -2,7 +2,7 @@ import { fromHex } from '../../lib/bytes.ts';
 import type { JobId } from '../../lib/types.ts';
 import type { ChannelTotals } from '../../proofs/payment/channel-state.ts';
 import { type SigningKey, signBody } from '../../proofs/signing.ts';
-import { type AckStop, ackStop, kinds, type Offer, payFrom, type Signed } from '../../protocol/messages.ts';
+import { type AckStop, ackStop, kinds, modes, type Offer, payFrom, type Signed } from '../../protocol/messages.ts';
 import { encodeAck } from '../../protocol/validate.ts';
 import { costOf } from './cost.ts';
 import type { AnswerFrame, JobTotals } from './job.ts';
@@ -39,6 +39,7 @@ const noTotals: ChannelTotals = { committedLamports: 0n, releasedLamports: 0n };
 export class AckSender {
   readonly #init: AckSenderInit;
   readonly #isPaid: boolean;
+  readonly #isScore: boolean;
   #ackedTokens: number | null = null;
   #begun = false;
   #stopped = false;
@@ -47,6 +48,7 @@ export class AckSender {
   constructor(init: AckSenderInit) {
     this.#init = init;
     this.#isPaid = init.offer.payment.pay !== payFrom.nothing;
+    this.#isScore = init.offer.mode === modes.score;
   }
 
   /** The count that was acknowledged last; null if nothing was. */
@@ -62,7 +64,8 @@ export class AckSender {
   frame(frame: AnswerFrame, arrived: ArrivedCounts): void {
     if (!this.#isPaid || this.#stopped || silentFrames.has(frame.t)) return;
     if (frame.t === 'tokens') {
-      if (this.#begun || arrived.n === 0) return;
+      // Those of a score job have the text alone: it is due once its head is there.
+      if (this.#begun || this.#isScore || arrived.n === 0) return;
       this.#begun = true;
     }
     // The tokens of a score job are there from the start, but its accept sends none of them.

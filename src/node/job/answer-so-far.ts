@@ -57,6 +57,11 @@ export class AnswerSoFar {
     return this.#text;
   }
 
+  /** The text of the whole continuation; undefined if the question itself has a part of it. */
+  get wholeTextBefore(): string | undefined {
+    return this.#asked.length === 0 ? this.#text : undefined;
+  }
+
   /** All text that was shown. */
   get text(): string {
     return this.#text + this.#redrawn.text;

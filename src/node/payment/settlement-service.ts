@@ -183,13 +183,15 @@ export class SettlementService {
   /** The state of a payment whose job is open or submitted. */
   unsettled(pending: PendingPayment, job: JobAccount | null): Settlement {
     const submitted = job?.submitted ?? null;
-    const isChallenged = (submitted?.challenge?.open.length ?? 0) > 0;
+    // Once it is over, too: what it led to is settled next.
+    const challenge = submitted?.challenge ?? null;
+    const isWaiting = challenge !== null && challenge.open.length > 0;
     return {
       ...base(pending),
       ...nothing,
-      state: submitted === null ? 'open' : isChallenged ? 'challenged' : 'submitted',
+      state: submitted === null ? 'open' : challenge === null ? 'submitted' : 'challenged',
       signature: null,
-      dueAt: (isChallenged ? submitted?.challenge?.dueAt : submitted?.releaseAt) ?? job?.refundAt ?? null,
+      dueAt: (isWaiting ? challenge.dueAt : submitted?.releaseAt) ?? job?.refundAt ?? null,
     };
   }
 

@@ -13,7 +13,7 @@ import { AddressBook } from './address-book.ts';
 import { parseAddress } from './addresses.ts';
 import { dialAddress } from './dial/dial-address.ts';
 import { Dialler, type OpenOptions } from './dial/dialler.ts';
-import { hiddenAddresses } from './dial/incognito.ts';
+import { IncognitoDials } from './dial/incognito.ts';
 import { introduce } from './dial/introduce.ts';
 import { Bans } from './guard/bans.ts';
 import { IdleLinks } from './guard/idle-links.ts';
@@ -23,6 +23,7 @@ import { refillTable } from './libp2p/table-refill.ts';
 import {
   connectionLimits,
   createNode,
+  ipLimits,
   muxerInit,
   type PeerRole,
   type QvacNode,
@@ -59,6 +60,8 @@ class LibP2PPeer implements Peer {
   readonly #guard: LinkGuard;
   readonly #protocols: ServedProtocols;
   readonly #dialler: Dialler;
+  /** Null unless this node is incognito. */
+  readonly #incognito: IncognitoDials | null;
   readonly #addresses: AddressBook;
   readonly #reach: PeerReach;
   readonly #punchPort = new PunchPort();
@@ -87,17 +90,18 @@ class LibP2PPeer implements Peer {
         onFlood: (peer) => this.#logger.warn('disconnected a peer that opens streams too fast', { peer }),
         isWatched: (peer) => this.#idleLinks.isKept(peer),
       },
-      init.limits,
+      { ...ipLimits(init.role), ...init.limits },
     );
     this.#protocols = new ServedProtocols({ logger: this.#logger, onBadFrame: (peer) => this.#blame(peer) });
     this.#addresses = new AddressBook(() => this.#node, this.#logger);
-    const named = new Set(init.named);
+    const incognito = init.incognito === true ? new IncognitoDials(new Set(init.named)) : null;
+    this.#incognito = incognito;
     this.#dialler = new Dialler({
       running: () => this.#node,
       addressesOf: (peer) => this.#addresses.toDial(peer),
       dial: (address, options) => this.#dialAddress(address, options),
       isBanned: (peer) => this.#bans.isBanned(peer),
-      choose: init.incognito === true ? (peer, addresses) => hiddenAddresses(peer, addresses, named) : undefined,
+      choose: incognito === null ? undefined : (peer, addresses) => incognito.choose(peer, addresses),
     });
     this.#puncher = new Puncher({ port: this.#punchPort, logger: this.#logger, monotonic: components.monotonic });
     this.#spareCircuits = new SpareCircuits(components.monotonic);
@@ -206,7 +210,7 @@ class LibP2PPeer implements Peer {
       network,
       kademlia,
       muxer: this.#guard.muxer(muxerInit),
-      gater: this.#guard.gater(),
+      gater: this.#guard.gater((peer) => this.#incognito?.allows(peer) ?? true),
       announced: () => this.addrs(),
       punchPort: this.#punchPort,
       acceptsCircuits: (relay) => this.#reach.accepts(relay),

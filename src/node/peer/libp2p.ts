@@ -13,6 +13,7 @@ import type { PeerIdString } from '../../lib/types.ts';
 import { kadProtocol } from '../../protocol/discovery-keys.ts';
 import { circuits } from './circuit/transport.ts';
 import { dialOrder } from './dial/dial-order.ts';
+import type { IpLimits } from './guard/ip-places.ts';
 import { type Anchors, keepAtAnchors } from './libp2p/anchors.ts';
 import { BoundedStore } from './libp2p/bounded-store.ts';
 import { handshakeEagerly } from './libp2p/eager.ts';
@@ -71,6 +72,13 @@ export const connectionLimits = {
   relay: { maxConnections: 4000, inboundConnectionThreshold: 50, maxIncomingPendingConnections: 100 },
   client: { maxConnections: 100, inboundConnectionThreshold: 5, maxIncomingPendingConnections: 10 },
 } as const;
+
+/** What one public IP address may take of the connections of a role: a quarter, also of the handshakes under way. */
+export function ipLimits(role: PeerRole): IpLimits {
+  const { maxConnections, maxIncomingPendingConnections } = connectionLimits[role];
+  const share = (all: number): number => Math.ceil(all / 4);
+  return { connectionsPerIp: share(maxConnections), handshakesPerIp: share(maxIncomingPendingConnections) };
+}
 
 /** How long `stopNode` may take, in ms. */
 const stopTimeoutMs = 3_000;

@@ -2,9 +2,9 @@ import { messageOf, ownWordsOf, QvacError, toError } from '../../errors.ts';
 import { shortPeer } from '../../lib/names.ts';
 import type { AbortOptions, JobId, ModelId, PeerIdString } from '../../lib/types.ts';
 import { type Calibration, limitsOf } from '../../proofs/calibration.ts';
-import type { Evidence } from '../../proofs/checks/evidence.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import { decodeHead } from '../../proofs/head.ts';
+import type { ComparisonEvidence } from '../../proofs/score/compare.ts';
 import { type Comparison, type Judgement, judgeReferees } from '../../proofs/score/referees.ts';
 import { type ScoreRequest, scoreRequestOf } from '../../proofs/score/score-request.ts';
 import { maxReferees, maxScoredTokens } from '../../protocol/constants.ts';
@@ -42,7 +42,7 @@ export class Panel {
   #tooDear = 0;
   /** Upper bound of the prompt's tokens. */
   #promptTokens = 0;
-  #evidence: Pick<Evidence, 'calibration'> = {};
+  #evidence: ComparisonEvidence;
 
   constructor(components: PanelComponents, candidates: Candidates, init: PanelInit, options: AbortOptions) {
     this.#components = components;
@@ -50,17 +50,20 @@ export class Panel {
     this.#init = init;
     this.#options = options;
     this.#leftLamports = init.maxPrice;
+    this.#evidence = { textBefore: init.textBefore };
   }
 
   async run(): Promise<PanelResult> {
     const { receipt, count } = this.#init;
     const request = scoreRequestOf(receipt);
-    if (request === null || request.sampler.maxTokens > maxScoredTokens)
-      return this.#end(request === null ? 'there is nothing to score' : 'the answer is too long to be scored');
+    if (request === null) return this.#end('there is nothing to score');
+    if (request.sampler.maxTokens > maxScoredTokens) return this.#end('the answer is too long to be scored');
+    if (request.grammar !== null && this.#evidence.vocabulary === undefined)
+      return this.#end('a score of an answer with a grammar says nothing without the model file');
     try {
       const size = scoreSizeOf(receipt, request);
       this.#promptTokens = size.promptTokens;
-      this.#evidence = { calibration: limitsOf(await this.#components.calibration(size.model)) };
+      this.#evidence = { ...this.#evidence, calibration: limitsOf(await this.#components.calibration(size.model)) };
       this.#drawn = [...(await this.#draw(size))];
       await this.#hear(request, count);
       if (this.#judge().result !== 'pass') await this.#hear(request, maxReferees);

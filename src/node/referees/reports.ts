@@ -19,6 +19,8 @@ export interface PanelInit {
   readonly except?: readonly PeerIdString[] | undefined;
   /** For all score jobs together, lamports. */
   readonly maxPrice: bigint;
+  /** The text that was shown of the tokens before the job. @default not known */
+  readonly textBefore?: string | undefined;
 }
 
 /** One peer that was asked to score an answer. */

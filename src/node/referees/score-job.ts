@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { QvacError, toError } from '../../errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
-import type { Evidence } from '../../proofs/checks/evidence.ts';
 import { type Assessment, assess } from '../../proofs/checks.ts';
 import { FaultError } from '../../proofs/fault.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
-import { compareWithReferee } from '../../proofs/score/compare.ts';
+import { type ComparisonEvidence, compareWithReferee } from '../../proofs/score/compare.ts';
 import type { Comparison } from '../../proofs/score/referees.ts';
 import type { ScoreRequest } from '../../proofs/score/score-request.ts';
 import { defaultChallenges } from '../../protocol/constants.ts';
@@ -40,8 +39,7 @@ export interface ScoreJobInit {
   readonly request: ScoreRequest;
   /** Upper bound of the prompt's tokens. */
   readonly promptTokens: number;
-  /** The vocabulary if the answer has a grammar, and a calibration. */
-  readonly evidence: Pick<Evidence, 'vocabulary' | 'calibration'>;
+  readonly evidence: ComparisonEvidence;
 }
 
 /** A score job whose referee has signed its head, and so is bound to its numbers. */

@@ -16,8 +16,9 @@ export function checkPrompt({ receipt, offer, isScore }: Subject, prompt: Prompt
     throw new FaultError('prompt-mismatch', 'the model was given another prompt than the input renders to');
   if (prompt.vocab !== vocab || !isSameList(prompt.stops, stops))
     throw new FaultError('prompt-mismatch', 'the vocabulary or the stop tokens are not the model’s');
-  // A score job delivers no text.
-  if (receipt.text !== (isScore ? '' : prompt.text))
+  // A referee may say nothing of the text.
+  const isUnsaid = isScore && receipt.text === '';
+  if (!isUnsaid && receipt.text !== prompt.text)
     throw new FaultError('text-mismatch', 'the text is not what the tokens say');
   return { result: 'pass', detail: 'the prompt is what the input renders to; the text is what the tokens say' };
 }

@@ -1,11 +1,13 @@
+import { utf8 } from '../../lib/bytes.ts';
 import type { JobId } from '../../lib/types.ts';
-import { textDigestOf } from '../../protocol/digests.ts';
+import { sha256 } from '../../protocol/digests.ts';
 import { finish, type Head, type Offer, type ScoredStep, type ScoreOpening } from '../../protocol/messages.ts';
 import type { GrammarMatcher } from '../grammar/grammar-matcher.ts';
 import type { TopLogits } from '../logits.ts';
 import { encodeKeptSteps } from '../record/kept-steps.ts';
 import { StepRecord } from '../record/step-record.ts';
 import { selectCandidates } from '../sampling/sampler.ts';
+import { type BytesOf, ScoredText } from '../text/scored-text.ts';
 
 export interface ScoreTranscriptInit {
   readonly jobId: JobId;
@@ -17,6 +19,9 @@ export interface ScoreTranscriptInit {
   readonly jobSecret: Uint8Array;
   /** Of the answer's grammar, at its start; null without one. */
   readonly matcher: GrammarMatcher | null;
+  /** The bytes that a token adds to the text; with `markers` those of control tokens, too. */
+  readonly bytesOf: BytesOf;
+  readonly markedBytesOf: BytesOf;
 }
 
 /** A referee's record of a score job (section 4.7): what it would have thought at each step of an answer. */
@@ -27,10 +32,13 @@ export interface ScoreTranscript {
   /**
    * Adds a token of the answer and the logits before it.
    * @param top at least `candidateCount` of the largest, with a grammar of allowed tokens alone
+   * @returns what it adds to the text of the score
    * @throws RangeError for a NaN, or for fewer
    */
-  add(token: number, top: TopLogits): void;
-  /** The only head. */
+  add(token: number, top: TopLogits): string;
+  /** The end of that text. */
+  end(): string;
+  /** The only head, over all tokens and all text so far. */
   head(): Head;
   open(): ScoreOpening;
   /** The steps from index `from` on as they are kept for a later process (`decodeKeptSteps`). */
@@ -44,10 +52,13 @@ export function createScoreTranscript(init: ScoreTranscriptInit): ScoreTranscrip
 class ScoredAnswer implements ScoreTranscript {
   readonly #init: ScoreTranscriptInit;
   readonly #record: StepRecord;
+  readonly #text: ScoredText;
+  readonly #textHash = sha256.create();
 
   constructor(init: ScoreTranscriptInit) {
-    const { jobId, inputDigest, jobSecret, offer } = init;
+    const { jobId, inputDigest, jobSecret, offer, bytesOf, markedBytesOf } = init;
     this.#init = init;
+    this.#text = new ScoredText(bytesOf, markedBytesOf);
     this.#record = new StepRecord({ jobId, inputDigest, jobSecret, topK: offer.sampler.topK, isZk: false });
   }
 
@@ -61,9 +72,14 @@ class ScoredAnswer implements ScoreTranscript {
     return matcher === null ? Math.min(topK, vocab) : matcher.allowedUpTo(topK).length;
   }
 
-  add(token: number, top: TopLogits): void {
+  add(token: number, top: TopLogits): string {
     this.#record.push(token, selectCandidates(top, this.candidateCount));
     this.#init.matcher?.accept(token);
+    return this.#covered(this.#text.push(token));
+  }
+
+  end(): string {
+    return this.#covered(this.#text.end());
   }
 
   head(): Head {
@@ -73,7 +89,7 @@ class ScoredAnswer implements ScoreTranscript {
       jobId: this.#record.jobId,
       n: this.#record.tokens.length,
       ...this.#record.committed(),
-      textDigest: textDigestOf(''),
+      textDigest: this.#textHash.clone().digest(),
       inputDigest,
       execClass,
       promptCount,
@@ -87,6 +103,11 @@ class ScoredAnswer implements ScoreTranscript {
 
   keptSteps(from: number): Uint8Array {
     return encodeKeptSteps(this.#record, { ...this.#init, isZk: false }, from);
+  }
+
+  #covered(text: string): string {
+    this.#textHash.update(utf8(text));
+    return text;
   }
 }
 

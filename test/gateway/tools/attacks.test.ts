@@ -264,3 +264,20 @@ test('an answer calls no tool but those that the request offers', async (context
   );
   for (const name of ['rm', 'ff', '__proto__']) assert.ok(choices[0]?.message.content.includes(`"${name}"`));
 });
+
+test('a type of a tool that no header can hold is named without those characters', async (context) => {
+  const { url } = await startGateway(context, { providers: [{ engine: createDictatedEngine('Fine.') }] });
+  const messages = [{ role: 'user', content: 'why?' }];
+  const tools = [{ type: 'wéb\n→ search' }, ...Array.from({ length: 2_000 }, () => ({ type: 'x'.repeat(100) }))];
+  for (const stream of [false, true]) {
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify({ messages, tools, stream }),
+    });
+    assert.equal(response.status, 200);
+    const adjusted = response.headers.get('x-qvac-adjusted') ?? '';
+    assert.match(adjusted, /^tools\[0\]\.type "w\?b\?\? search" left out; tools\[1\]\.type "x+" left out; /);
+    assert.match(adjusted, /; and 1981 more$/);
+    assert.match(await response.text(), /ine\./);
+  }
+});

@@ -61,6 +61,13 @@ test('without the bytes of the tokens, a client says that the grammar was not ch
   assert.ok(fitsSchema(JSON.parse(text), schema), text);
 });
 
+test('without them no referee is asked, or paid, for numbers that could not be compared', async (context) => {
+  const providers = [await startProvider(context), await startProvider(context)];
+  const asker = await startAsker(context, { providers });
+  const { verification, referees } = await asker.ask({ sampler, extra: { rules }, referees: 1 });
+  assert.deepEqual([verification.result, referees, asker.receipts.size], ['inconclusive', [], 1]);
+});
+
 test('an answer ends where its grammar allows nothing more', async (context) => {
   const provider = await startProvider(context);
   const asker = await startAsker(context, { providers: [provider], engines: [createScriptedEngine()] });

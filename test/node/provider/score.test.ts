@@ -8,6 +8,7 @@ import { assess } from '../../../src/proofs/checks.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { compareWithReferee } from '../../../src/proofs/score/compare.ts';
 import { scoreRequestOf } from '../../../src/proofs/score/score-request.ts';
+import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { encodeExtra } from '../../../src/protocol/messages/extra.ts';
 import { finish, modes, type Offer, payFrom } from '../../../src/protocol/messages.ts';
 import { createGate } from '../../support/gate.ts';
@@ -58,7 +59,7 @@ test('a provider scores the answer of another: one head, then all steps, which a
   const { job, secret } = await openScore(context, referee, answer);
   const seen: string[] = [];
   for await (const frame of job.frames()) if (frame.t !== 'beat') seen.push(frame.t);
-  assert.deepEqual(seen, ['accept', 'head']);
+  assert.deepEqual(seen, ['accept', 'tokens', 'head']);
   assert.deepEqual([job.received.final?.finish, job.received.final?.n], [finish.scored, answer.tokens.length]);
   await job.challenge(secret);
   const score = job.received.receipt([]);
@@ -68,7 +69,8 @@ test('a provider scores the answer of another: one head, then all steps, which a
   assert.ok(referee.model().modes.includes('score'));
   await referee.events.until('job-opened');
   const kept = referee.receipts.get(job.jobId);
-  assert.deepEqual([kept?.tokens, kept?.text], [answer.tokens, '']);
+  assert.deepEqual(kept?.tokens, answer.tokens);
+  assert.equal(JSON.parse(kept?.text ?? '').join(''), answer.text);
 });
 
 test('a referee of another class agrees statistically, one with other weights does not', async (context) => {
@@ -266,6 +268,9 @@ test('a paid score costs the prompt’s price for prompt and answer, and is open
   await eager.stream.write({ t: 'challenge', secret: eager.raw.secret });
   assert.equal((await readUntil(eager.stream, 'error')).found.code, 'bad-frame');
   assert.equal(await submitted(eager), priceOf(promptTokens.length));
+  const late = await peer.open(provider.address, jobProtocol);
+  await late.write({ t: 'challenge', secret: eager.raw.secret });
+  assert.equal((await readUntil(late, 'error')).found.code, 'gone');
 
   // Without any acknowledgement nothing is computed, and the payment comes back.
   const silent = await open();

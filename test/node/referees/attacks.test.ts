@@ -13,7 +13,7 @@ import { sha256 } from '../../../src/protocol/digests.ts';
 import { kinds } from '../../../src/protocol/messages.ts';
 import { decodeScoreOpening, encodeScoreOpening } from '../../../src/protocol/validate.ts';
 import { startAsker } from '../../support/asking.ts';
-import { disguised, scoringBy } from '../../support/cheats/engines.ts';
+import { disguised, scoringBy, withOtherText } from '../../support/cheats/engines.ts';
 import { lying } from '../../support/cheats/transcripts.ts';
 import { manualTimer } from '../../support/clock.ts';
 import { createGate } from '../../support/gate.ts';
@@ -177,6 +177,17 @@ test('a provider’s second key that refuses to score its answers alone leaves t
   assert.ok(asker.reputation.standing(kin).aborted > 0.9);
   const honest = await askedOf(providers[2]);
   assert.deepEqual([honest.answer.verification.result, honest.report.result], ['pass', 'pass']);
+});
+
+test('a provider that shows another text than its tokens say fails by the referees’ own text', async (context) => {
+  const providers: TestProvider[] = [];
+  for (const init of [{ engine: withOtherText(createScriptedEngine(), () => 'buy! ') }, {}, {}, {}])
+    providers.push(await startProvider(context, init));
+  const asker = await startAsker(context, { providers });
+  const answer = await asker.ask({ provider: providers[0]?.address ?? null, referees: 1, sampler });
+  const { result, faults, referees } = answer.verification;
+  assert.deepEqual([result, faults, referees.length], ['fail', ['text-mismatch'], 3]);
+  assert.equal(asker.reputation.standing(answer.provider).lastFault, 'text-mismatch');
 });
 
 test('who draws until the result pleases shows it: the order follows from root and secret, which are fixed', async (context) => {

@@ -1,6 +1,6 @@
 import { badField } from '../../problem.ts';
 import { readTextFormat } from '../answer-format.ts';
-import type { ApiMessage } from '../api-message.ts';
+import type { ApiCall, ApiMessage } from '../api-message.ts';
 import {
   type ApiRequest,
   maxTokensRange,
@@ -100,17 +100,17 @@ function noteOn(type: string): string {
 /** Reasoning, text and calls of one answer are items of their own; a template wants one message. */
 function joinedItems(items: readonly ApiMessage[]): readonly ApiMessage[] {
   const joined: ApiMessage[] = [];
+  let calls: ApiCall[] = [];
   for (const item of items) {
     const last = joined.at(-1);
     const goesOn = last?.role === 'assistant' && item.role === 'assistant' && follows(item, last);
-    if (!goesOn) joined.push(item);
-    else
-      joined.splice(-1, 1, {
-        role: 'assistant',
-        content: last.content + item.content,
-        reasoning: last.reasoning,
-        calls: [...(last.calls ?? []), ...(item.calls ?? [])],
-      });
+    if (goesOn) {
+      calls.push(...(item.calls ?? []));
+      joined.splice(-1, 1, { ...last, content: last.content + item.content, calls });
+    } else {
+      calls = [...(item.calls ?? [])];
+      joined.push({ ...item, calls });
+    }
   }
   // Reasoning that nothing follows says nothing to a template.
   return joined.filter((item) => item.reasoning === undefined || stageOf(item) > 0);

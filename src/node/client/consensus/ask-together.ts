@@ -66,7 +66,7 @@ async function askMember(question: Question, table: ConsensusTable, init: Direct
     return { choice, outcome: await askProvider(parts, init, observing, options) };
   } catch (error) {
     if (!(error instanceof QvacError)) throw error;
-    return { choice, outcome: { answer: null, error, broken: null } };
+    return { choice, outcome: { answer: null, error, broken: null, lostLamports: 0n } };
   } finally {
     table.left(peer);
   }

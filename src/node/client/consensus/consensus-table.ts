@@ -74,7 +74,7 @@ export class ConsensusTable {
     const passes = (other: PeerIdString): boolean =>
       scored?.referees.some((report) => report.peer === other && report.result === 'pass') === true;
     const voices: readonly Voice[] = [
-      ...equal.map((other) => ({ peer: other.peer, agrees: isSameList(other.receipt.tokens, init.receipt.tokens) })),
+      ...equal.map((other) => ({ peer: other.peer, agrees: isSameAnswer(other.receipt, init.receipt) })),
       ...among.map((other) => ({ peer: other, agrees: passes(other) })),
     ];
     this.#voices.set(peer, voices);
@@ -82,7 +82,10 @@ export class ConsensusTable {
     await scored?.concluded;
     if (this.#refereeCount === null) return this.#disagreement(peer);
     const except = this.#seats.map((seat) => seat.peer);
-    return this.#referees.ask({ ...init, count: this.#refereeCount, except }, options);
+    // What the members' scores cost is spent.
+    const spent = scored?.referees.reduce((sum, { costLamports }) => sum + costLamports, 0n) ?? 0n;
+    const maxPrice = init.maxPrice > spent ? init.maxPrice - spent : 0n;
+    return this.#referees.ask({ ...init, count: this.#refereeCount, except, maxPrice }, options);
   }
 
   async #others(
@@ -125,6 +128,11 @@ export class ConsensusTable {
 function isSameClass(one: Receipt, other: Receipt): boolean {
   const isExact = one.exec?.sequences === 1;
   return isExact && equalBytes(decodeOffer(one.offer.body).execClass, decodeOffer(other.offer.body).execClass);
+}
+
+/** Without the tokenizer, nobody here can tell which of two texts is that of the tokens. */
+function isSameAnswer(one: Receipt, other: Receipt): boolean {
+  return isSameList(one.tokens, other.tokens) && one.text === other.text;
 }
 
 function partition<Item>(items: readonly Item[], test: (item: Item) => boolean): readonly [Item[], Item[]] {

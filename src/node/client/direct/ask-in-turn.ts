@@ -1,4 +1,5 @@
 import { QvacError } from '../../../errors.ts';
+import { shortPeer } from '../../../lib/names.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import { maxAnswerParts, maxTriedProviders } from '../../../protocol/constants.ts';
@@ -7,7 +8,7 @@ import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { isBadOffer } from '../../job/remote-error.ts';
 import { findTooLong } from '../../job/too-long.ts';
 import { chooseProviders } from '../../selection/choose.ts';
-import type { Choice } from '../../selection/select.ts';
+import type { Choice, SelectionCriteria } from '../../selection/select.ts';
 import type { VerifyLevel } from '../../verification/verification.ts';
 import { type Answer, faultyAnswer } from '../answer.ts';
 import type { BrokenPart } from '../broken-part.ts';
@@ -43,10 +44,8 @@ class Turns {
   }
 
   async run(): Promise<Answer | FinishedAnswer> {
-    const question = this.#question;
-    const first = this.#parted.last === null ? question.choose(question.criteria) : this.#chooseOthers();
-    for (let choices = await first; ; choices = await this.#chooseOthers()) {
-      const end = await this.#askRound(choices);
+    for (;;) {
+      const end = await this.#askRound(await this.#choose());
       if (end.answer !== null) return end.answer;
       this.#takeBroken(end.broken);
     }
@@ -65,8 +64,8 @@ class Turns {
       this.#asked.add(peer);
       const outcome = await this.#askOne(choice);
       if (outcome.answer !== null) return outcome;
-      const { broken } = outcome;
-      if (broken !== null) return { answer: null, broken };
+      if (outcome.broken !== null) return { answer: null, broken: outcome.broken };
+      this.#parted.lost(outcome.lostLamports);
       failure = outcome.error;
       if (failure instanceof FaultError) fault = { error: failure, choice };
       if (outcome.again === true) {
@@ -94,12 +93,14 @@ class Turns {
     const { soFar, totals, last } = this.#parted;
     const { input, sampler } = soFar.rest(init.input, init.sampler);
     const maxPrice = this.#priceLeft;
-    const { model, modelId, card } = choice;
+    const { model, modelId, card, priceLamports } = choice;
+    const refused = { answer: null, broken: null, lostLamports: 0n } as const;
+    if (priceLamports > BigInt(maxPrice)) return { ...refused, error: tooDearNow(choice, maxPrice) };
     const offered = { peer: card.peer, model, modelId };
     const tooLong = await findTooLong(verifier, offered, inputFor(model, input), sampler.maxTokens);
-    if (tooLong !== null) return { answer: null, error: tooLong, broken: null };
+    if (tooLong !== null) return { ...refused, error: tooLong };
     const level = await this.#levelFor(choice);
-    const refereeCount = await refereePlan.for({ model: modelId, level }, card, choice.priceLamports);
+    const refereeCount = await refereePlan.for({ model: modelId, level }, card, priceLamports);
     if (level === 'sampling' || level === 'full') verifier.prepare(modelId, level);
     const outcome = await askProvider(
       components,
@@ -139,7 +140,7 @@ class Turns {
     try {
       const live = await components.discovery.refresh(card.peer, options);
       if (live.card.seq <= card.card.seq) return null;
-      const [choice] = await chooseProviders(chooseComponents, this.#question.criteria, card.peer, options);
+      const [choice] = await chooseProviders(chooseComponents, this.#criteria, card.peer, options);
       return choice ?? null;
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -159,23 +160,32 @@ class Turns {
     observer.brokeOff?.(answer.provider, this.#parted.soFar.shownCount, error.message);
   }
 
-  /** Providers of the same model that can go on behind the last token that was shown, those of its class first. */
-  async #chooseOthers(): Promise<readonly Choice[]> {
-    const { init, criteria } = this.#question;
-    const { soFar, last } = this.#parted;
-    const { input, sampler } = soFar.rest(init.input, init.sampler);
-    const choices = await this.#question.choose({
-      ...criteria,
-      model: last?.answer.model.id,
-      promptTokens: promptTokenBound(input),
-      maxTokens: sampler.maxTokens,
-      maxPrice: this.#priceLeft,
-      except: this.#asked,
-      preferredClass: last?.job.offer.execClass,
-    });
+  /**
+   * Those that can answer, or go on behind the last token that was shown: of the same model then, of the same class
+   * first.
+   */
+  async #choose(): Promise<readonly Choice[]> {
+    const { last } = this.#parted;
+    const choices = await this.#question.choose({ ...this.#criteria, except: this.#asked });
     // If a router was lost, the provider behind it may have been, too.
     const isLast = ({ card }: Choice): boolean => card.peer === last?.answer.provider;
     return choices.toSorted((a, b) => Number(isLast(a)) - Number(isLast(b)));
+  }
+
+  /** What is left of the question asks of a provider. */
+  get #criteria(): SelectionCriteria {
+    const { init, criteria } = this.#question;
+    const { soFar, last } = this.#parted;
+    if (last === null) return { ...criteria, maxPrice: this.#priceLeft };
+    const { input, sampler } = soFar.rest(init.input, init.sampler);
+    return {
+      ...criteria,
+      model: last.answer.model.id,
+      promptTokens: promptTokenBound(input),
+      maxTokens: sampler.maxTokens,
+      maxPrice: this.#priceLeft,
+      preferredClass: last.job.offer.execClass,
+    };
   }
 
   #caught(error: FaultError, { card, model, modelId }: Choice): Answer {
@@ -190,4 +200,16 @@ class Turns {
     };
     return faultyAnswer({ ...base, level: init.verify ?? 'sampling', timing: stopwatch.read() }, error);
   }
+}
+
+/** It was within the limit before others took a part of it. */
+function tooDearNow({ card, priceLamports }: Choice, leftLamports: number): QvacError {
+  const what = `${shortPeer(card.peer)} asks for up to ${priceLamports} lamports`;
+  return new QvacError(
+    'E_TOO_DEAR',
+    `${what}: of --max-price ${leftLamports} are left, since another provider failed`,
+    {
+      hint: 'ask again, or raise --max-price',
+    },
+  );
 }

@@ -40,7 +40,7 @@ export async function askProvider(
   if (job.received.final?.finish === finish.brokenOff && attempt.hasShown(job)) return endBrokenOff(attempt, job);
   const answer = await attempt.finish(job, observer);
   if (answer.finish !== finish.brokenOff || answer.verification.result === 'fail') return { answer };
-  return { answer: null, error: truncated(answer), broken: null };
+  return { answer: null, error: truncated(answer), broken: null, lostLamports: answer.costLamports };
 }
 
 async function fetchQuote({ components, init, input, mode, payment, signal }: Attempt): Promise<SignedQuote> {

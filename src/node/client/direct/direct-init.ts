@@ -51,10 +51,13 @@ export interface DirectInit {
 /** One provider's answer, or why another provider may be asked: it gave no token, or it broke off after some. */
 export type DirectOutcome =
   | { readonly answer: Answer | FinishedAnswer }
+  | { readonly answer: null; readonly error: Error; readonly broken: BrokenPart }
   | {
       readonly answer: null;
       readonly error: Error;
-      readonly broken: BrokenPart | null;
+      readonly broken: null;
+      /** The most that the provider can be paid all the same, lamports. */
+      readonly lostLamports: bigint;
       /** The same provider may be asked again: it will be paid otherwise. @default false */
       readonly again?: boolean;
     };

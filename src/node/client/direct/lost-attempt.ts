@@ -1,6 +1,6 @@
 import { type ErrorCode, messageOf, QvacError } from '../../../errors.ts';
 import { FaultError } from '../../../proofs/fault.ts';
-import { costOf, countsOf, payableTokens } from '../../job/cost.ts';
+import { costOf, countsOf, mostCostOf, payableTokens } from '../../job/cost.ts';
 import type { Job } from '../../job/job.ts';
 import { isBadInput, isBadOffer, RemoteError } from '../../job/remote-error.ts';
 import { mayBeTooLong, PerhapsTooLongError } from '../../job/too-long.ts';
@@ -38,7 +38,8 @@ export async function endFailed(attempt: Attempt, job: Job | null, error: Error)
   // The provider may take the same offer from an account of its own.
   const again = payment.isInChannel && isBadOffer(error);
   if (again) await payment.avoidChannel();
-  return { answer: null, error: reported, broken: null, again };
+  const lostLamports = job === null ? 0n : mostCostOf(job.offer, countsOf(job));
+  return { answer: null, error: reported, broken: null, lostLamports, again };
 }
 
 /**

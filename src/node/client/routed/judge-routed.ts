@@ -79,10 +79,11 @@ async function askReferees(
   receipt: Receipt,
   { card, offer }: Picked,
 ): Promise<PanelResult | null> {
-  const { by, refereeCount = null, maxPrice } = init;
+  const { by, refereeCount = null, maxPrice, parted } = init;
   if (by !== 'referees' || receipt.opening === null) return null;
   const leftLamports = BigInt(maxPrice) - offer.payment.amountLamports;
-  return askPanel(components, { refereeCount, provider: card, leftLamports }, { receipt, observer });
+  const textBefore = parted.soFar.wholeTextBefore;
+  return askPanel(components, { refereeCount, provider: card, leftLamports, textBefore }, { receipt, observer });
 }
 
 /**

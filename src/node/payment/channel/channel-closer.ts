@@ -1,4 +1,4 @@
-import { messageOf } from '../../../errors.ts';
+import { messageOf, QvacError } from '../../../errors.ts';
 import type { ChannelAccount, ChannelOutcome, EvidenceAccount } from '../../../escrow/accounts.ts';
 import type { Escrow, Executed } from '../../../escrow/escrow.ts';
 import { RefusedError } from '../../../escrow/refusal.ts';
@@ -51,12 +51,17 @@ export class ChannelCloser {
   /**
    * Does what can be done now.
    * @param now unix ms of the chain
-   * @throws QvacError E_CHAIN, E_FUNDS, E_HOME
+   * @throws QvacError E_BUSY while answers are paid from it, E_CHAIN, E_FUNDS, E_HOME
    */
   async step(channel: OpenChannel, now: number, options: AbortOptions): Promise<ClosingStep> {
     const { escrow } = this.#components;
     const address = escrow.channelAddress(fromHex(channel.id));
     const account = await escrow.channel(address, options);
+    // In the same turn as it begins to close, after which it takes no further answer.
+    if (channel.isBusy)
+      throw new QvacError('E_BUSY', `answers are paid from channel ${channel.id.slice(0, 8)} now`, {
+        hint: 'try again once they have ended',
+      });
     if (account === null) return this.#concluded(channel, address, now, options);
     if (channel.kept.phase !== 'closing') await channel.change({ phase: 'closing', closingAt: now });
     await this.decide(channel);

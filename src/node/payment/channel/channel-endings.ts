@@ -1,4 +1,4 @@
-import { messageOf, QvacError } from '../../../errors.ts';
+import { messageOf } from '../../../errors.ts';
 import { createTurns } from '../../../lib/in-turn.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, ChannelId } from '../../../lib/types.ts';
@@ -92,10 +92,6 @@ export class ChannelEndings {
    * @throws QvacError E_BUSY while answers are paid from it, E_CHAIN, E_FUNDS, E_HOME
    */
   async step(channel: OpenChannel, options: AbortOptions): Promise<ChannelNews> {
-    if (channel.isBusy)
-      throw new QvacError('E_BUSY', `answers are paid from channel ${channel.id.slice(0, 8)} now`, {
-        hint: 'try again once they have ended',
-      });
     const wasClosing = channel.kept.phase === 'closing';
     const step = await this.#components.closer.step(channel, await this.#components.time.now(options, true), options);
     const news = { ...newsOf(channel), ...endOf(step) };

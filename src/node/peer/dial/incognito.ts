@@ -6,6 +6,42 @@ import { shortPeer } from '../../../lib/names.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { isRelayed } from '../addresses.ts';
 
+/** Relays on the way to providers that an incognito node remembers. */
+const maxRelays = 256;
+
+/**
+ * Whom an incognito node dials: providers through relays, and directly no peers but these relays and those of the
+ * configuration. libp2p's hash table would dial every node that an answer mentions, among them those of providers.
+ */
+export class IncognitoDials {
+  readonly #named: ReadonlySet<PeerIdString>;
+  readonly #relays = new Set<PeerIdString>();
+
+  constructor(named: ReadonlySet<PeerIdString>) {
+    this.#named = named;
+  }
+
+  /** As `hiddenAddresses`; their relays may be dialled from now on. @throws as `hiddenAddresses` */
+  choose(peer: PeerId, addresses: readonly Multiaddr[]): readonly Multiaddr[] {
+    const chosen = hiddenAddresses(peer, addresses, this.#named);
+    for (const address of chosen) if (isRelayed(address)) this.#add(relayOf(address));
+    return chosen;
+  }
+
+  /** Whether libp2p may dial `peer` directly. */
+  allows(peer: PeerId): boolean {
+    const id = peer.toString() as PeerIdString;
+    return this.#named.has(id) || this.#relays.has(id);
+  }
+
+  #add(relay: PeerIdString): void {
+    this.#relays.delete(relay);
+    this.#relays.add(relay);
+    const [oldest] = this.#relays;
+    if (this.#relays.size > maxRelays && oldest !== undefined) this.#relays.delete(oldest);
+  }
+}
+
 /**
  * The addresses at which a node reaches a peer without showing it its own: those through relays of somebody else, or
  * through relays that the person named alone, if there are any. Who runs a relay cannot be proved: a relay at an IP

@@ -1,12 +1,11 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
 import { type YamuxMuxerInit, yamux } from '@libp2p/yamux';
-import type { Multiaddr } from '@multiformats/multiaddr';
-import { customerOfIp, ipOfMultiaddr } from '../../../lib/ip-kind.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
-import { isRelayed, usableAddress } from '../addresses.ts';
+import { usableAddress } from '../addresses.ts';
 import { withEagerStreams } from '../libp2p/eager.ts';
 import { sparseUpdates } from '../libp2p/sparse-updates.ts';
 import type { Bans } from './bans.ts';
+import { type IpLimits, IpPlaces } from './ip-places.ts';
 
 /** yamux's muxer, whose type its package does not export. */
 type Muxer = StreamMuxer & { ping(): Promise<number> };
@@ -19,7 +18,7 @@ export interface LinkGuardComponents {
   readonly isWatched?: ((peer: PeerIdString) => boolean) | undefined;
 }
 
-export interface LinkLimits {
+export interface LinkLimits extends IpLimits {
   /** Streams that a peer may open at once. @default 1000 */
   readonly streamBurst: number;
   /** Streams that a peer may open per second after that. @default 200 */
@@ -30,8 +29,6 @@ export interface LinkLimits {
   readonly probeIdleEveryMs: number;
   /** Time without a byte after which an unanswered probe ends the connection, in ms. @default 5_000 */
   readonly deadAfterMs: number;
-  /** Connections from one IP address. @default no limit */
-  readonly connectionsPerIp: number;
 }
 
 const defaultLinkLimits: LinkLimits = {
@@ -41,6 +38,7 @@ const defaultLinkLimits: LinkLimits = {
   probeIdleEveryMs: 10_000,
   deadAfterMs: 5_000,
   connectionsPerIp: Number.POSITIVE_INFINITY,
+  handshakesPerIp: Number.POSITIVE_INFINITY,
 };
 
 /** Time between two checks of all connections, in ms. */
@@ -70,7 +68,7 @@ export class LinkGuard {
   readonly #limits: LinkLimits;
   readonly #links = new Set<Link>();
   readonly #linksOf = new Map<PeerIdString, Set<Link>>();
-  readonly #perIp = new Map<string, number>();
+  readonly #places: IpPlaces;
   readonly #linkOf = new WeakMap<StreamMuxer, Link>();
   #made: Muxer | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -78,6 +76,7 @@ export class LinkGuard {
   constructor(components: LinkGuardComponents, limits: Partial<LinkLimits> = {}) {
     this.#components = components;
     this.#limits = { ...defaultLinkLimits, ...limits };
+    this.#places = new IpPlaces(this.#limits);
   }
 
   /** The muxer for `createLibp2p`. */
@@ -91,20 +90,24 @@ export class LinkGuard {
     return () => ({ ...factory, protocol: factory.protocol, createStreamMuxer });
   }
 
-  /** The gater for `createLibp2p`: refuses banned peers, and learns which muxer belongs to which peer. */
-  gater(): ConnectionGater {
+  /**
+   * The gater for `createLibp2p`: refuses banned peers and addresses that have too many connections, and learns which
+   * muxer belongs to which peer.
+   * @param mayDial whether libp2p may dial a peer by itself. @default yes
+   */
+  gater(mayDial: (peer: PeerId) => boolean = () => true): ConnectionGater {
     const banned = (peer: PeerId): boolean => this.#components.bans.isBanned(peer.toString() as PeerIdString);
     // libp2p calls this in the same tick in which it created the muxer, and only this call names the peer.
     const upgraded = (peer: PeerId, maConn: MultiaddrConnection): boolean => {
+      this.#places.shaken(maConn);
       const muxer = this.#made;
       this.#made = null;
       if (muxer !== null) this.#watch(peer.toString() as PeerIdString, maConn, muxer);
       return false;
     };
     return {
-      denyDialPeer: banned,
-      denyInboundConnection: ({ remoteAddr }) =>
-        !isRelayed(remoteAddr) && (this.#perIp.get(customerOf(remoteAddr)) ?? 0) >= this.#limits.connectionsPerIp,
+      denyDialPeer: (peer) => banned(peer) || !mayDial(peer),
+      denyInboundConnection: (maConn) => !this.#places.take(maConn),
       denyInboundEncryptedConnection: banned,
       denyInboundUpgradedConnection: upgraded,
       denyOutboundUpgradedConnection: upgraded,
@@ -135,7 +138,6 @@ export class LinkGuard {
     this.#timer = null;
     this.#links.clear();
     this.#linksOf.clear();
-    this.#perIp.clear();
   }
 
   #watch(peer: PeerIdString, maConn: MultiaddrConnection, muxer: Muxer): void {
@@ -145,16 +147,10 @@ export class LinkGuard {
     this.#linkOf.set(muxer, link);
     const links = this.#linksOf.get(peer) ?? new Set();
     this.#linksOf.set(peer, links.add(link));
-    const place = isRelayed(maConn.remoteAddr) ? null : customerOf(maConn.remoteAddr);
-    if (place !== null) this.#perIp.set(place, (this.#perIp.get(place) ?? 0) + 1);
     maConn.addEventListener('close', () => {
       this.#links.delete(link);
       links.delete(link);
       if (links.size === 0 && this.#linksOf.get(peer) === links) this.#linksOf.delete(peer);
-      if (place === null) return;
-      const left = (this.#perIp.get(place) ?? 1) - 1;
-      if (left > 0) this.#perIp.set(place, left);
-      else this.#perIp.delete(place);
     });
     // Whoever sends is alive, even if its answers wait behind much data.
     maConn.addEventListener('message', () => {
@@ -209,9 +205,4 @@ export class LinkGuard {
 /** Whether the connection may be dead: a stream on it is then worth waiting for, and opened anew on another one. */
 function isDoubtful(link: Link | undefined): boolean {
   return link?.waiting === true && link.ticks * tickMs >= doubtAfterMs;
-}
-
-function customerOf(address: Multiaddr): string {
-  const text = address.toString();
-  return customerOfIp(ipOfMultiaddr(text) ?? text);
 }

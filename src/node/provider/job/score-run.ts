@@ -15,7 +15,7 @@ import { OfferRefusal } from '../refusal.ts';
 import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job-run.ts';
 import { openableScore } from './openable.ts';
 
-/** Steps between two turns of the event loop while the leaves are hashed. */
+/** Steps between two turns of the event loop while the leaves are hashed, and in one frame of text. */
 const stepsPerTurn = 64;
 
 /** One admitted score job (section 4.7) from its accept to its head, and the acknowledgement of that. */
@@ -28,7 +28,8 @@ export class ScoreRun extends JobRun {
 
   constructor(components: JobRunComponents, admission: Admission, stream: FrameStream, init: JobRunInit) {
     const { offer, inputDigest, prompt, jobId, input, grammar } = admission;
-    const { vocabulary } = components.engine.tokenizer;
+    const { tokenizer } = components.engine;
+    const { vocabulary } = tokenizer;
     const { stops } = offer.sampler;
     const matcher = (): GrammarMatcher | null => grammar && createGrammarMatcher({ rules: grammar, vocabulary, stops });
     const followed = grammar && followAnswer(input.continuation, matcher());
@@ -40,6 +41,8 @@ export class ScoreRun extends JobRun {
       execClass: offer.execClass,
       jobSecret: randomBytes(32),
       matcher: matcher(),
+      bytesOf: (token) => tokenizer.bytesOf(token),
+      markedBytesOf: (token) => tokenizer.markedBytesOf(token),
     });
     // Last, since it starts the heartbeats.
     super(components, admission, stream, init);
@@ -76,9 +79,12 @@ export class ScoreRun extends JobRun {
       for (const [at, top] of tops.entries()) {
         if (this.#grammar?.isLost(at) === true)
           throw new OfferRefusal('bad-input', 'the answer is not of its grammar, or costs too much to follow');
-        this.#transcript.add(input.continuation[at] ?? 0, top);
-        if (at % stepsPerTurn === stepsPerTurn - 1) await setImmediate();
+        this.writer.rest(this.#transcript.add(input.continuation[at] ?? 0, top));
+        if (at % stepsPerTurn !== stepsPerTurn - 1) continue;
+        this.writer.flush();
+        await setImmediate();
       }
+      this.writer.rest(this.#transcript.end());
       signal.throwIfAborted();
     } finally {
       session.release().catch(() => undefined);
@@ -111,7 +117,7 @@ export class ScoreRun extends JobRun {
     return {
       admission: this.admission,
       transcript: openableScore(this.#transcript),
-      text: '',
+      text: this.writer.sentText,
       final,
       finalSigned,
       ack,

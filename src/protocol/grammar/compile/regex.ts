@@ -1,9 +1,12 @@
+import { BadInputError } from '../../encoding/malformed-error.ts';
 import type { GrammarRules } from '../rules.ts';
 import { maxCodePoint } from './code-points.ts';
 import { compilePattern, type Pattern } from './pattern.ts';
 import { type AnchoredNode, parseRegex } from './regex-parser.ts';
 import { RuleBuilder } from './rule-builder.ts';
 
+/** Characters of the texts of a choice. */
+const maxChoiceLength = 65_536;
 /** Any text at all. */
 const everything: Pattern = { kind: 'repeat', of: { kind: 'set', ranges: [0, maxCodePoint] }, min: 0, max: null };
 
@@ -17,8 +20,14 @@ export function grammarOfRegex(pattern: string): GrammarRules {
   return rules.finish(compilePattern(rules, wholeOf(parseRegex(pattern)), (ranges) => [ranges]));
 }
 
-/** One of these texts, at least one. */
+/**
+ * One of these texts, at least one.
+ * @throws BadInputError for more than 64 Ki characters of texts
+ */
 export function grammarOfChoice(texts: readonly string[]): GrammarRules {
+  const length = texts.reduce((sum, text) => sum + text.length, 0);
+  if (length > maxChoiceLength)
+    throw new BadInputError(`the texts have ${length} characters, at most ${maxChoiceLength} are taken`);
   const rules = new RuleBuilder();
   return rules.finish(rules.oneOf(texts));
 }

@@ -55,7 +55,9 @@ export class RuleBuilder {
     const groups = new Map<string, string[]>();
     for (const text of new Set(texts)) {
       const [first = ''] = text;
-      groups.set(first, [...(groups.get(first) ?? []), text]);
+      const group = groups.get(first);
+      if (group === undefined) groups.set(first, [text]);
+      else group.push(text);
     }
     const alternatives = [...groups].map(([first, group]): Items => {
       const [only] = group;

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../../src/errors.ts';
 import { raceSignal } from '../../../../src/lib/abort.ts';
+import type { JobId } from '../../../../src/lib/types.ts';
+import type { ChannelPlace } from '../../../../src/node/payment/channel/open-channel.ts';
 import { type ChannelAskerInit, startChannelAsker } from '../../../support/channel-asker.ts';
 import { testSampler } from '../../../support/market.ts';
 import { type PayingEscrow, startPaidProvider } from '../../../support/paid.ts';
@@ -36,7 +38,7 @@ test('they take up the one channel that an earlier process kept', async (context
     escrow: before.client.escrow,
     channelDir: before.channelDir,
   });
-  const answers = await Promise.all([1, 2, 3].map(() => after.ask({ maxPrice, sampler })));
+  const answers = await Promise.all([1, 2].map(() => after.ask({ maxPrice, sampler })));
   assert.deepEqual(new Set(answers.map(({ payment }) => payment?.channel?.id)), new Set([opened.channel]));
   assert.equal((await (await after.channels()).list()).length, 1);
 });
@@ -75,17 +77,48 @@ test('a deposit that was raised though the chain did not say so counts against t
       return executed;
     },
   }));
-  const first = await asker.ask({ maxPrice, sampler });
-  const amount = first.payment?.locked ?? 0n;
+  const { payment } = await asker.ask({ maxPrice, sampler, maxDepositLamports: 200_000n });
   const [listed] = await (await asker.channels()).list();
   const { channel } = listed ?? assert.fail('no channel');
-  const maxDepositLamports = channel.depositLamports + 2n * amount;
+  const maxDepositLamports = channel.depositLamports + 2n * (payment?.locked ?? 0n);
   const ask = () => asker.ask({ maxPrice, sampler, maxDepositLamports });
-  while (channel.leftLamports >= amount) await ask();
+  while (channel.leftLamports >= (payment?.locked ?? 0n)) await ask();
   await assert.rejects(ask(), { code: 'E_CHAIN' });
   // What was raised pays, and nothing more is raised.
   assert.equal((await ask()).payment?.state, 'released');
   assert.deepEqual([raised.length, channel.depositLamports], [1, maxDepositLamports]);
   const account = (await (await asker.channels()).list())[0]?.account;
   assert.equal(account?.deposit, maxDepositLamports);
+});
+
+test('a question that takes a place while the channel begins to be closed keeps it open', async (context) => {
+  let beforeLook = async (): Promise<void> => undefined;
+  const { provider, asker } = await start(context, {}, (escrow) => ({
+    ...escrow,
+    async channel(address, options) {
+      await beforeLook();
+      return escrow.channel(address, options);
+    },
+  }));
+  await asker.ask({ maxPrice, sampler });
+  const channels = await asker.channels();
+  const [listed] = await channels.list();
+  const { channel } = listed ?? assert.fail('no channel');
+  const { releasedLamports } = channel.totals;
+  const { card, peer } = provider.card();
+  const pay = card.pay ?? assert.fail('it is free');
+  const wanted = { provider: peer, key: card.peer, pay, slots: 4, amountLamports: 1_000n };
+  const places: ChannelPlace[] = [];
+  beforeLook = async () => {
+    beforeLook = async () => undefined;
+    const place = (await channels.place(wanted)) ?? assert.fail('no place');
+    place.begin('ab'.repeat(32) as JobId);
+    await place.commit(900n).kept;
+    places.push(place);
+  };
+  await assert.rejects(channels.close(channel.id), { code: 'E_BUSY' });
+  // It was not released before its checks, and goes on.
+  assert.deepEqual(channel.totals, { committedLamports: releasedLamports + 900n, releasedLamports });
+  await places[0]?.conclude(null);
+  assert.equal(channel.kept.phase, 'open');
 });
