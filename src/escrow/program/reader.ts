@@ -125,7 +125,12 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
 function chainReader(rpc: Rpc): Pick<EscrowReader, 'rent' | 'now'> {
   return {
     async rent(bytes, options) {
-      return rpc.call(async (connection) => BigInt(await connection.getMinimumBalanceForRentExemption(bytes)), options);
+      return rpc.call(async (connection) => {
+        const lamports = await connection.getMinimumBalanceForRentExemption(bytes);
+        // The library's word for an error of the node.
+        if (lamports <= 0) throw Object.assign(new Error('it states no rent'), { code: -32603 });
+        return BigInt(lamports);
+      }, options);
     },
     async now(options) {
       const clock = await rpc.call((connection) => connection.getAccountInfo(SYSVAR_CLOCK_PUBKEY), options);
