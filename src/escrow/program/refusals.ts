@@ -144,7 +144,7 @@ export function isDuplicate(error: unknown): boolean {
 
 /** How a node's words about a transaction begin that it has looked at and not sent. */
 const notSent =
-  /^(transaction (simulation|(signature|precompile) verif)|invalid (transaction|params)|failed to deserialize|base\d\d )/i;
+  /^(transaction (simulation|signature|precompile)|invalid (transaction|params)|failed to deserialize|base\d\d )/i;
 
 /**
  * The refusal in what the RPC answered to a transaction, or null if the answer is about something else: then the
