@@ -274,6 +274,19 @@ describe('grammars of strangers', () => {
     assert.ok(matcher.isWhole);
   });
 
+  it('may have thousands of rules that each begin with the next one', () => {
+    const rules = Array.from({ length: 4096 }, (_, rule): readonly GrammarItem[][] =>
+      rule === 4095 ? [[[97, 97]]] : [[rule + 1, [98, 98]]],
+    );
+    const matcher = createGrammarMatcher({
+      rules: parseGrammar(rules),
+      vocabulary: new Vocabulary(['a', 'b', ''].map(utf8)),
+      stops: [2],
+    });
+    assert.ok(matcher.accept(0));
+    assert.deepEqual(matcher.allowedUpTo(3), [1]);
+  });
+
   it('are given up if they cost too much', () => {
     const matcher = matcherOf([[[[97, 97], 0, 0], [[97, 97]]]]);
     assert.throws(() => {

@@ -137,11 +137,27 @@ export class GrammarStates {
   /** An open continuation as it is in the end. There is no circle: that would be left recursion. */
   #fixed(owner: Owner, made: Map<OpenContinuation, Continuation>): Continuation {
     if (!isOpen(owner)) return owner;
+    // Without recursion: a stranger's rules may begin each other thousands deep.
+    const path = [owner];
+    for (let open = path.at(-1); open !== undefined; open = path.at(-1)) {
+      const inner = made.has(open) ? [] : unmade(open, made);
+      if (inner.length > 0) path.push(...inner);
+      else {
+        if (!made.has(open)) made.set(open, this.#made(open, made));
+        path.pop();
+      }
+    }
+    return this.#made(owner, made);
+  }
+
+  /** One whose edges lead to what is made already. */
+  #made(owner: OpenContinuation, made: ReadonlyMap<OpenContinuation, Continuation>): Continuation {
     const known = made.get(owner);
     if (known !== undefined) return known;
     const edges = new Map<string, Edge>();
     for (const open of owner.edges.values()) {
-      const edge: Edge = open === null ? null : [open[0], this.#fixed(open[1], made)];
+      const next = open === null || !isOpen(open[1]) ? open?.[1] : made.get(open[1]);
+      const edge: Edge = open === null || next === undefined ? null : [open[0], next];
       edges.set(edgeKey(edge), edge);
     }
     const key = [...edges.keys()].sort().join(' ');
@@ -151,7 +167,6 @@ export class GrammarStates {
       continuation = { id: this.#newId(), edges };
       this.#continuations.set(key, continuation);
     }
-    made.set(owner, continuation);
     return continuation;
   }
 
@@ -177,6 +192,15 @@ export class GrammarStates {
     this.#states.clear();
     this.#steps.clear();
   }
+}
+
+function unmade(
+  { edges }: OpenContinuation,
+  made: ReadonlyMap<OpenContinuation, Continuation>,
+): readonly OpenContinuation[] {
+  return [...edges.values()].flatMap((edge) =>
+    edge !== null && isOpen(edge[1]) && !made.has(edge[1]) ? [edge[1]] : [],
+  );
 }
 
 function isOpen(owner: Owner): owner is OpenContinuation {

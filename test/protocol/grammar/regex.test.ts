@@ -107,6 +107,13 @@ describe('a regular expression as a grammar', () => {
       );
     });
 
+  it('compiles optional parts in repeated groups, each of which has the one within it twice', () => {
+    const nested = (depth: number): string => `${'(a?'.repeat(depth)}b?${')*'.repeat(depth)}c`;
+    assert.ok(grammarOfRegex(nested(60)).length < 200);
+    for (const text of ['c', 'aabbac', 'aab', 'ca'])
+      assert.equal(isInLanguage(grammarOfRegex(nested(3)), text), /^[ab]*c$/.test(text), text);
+  });
+
   for (const bomb of [
     '(a*)*b',
     '((((a+)+)+)+)+b',

@@ -50,9 +50,16 @@ export function lengthsOf(node: Pattern): { readonly min: number; readonly max: 
   }
 }
 
+/**
+ * Each part is looked at once: without its empty text, a sequence has each of its parts several times, and one within
+ * the other these would double with every level.
+ */
 class PatternCompiler {
   readonly #rules: RuleBuilder;
   readonly #writer: CharacterWriter;
+  readonly #items = new Map<Pattern, Items>();
+  readonly #nullable = new Map<Pattern, boolean>();
+  readonly #filled = new Map<Pattern, Pattern | null>();
 
   constructor(rules: RuleBuilder, writer: CharacterWriter) {
     this.#rules = rules;
@@ -60,6 +67,10 @@ class PatternCompiler {
   }
 
   items(node: Pattern): Items {
+    return known(this.#items, node, () => this.#compile(node));
+  }
+
+  #compile(node: Pattern): Items {
     switch (node.kind) {
       case 'set':
         if (node.ranges.length === 0) throw new BadInputError('the pattern has a set without characters');
@@ -72,55 +83,68 @@ class PatternCompiler {
         return this.#rules.choice(node.of.map((part) => this.items(part)));
       case 'repeat': {
         const { of, min, max } = node;
-        if (!isNullable(of)) return this.#rules.repeat(this.items(of), min, max);
+        if (!this.#isNullable(of)) return this.#rules.repeat(this.items(of), min, max);
         // A grammar repeats no empty text.
-        const filled = withoutEmpty(of);
+        const filled = this.#withoutEmpty(of);
         return filled === null ? [] : this.#rules.repeat(this.items(filled), 0, max);
       }
     }
   }
-}
 
-function isNullable(node: Pattern): boolean {
-  switch (node.kind) {
-    case 'set':
-    case 'items':
-      return false;
-    case 'sequence':
-      return node.of.every(isNullable);
-    case 'choice':
-      return node.of.some(isNullable);
-    case 'repeat':
-      return node.min === 0 || isNullable(node.of);
+  #isNullable(node: Pattern): boolean {
+    return known(this.#nullable, node, () => {
+      switch (node.kind) {
+        case 'set':
+        case 'items':
+          return false;
+        case 'sequence':
+          return node.of.every((part) => this.#isNullable(part));
+        case 'choice':
+          return node.of.some((part) => this.#isNullable(part));
+        case 'repeat':
+          return node.min === 0 || this.#isNullable(node.of);
+      }
+    });
   }
-}
 
-/** The same texts but the empty one; null if there are no others. */
-function withoutEmpty(node: Pattern): Pattern | null {
-  if (!isNullable(node)) return node;
-  switch (node.kind) {
-    case 'set':
-    case 'items':
-      return node;
-    case 'choice':
-      return choiceOf(node.of.map(withoutEmpty));
-    case 'repeat': {
-      const filled = withoutEmpty(node.of);
-      if (filled === null || node.max === 0) return null;
-      const more: Pattern = { kind: 'repeat', of: filled, min: 0, max: node.max === null ? null : node.max - 1 };
-      return { kind: 'sequence', of: [filled, more] };
+  /** The same texts but the empty one; null if there are no others. */
+  #withoutEmpty(node: Pattern): Pattern | null {
+    return this.#isNullable(node) ? known(this.#filled, node, () => this.#fill(node)) : node;
+  }
+
+  #fill(node: Pattern): Pattern | null {
+    switch (node.kind) {
+      case 'set':
+      case 'items':
+        return node;
+      case 'choice':
+        return choiceOf(node.of.map((part) => this.#withoutEmpty(part)));
+      case 'repeat': {
+        const filled = this.#withoutEmpty(node.of);
+        if (filled === null || node.max === 0) return null;
+        const more: Pattern = { kind: 'repeat', of: filled, min: 0, max: node.max === null ? null : node.max - 1 };
+        return { kind: 'sequence', of: [filled, more] };
+      }
+      case 'sequence':
+        if (node.of.length > maxNullableParts)
+          throw new BadInputError(`it repeats more than ${maxNullableParts} parts that may all be empty`);
+        // The first part that is not empty, and all that may follow it.
+        return choiceOf(
+          node.of.map((part, at) => {
+            const filled = this.#withoutEmpty(part);
+            return filled === null ? null : { kind: 'sequence', of: [filled, ...node.of.slice(at + 1)] };
+          }),
+        );
     }
-    case 'sequence':
-      if (node.of.length > maxNullableParts)
-        throw new BadInputError(`it repeats more than ${maxNullableParts} parts that may all be empty`);
-      // The first part that is not empty, and all that may follow it.
-      return choiceOf(
-        node.of.map((part, at) => {
-          const filled = withoutEmpty(part);
-          return filled === null ? null : { kind: 'sequence', of: [filled, ...node.of.slice(at + 1)] };
-        }),
-      );
   }
+}
+
+function known<Value>(values: Map<Pattern, Value>, node: Pattern, find: () => Value): Value {
+  const found = values.get(node);
+  if (found !== undefined) return found;
+  const value = find();
+  values.set(node, value);
+  return value;
 }
 
 function choiceOf(nodes: readonly (Pattern | null)[]): Pattern | null {
