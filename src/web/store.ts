@@ -1,5 +1,6 @@
 import { absorb, type Conversation, nextTime, type Turn } from './conversation.ts';
 import { randomHex } from './random.ts';
+import { conversationsKey, read, write } from './storage.ts';
 
 export interface PageSettings {
   model: string;
@@ -22,7 +23,6 @@ export interface PageSettings {
   theme: 'auto' | 'light' | 'dark';
 }
 
-const conversationsKey = 'qvac.conversations';
 const forgottenKey = 'qvac.forgotten';
 const settingsKey = 'qvac.settings';
 const maxConversations = 100;
@@ -43,24 +43,6 @@ const fresh: PageSettings = {
   refereeCount: '1',
   theme: 'auto',
 };
-
-function read<Value>(key: string, otherwise: Value): Value {
-  try {
-    const text = localStorage.getItem(key);
-    return text === null ? otherwise : (JSON.parse(text) as Value);
-  } catch {
-    return otherwise;
-  }
-}
-
-function write(key: string, value: unknown): boolean {
-  try {
-    localStorage.setItem(key, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** This browser's conversations and settings, shared by all tabs of the page. */
 class Store {

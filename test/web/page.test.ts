@@ -206,6 +206,22 @@ test('asks and reads nothing until the token unlocks the page', { skip }, async 
   await page.locator('.trust').waitFor();
 });
 
+test('a link whose token the gateway does not know locks nothing out', { skip }, async (context) => {
+  const { page, url } = await openSaying(context, 'still here');
+  const wrong = `${url}/#token=of-another-site-0123456789`;
+  const opened = await page.context().newPage();
+  for (const each of [opened, page]) {
+    const renewed = each.waitForResponse((response) => response.url().endsWith('/qvac/session') && response.ok());
+    await each.goto(wrong);
+    await renewed;
+    await ask(each, 'are you?');
+    await each.locator('.trust').waitFor();
+    assert.equal(await each.evaluate('localStorage.getItem("qvac.token")'), testToken);
+  }
+  await opened.reload();
+  await opened.locator('#model option').nth(1).waitFor({ state: 'attached' });
+});
+
 test('a page of another origin can neither ask nor read', { skip }, async (context) => {
   const { url, providers } = await startGateway(context);
   // The same machine on another port is the closest foreign origin there is.
