@@ -160,7 +160,7 @@ describe('architecture', () => {
     const wrong = violations((file, { specifier }) => {
       if (/^(libp2p|@libp2p|@chainsafe\/libp2p|@multiformats\/multiaddr|@multiformats\/mafmt)/.test(specifier))
         return layerOf(file.path) === 'node';
-      if (/^(node-llama-cpp|@node-llama-cpp)/.test(specifier)) return file.path === 'src/model/llama.ts';
+      if (/^(node-llama-cpp|@node-llama-cpp)/.test(specifier)) return file.path.startsWith('src/model/llama/');
       if (/^(@solana|@coral-xyz|@anchor-lang|litesvm)/.test(specifier)) return layerOf(file.path) === 'escrow';
       return true;
     });

@@ -1,3 +1,4 @@
+import { QvacError } from '../../errors.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { splitVectors, vectorOfBytes } from '../../proofs/embedding/vectors.ts';
 import { maxEmbeddedTokens } from '../../protocol/constants.ts';
@@ -54,7 +55,9 @@ export async function embed(
       maxPrice: Number(left),
       timeoutMs: Math.max(1, Math.ceil(deadline - performance.now())),
     };
-    const next = await embedPart(components, rest, texts, observer, options);
+    const next = await embedPart(components, rest, texts, observer, options).catch((error: unknown) => {
+      throw isTooDear(error) ? tooDearAfter(jobs, init, error) : error;
+    });
     left -= next.costLamports;
     jobs.push(next);
   }
@@ -64,6 +67,21 @@ export async function embed(
     promptTokens: jobs.flatMap(({ vectors }) => vectors?.counts ?? []).reduce((sum, count) => sum + count, 0),
     jobs,
   };
+}
+
+function isTooDear(error: unknown): error is QvacError {
+  return error instanceof QvacError && error.code === 'E_TOO_DEAR';
+}
+
+/** Names no price to agree to: all texts would be asked for again, also those that are paid. */
+function tooDearAfter(jobs: readonly Answer[], { texts }: EmbedInit, error: QvacError): QvacError {
+  const done = jobs.reduce((sum, { tokens }) => sum + tokens, 0);
+  const spent = jobs.reduce((sum, { costLamports }) => sum + costLamports, 0n);
+  const message = `${done} of ${texts.length} texts were embedded, for ${spent} lamports: ${error.message}`;
+  return new QvacError('E_TOO_DEAR', message, {
+    hint: 'embed fewer texts at once, or raise --max-price',
+    cause: error,
+  });
 }
 
 function embedPart(

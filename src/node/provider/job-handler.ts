@@ -1,6 +1,6 @@
 import { ownWordsOf, QvacError, toError } from '../../errors.ts';
 import { dismiss } from '../../lib/abort.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { monotonicMs } from '../../lib/clock.ts';
 import type { FrameOf } from '../../protocol/frames.ts';
 import { modeName, modes, payFrom } from '../../protocol/messages.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
@@ -18,7 +18,6 @@ export interface JobHandlerComponents extends AdmissionComponents, JobRunCompone
   readonly openings: Openings;
   /** Null: the provider takes no payment. */
   readonly payouts: ProviderPayouts | null;
-  readonly clock: Clock;
 }
 
 export interface JobHandlerInit extends JobRunInit {
@@ -33,14 +32,19 @@ export class JobHandler {
   readonly #init: JobHandlerInit;
   readonly #running = new Set<JobRun>();
   #idle: () => void = () => undefined;
+  #isStopping = false;
 
   constructor(components: JobHandlerComponents, init: JobHandlerInit) {
     this.#components = components;
     this.#init = init;
   }
 
-  /** Resolves when no job is running. Jobs that still run after `graceMs` are ended without a final head. */
+  /**
+   * Admits no further job, and resolves when none is running. Jobs that still run after `graceMs` are ended without a
+   * final head.
+   */
   async drain(graceMs: number): Promise<void> {
+    this.#isStopping = true;
     if (this.#running.size === 0) return;
     const timer = setTimeout(() => {
       for (const run of this.#running) run.abort(new OfferRefusal('internal', 'this provider is stopping'));
@@ -61,10 +65,9 @@ export class JobHandler {
   }
 
   async #serve(stream: FrameStream, frame: FrameOf<'offer'>, isEmbedding: boolean): Promise<void> {
-    const { clock } = this.#components;
     const { admission, run } = this.#admit(stream, frame, isEmbedding);
     const ids = { job: admission.jobId, client: stream.remote.peer };
-    const began = clock.now();
+    const began = monotonicMs();
     const end = new AbortController();
     this.#running.add(run);
     try {
@@ -86,7 +89,7 @@ export class JobHandler {
         tokens: finished.transcript.tokens.length,
         vectors: finished.vectors?.counts.length ?? null,
         finish: finished.final.finish,
-        ms: clock.now() - began,
+        ms: Math.round(monotonicMs() - began),
         ...finished.savings,
       });
       await this.#components.openings.conclude(finished, { stream, run, first: listening, end });
@@ -108,6 +111,8 @@ export class JobHandler {
   ): { readonly admission: Admission; readonly run: JobRun } {
     const { openings, payouts } = this.#components;
     try {
+      // On a stream that was opened before.
+      if (this.#isStopping) throw new OfferRefusal('busy', 'this provider is stopping');
       if (openings.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
       if ((frame.input.template === 'embed') !== isEmbedding)
         throw new OfferRefusal('bad-offer', 'this stream is not the one for such an offer');

@@ -36,18 +36,19 @@ export type Experience =
 const halved = (count: number, elapsedMs: number, halfLifeMs: number): number =>
   count * 2 ** (-Math.max(0, elapsedMs) / halfLifeMs);
 
-/** `record` with its counts decayed from the time it was written to `now`. */
+/** `record`, its counts decayed from when it was written to `now`. A clock that was ahead then changes nothing. */
 export function decay(record: ProviderRecord, now: number): ProviderRecord {
   const elapsed = now - record.at;
   return {
     ...record,
-    at: Math.max(record.at, now),
+    at: now,
     served: halved(record.served, elapsed, experienceHalfLifeMs),
     aborted: halved(record.aborted, elapsed, experienceHalfLifeMs),
     busy: halved(record.busy, elapsed, experienceHalfLifeMs),
     verified: halved(record.verified, elapsed, experienceHalfLifeMs),
     verifiedLamports: halved(record.verifiedLamports, elapsed, faultHalfLifeMs),
     faults: halved(record.faults, elapsed, faultHalfLifeMs),
+    restUntil: record.restUntil > now + maxCooldownMs ? 0 : record.restUntil,
   };
 }
 

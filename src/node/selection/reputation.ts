@@ -6,15 +6,7 @@ import type { ModelId, PeerIdString } from '../../lib/types.ts';
 import { judgePool, type PooledMisses, type PoolFinding, withMisses } from '../../proofs/statistics/pooled.ts';
 import type { Input } from '../../protocol/messages.ts';
 import { createAskedPrompts, type KnownShare } from './asked-prompts.ts';
-import {
-  busyWeight,
-  faultLimit,
-  maxCooldownMs,
-  maxProviders,
-  priorJobs,
-  priorServed,
-  saveIntervalMs,
-} from './constants.ts';
+import { busyWeight, faultLimit, maxProviders, priorJobs, priorServed, saveIntervalMs } from './constants.ts';
 import { decay, type Experience, keptPools, learn, newcomer } from './experience.ts';
 import { type ProviderRecord, poolFar, type RecordedFault, reputationForm, type Speed } from './reputation-file.ts';
 
@@ -103,7 +95,8 @@ class FileReputation implements Reputation {
 
   async start(): Promise<void> {
     const stored = (await this.#file?.read()) ?? null;
-    if (stored !== null) this.#records = new Map(stored);
+    const now = this.#clock.now();
+    this.#records = new Map([...(stored ?? [])].map(([peer, record]) => [peer, decay(record, now)]));
   }
 
   async stop(): Promise<void> {
@@ -157,8 +150,7 @@ class FileReputation implements Reputation {
     const record = decay(this.#records.get(peer) ?? newcomer(now), now);
     const good = record.served + record.verified;
     const bad = record.aborted + record.busy * busyWeight;
-    // A stored time may be far ahead, by a clock that was wrong.
-    const isResting = record.restUntil > now && record.restUntil <= now + maxCooldownMs;
+    const isResting = record.restUntil > now;
     const reason =
       record.faults > faultLimit
         ? wordsOf(record.lastFault)

@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
+import { utf8 } from '../../../src/lib/bytes.ts';
+import type { PeerIdString } from '../../../src/lib/types.ts';
+import type { VerifiedCard } from '../../../src/node/cards/cards.ts';
 import type { Answer } from '../../../src/node/client/answer.ts';
-import { decodeReceipt } from '../../../src/proofs/receipt.ts';
+import { ConsensusTable } from '../../../src/node/client/consensus/consensus-table.ts';
+import type { Referees } from '../../../src/node/referees/referees.ts';
+import { decodeReceipt, type Receipt } from '../../../src/proofs/receipt.ts';
+import { judgeReferees } from '../../../src/proofs/score/referees.ts';
+import { sha256 } from '../../../src/protocol/digests.ts';
 import { modes } from '../../../src/protocol/messages.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
 import { disguised, withOtherText } from '../../support/cheats/engines.ts';
 import { startProvider, type TestProvider, type TestProviderInit } from '../../support/market.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
+import { createScriptedJob } from '../../support/scripted-job.ts';
 
 const cheap = (): TestProviderInit => ({
   engine: disguised(createScriptedEngine({ damage: 2 }), createScriptedEngine()),
@@ -117,5 +125,36 @@ test('a member that gives no answer leaves the others to agree, and fewer than t
     few.asker.ask({ consensus: true }),
     (error) =>
       error instanceof QvacError && error.code === 'E_NO_PROVIDER' && /3 providers .* 2 can/.test(error.message),
+  );
+});
+
+test('what the members’ scores of an answer cost is not spent once more on referees by lot', async () => {
+  const receiptOf = (number: number, kernels: string): Receipt => {
+    const job = createScriptedJob({ number, offer: { execClass: sha256(utf8(kernels)) } });
+    return job.finish().receipt([]);
+  };
+  const [own, other] = [receiptOf(1, 'a'), receiptOf(2, 'b')];
+  const [one, two] = ['12D3KooWOne' as PeerIdString, '12D3KooWTwo' as PeerIdString];
+  const limits: bigint[] = [];
+  const judged = judgeReferees([], 1);
+  const referees: Referees = {
+    async ask({ maxPrice, among = [] }) {
+      limits.push(maxPrice);
+      const silent = { job: null, result: null, fault: null, tier: null, isFar: false, why: null };
+      const asked = among.map((peer) => ({ ...silent, peer, costLamports: 30n }));
+      return { judgement: judged, calibration: null, referees: asked, why: null, concluded: Promise.resolve([]) };
+    },
+    estimate: async () => ({ candidates: 0, priceLamports: 0n }),
+    paidBy: () => referees,
+    stop: () => undefined,
+  };
+  const table = new ConsensusTable(referees, [one, two], 3);
+  const panel = { provider: {} as VerifiedCard, count: 3, maxPrice: 100n } as const;
+  const asking = table.panelOf(one).ask({ ...panel, receipt: own });
+  await table.panelOf(two).ask({ ...panel, receipt: other, maxPrice: 20n });
+  await asking;
+  assert.deepEqual(
+    limits.toSorted((a, b) => Number(a - b)),
+    [0n, 20n, 70n, 100n],
   );
 });

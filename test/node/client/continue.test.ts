@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext, test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
+import { toHex } from '../../../src/lib/bytes.ts';
+import { systemClock } from '../../../src/lib/clock.ts';
+import { silentLogger } from '../../../src/lib/log.ts';
+import type { Engine } from '../../../src/model/engine.ts';
+import { createCardIssuer } from '../../../src/node/cards/card-issuer.ts';
 import type { Answer } from '../../../src/node/client/answer.ts';
+import { cardContentOf } from '../../../src/node/provider/card-content.ts';
 import { decodeReceipt } from '../../../src/proofs/receipt.ts';
 import { finish } from '../../../src/protocol/codes.ts';
+import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { seedOfNumber } from '../../../src/protocol/digests.ts';
 import { grammarOfJsonSchema } from '../../../src/protocol/grammar/compile/json-schema.ts';
+import { decodeOffer } from '../../../src/protocol/validate.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
 import { BreakPlan, breakingPeer, forgivingReputation } from '../../support/breaking.ts';
 import { fitsSchema } from '../../support/json-schema.ts';
 import { startProvider, type TestProvider, testSampler } from '../../support/market.ts';
 import { startMarketProcess } from '../../support/market-process.ts';
+import { addressOf, startPeer } from '../../support/peers.ts';
 import { createScriptedEngine, type ScriptedInit } from '../../support/scripted-engine.ts';
 
 const sampler = { ...testSampler, maxTokens: 64 };
@@ -317,3 +326,35 @@ function checkReceipts({ receipts }: TestAsker, { receipt, earlier }: Answer): v
   assert.equal(last.previous !== null, before !== undefined);
   if (before !== undefined) assert.equal(before.receipt, before.tokens > 32 ? last.previous : null);
 }
+
+test('a provider that changes its model when it is asked to continue an answer is not asked again', async (context) => {
+  const plan = new BreakPlan();
+  const engine = createScriptedEngine();
+  const lost = await startProvider(context, {
+    engine,
+    offering: { tokensPerSecond: 10_000 },
+    wrapPeer: (peer) => breakingPeer(peer, plan, engine.tokenizer),
+  });
+  const seed = seedOfNumber(1n);
+  plan.set(seed, [20]);
+  const peer = await startPeer(context, { role: 'provider' });
+  let served: Engine = createScriptedEngine();
+  const prices = { priceJob: 0, priceIn: 0, priceOut: 0, tokensPerSecond: 10 };
+  const cards = createCardIssuer(
+    { peer, clock: systemClock, logger: silentLogger },
+    { path: null, role: 'provider', content: () => cardContentOf(served, prices) },
+  );
+  await cards.start();
+  context.after(() => cards.stop());
+  const offered: string[] = [];
+  await peer.handle(jobProtocol, async (stream) => {
+    const offer = await stream.read(['offer']);
+    offered.push(toHex(decodeOffer(offer?.body ?? assert.fail('no offer')).modelId));
+    served = createScriptedEngine({ weights: 'another' });
+    await cards.renew();
+    await stream.write({ t: 'error', code: 'bad-offer', message: '' });
+  });
+  const asker = await startAsker(context, { providers: [lost, { address: addressOf(peer) }] });
+  await assert.rejects(asker.ask({ model: null, sampler, seed }), { code: 'E_TRUNCATED' });
+  assert.deepEqual(offered, [engine.facts.id]);
+});

@@ -6,7 +6,7 @@ import { startAsker } from '../../support/asking.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { paidPriceOf, startPaidProvider } from '../../support/paid.ts';
 import { clientPayments, startChain, unlimitedAllowances } from '../../support/payments.ts';
-import { startRouter, type TestRouterInit } from '../../support/router.ts';
+import { askRouter, startRouter, type TestRouterInit } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 // The price of an answer through a router comes from the signed cards.
@@ -63,4 +63,32 @@ test('if the router must re-execute, the prices of other models do not count', a
     .ask({ ...through, maxPrice: 10, verify: 'full' })
     .catch((error: unknown) => error);
   assert.equal(priceIn(refusal), most.toString());
+});
+
+test('what a provider that gave no token can be paid counts against the limit of a routed question', async (context) => {
+  const chain = await startChain(context);
+  const priceJob = 1_000_000;
+  const failing = {
+    script: { beforeStep: () => Promise.reject(new Error('out of memory')) },
+    offering: { priceJob, priceIn: 0, priceOut: 0, tokensPerSecond: 100 },
+  };
+  const sellers = [
+    await startPaidProvider(context, chain, failing),
+    await startPaidProvider(context, chain, failing),
+    await startPaidProvider(context, chain, failing),
+  ];
+  const { payments } = await clientPayments(context, chain);
+  const router = await startRouter(context, {
+    providers: sellers.map(({ provider }) => provider),
+    allowances: await unlimitedAllowances(payments),
+  });
+  const { job } = await askRouter(context, router, { maxPrice: 2 * priceJob + 1 });
+  const picked: string[] = [];
+  await assert.rejects(
+    async () => {
+      for await (const news of job.frames()) if (news.t === 'picked') picked.push(news.picked.provider);
+    },
+    { code: 'E_FAILED' },
+  );
+  assert.equal(picked.length, 2);
 });

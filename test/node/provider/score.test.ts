@@ -8,6 +8,7 @@ import { assess } from '../../../src/proofs/checks.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { compareWithReferee } from '../../../src/proofs/score/compare.ts';
 import { scoreRequestOf } from '../../../src/proofs/score/score-request.ts';
+import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { encodeExtra } from '../../../src/protocol/messages/extra.ts';
 import { finish, modes, type Offer, payFrom } from '../../../src/protocol/messages.ts';
 import { createGate } from '../../support/gate.ts';
@@ -267,6 +268,9 @@ test('a paid score costs the prompt’s price for prompt and answer, and is open
   await eager.stream.write({ t: 'challenge', secret: eager.raw.secret });
   assert.equal((await readUntil(eager.stream, 'error')).found.code, 'bad-frame');
   assert.equal(await submitted(eager), priceOf(promptTokens.length));
+  const late = await peer.open(provider.address, jobProtocol);
+  await late.write({ t: 'challenge', secret: eager.raw.secret });
+  assert.equal((await readUntil(late, 'error')).found.code, 'gone');
 
   // Without any acknowledgement nothing is computed, and the payment comes back.
   const silent = await open();

@@ -62,6 +62,25 @@ test('a client that resets its stream frees its slot, even if its connection sta
   assert.deepEqual(client.connected(), [provider.peer.id]);
 });
 
+test('an offer that comes while the provider stops is refused, also on a stream that was open before', async (context) => {
+  const gate = createGate(5);
+  const provider = await startProvider(context, {
+    script: { beforeStep: gate.beforeStep },
+    provider: { graceMs: 60_000 },
+  });
+  const running = await openTestJob(context, provider);
+  const received = receiveAll(running.job);
+  await gate.reached;
+  const client = await startPeer(context, { role: 'client' });
+  const stream = await client.open(provider.address, jobProtocol);
+  const stopping = provider.provider.stop();
+  const { signed, input, extra, grammar } = makeOffer(provider, client);
+  await stream.write({ t: 'offer', ...signed, input, extra, grammar });
+  assert.equal((await firstFrame(stream))?.t, 'busy');
+  gate.open();
+  await Promise.all([received, stopping]);
+});
+
 test('a client that opens a stream and sends nothing is dropped', async (context) => {
   const provider = await startProvider(context, { provider: { firstFrameMs: 100 } });
   const client = await startPeer(context, { role: 'client' });

@@ -10,6 +10,7 @@ import { inputDigestOf, jobIdOf, textDigestOf } from '../../../src/protocol/dige
 import type { FrameOf } from '../../../src/protocol/frames.ts';
 import { type Ack, ackStop, finish, kinds } from '../../../src/protocol/messages.ts';
 import { decodeAck, decodeOffer } from '../../../src/protocol/validate.ts';
+import { movedClock } from '../../support/clock.ts';
 import { startProvider, testInput, testSampler } from '../../support/market.ts';
 import { startMarketProcess } from '../../support/market-process.ts';
 import { askRouter, code, receiveAnswer, startBadProvider, startRouter } from '../../support/router.ts';
@@ -139,21 +140,47 @@ describe('a router turns to another provider', () => {
     assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [good.peer.id]);
   });
 
-  it('from one that accepts and then only beats, which is stopped at 0 tokens', async (context) => {
+  it('from one that accepts and then only beats, which is stopped at 0 tokens, and whose later fault concerns nobody', async (context) => {
     const stopped = Promise.withResolvers<Pick<Ack, 'n' | 'stop'> | null>();
-    const bad = await startBadProvider(context, async (stream) => {
-      await stream.write(acceptOf(await takeOffer(stream)));
+    const over = Promise.withResolvers<void>();
+    const bad = await startBadProvider(context, async (stream, peer) => {
+      const offer = await takeOffer(stream);
+      await stream.write(acceptOf(offer));
       const beating = setInterval(() => void stream.write({ t: 'beat' }).catch(() => undefined), 100);
       const frame = await stream.read(['ack']).finally(() => clearInterval(beating));
       stopped.resolve(frame === null ? null : decodeAck(frame.body));
+      await stream.write({ t: 'tokens', i: 0, tokens: [65], text: 'A' });
+      await stream.write({ ...brokenOffAtOnce(offer, peer.key), sig: new Uint8Array(64) });
       await untilLeft(stream);
+      over.resolve();
     });
-    const good = await startProvider(context);
+    const good = await startProvider(context, {
+      script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : over.promise) },
+    });
     const router = await startRouter(context, { providers: [bad, good] });
-    const { picked } = await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 6_000 } }));
+    const question = await askRouter(context, router, { timeouts: { totalMs: 6_000 } });
+    const { picked, verdict, refused } = await receiveAnswer(question);
     assert.deepEqual(picked, [bad.peer.id, good.peer.id]);
+    assert.deepEqual([verdict?.verdict.result, refused], ['pass', null]);
     const ack = await stopped.promise;
     assert.deepEqual([ack?.n, ack?.stop], [0, ackStop.cancel]);
+  });
+
+  it('from one that is busy, whatever the date becomes meanwhile', async (context) => {
+    const clock = movedClock();
+    const bad = await startBadProvider(context, async (stream) => {
+      await takeOffer(stream);
+      clock.move(50_000);
+      await stream.write({ t: 'busy' });
+    });
+    const good = await startProvider(context, {
+      script: { beforeStep: async (i) => clock.move(i === 20 ? -100_000 : 0) },
+    });
+    const router = await startRouter(context, { providers: [bad, good], clock });
+    const { picked } = await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 40_000 } }));
+    assert.deepEqual(picked, [bad.peer.id, good.peer.id]);
+    const { totalMs } = await router.events.until('answered');
+    assert.ok(totalMs >= 0 && totalMs < 40_000, `${totalMs} ms`);
   });
 
   it('from one that is frozen before it accepts, whose stream is reset', async (context) => {

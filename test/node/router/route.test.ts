@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { toHex } from '../../../src/lib/bytes.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { serialiseReceipt } from '../../../src/proofs/receipt.ts';
+import { grammarOfJsonSchema } from '../../../src/protocol/grammar/compile/json-schema.ts';
 import { breakMark } from '../../../src/protocol/input/control-text.ts';
 import { finish, modes } from '../../../src/protocol/messages.ts';
 import { decodeVerdict, encodeExtra } from '../../../src/protocol/validate.ts';
@@ -229,6 +230,19 @@ describe('a router refuses', () => {
     const router = await startRouter(context, { providers: [liar, honest], engines: [createScriptedEngine()] });
     assert.deepEqual((await receiveAnswer(await askRouter(context, router))).picked, [liar.peer.id, honest.peer.id]);
     assert.ok(router.reputation.standing(liar.peer.id).aborted > 0);
+  });
+
+  it('no provider its trust for refusing a grammar, which it may', async (context) => {
+    const refusing = await startBadProvider(context, async (stream) => {
+      await stream.read(['offer']);
+      await stream.write({ t: 'error', code: 'bad-input', message: 'this grammar costs too much' });
+    });
+    const other = await startProvider(context);
+    const router = await startRouter(context, { providers: [refusing, other] });
+    const grammar = grammarOfJsonSchema({ type: 'boolean' });
+    const { picked } = await receiveAnswer(await askRouter(context, router, { grammar }));
+    assert.deepEqual(picked, [refusing.peer.id, other.peer.id]);
+    assert.equal(router.reputation.standing(refusing.peer.id).aborted, 0);
   });
 
   it('to show one commit to the same provider twice', async (context) => {

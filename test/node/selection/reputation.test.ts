@@ -158,6 +158,27 @@ describe('reputation', () => {
     assert.equal(reputation.standing(alice).faults, 1);
   });
 
+  it('does not keep the times of a clock that was years ahead when it was written', async () => {
+    await withHome(async (path) => {
+      const start = Date.UTC(2026, 0, 1);
+      const clock = { time: start + 3_650 * 86_400_000, now: () => clock.time };
+      const before = createReputation({ clock, logger: silentLogger }, { path });
+      before.record(alice, { kind: 'fault', fault: 'draws-far' });
+      before.record(alice, { kind: 'aborted' });
+      before.record(alice, { kind: 'aborted' });
+      await before.stop();
+      clock.time = start;
+      const reputation = createReputation({ clock, logger: silentLogger }, { path });
+      await reputation.start();
+      assert.equal(reputation.standing(alice).usable, false);
+      clock.time += 1.01 * faultHalfLifeMs;
+      assert.equal(reputation.standing(alice).usable, true);
+      reputation.record(alice, { kind: 'aborted' });
+      assert.equal(reputation.standing(alice).isResting, true);
+      await reputation.stop();
+    });
+  });
+
   it('stays bounded, and a flood of newcomers does not erase a cheat’s record', () => {
     const { reputation, clock } = atTime();
     reputation.record(alice, { kind: 'fault', fault: 'exact-mismatch' });

@@ -82,7 +82,10 @@ export class ConsensusTable {
     await scored?.concluded;
     if (this.#refereeCount === null) return this.#disagreement(peer);
     const except = this.#seats.map((seat) => seat.peer);
-    return this.#referees.ask({ ...init, count: this.#refereeCount, except }, options);
+    // What the members' scores cost is spent.
+    const spent = scored?.referees.reduce((sum, { costLamports }) => sum + costLamports, 0n) ?? 0n;
+    const maxPrice = init.maxPrice > spent ? init.maxPrice - spent : 0n;
+    return this.#referees.ask({ ...init, count: this.#refereeCount, except, maxPrice }, options);
   }
 
   async #others(

@@ -8,7 +8,7 @@ import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { isBadOffer } from '../../job/remote-error.ts';
 import { findTooLong } from '../../job/too-long.ts';
 import { chooseProviders } from '../../selection/choose.ts';
-import type { Choice } from '../../selection/select.ts';
+import type { Choice, SelectionCriteria } from '../../selection/select.ts';
 import type { VerifyLevel } from '../../verification/verification.ts';
 import { type Answer, faultyAnswer } from '../answer.ts';
 import type { BrokenPart } from '../broken-part.ts';
@@ -44,10 +44,8 @@ class Turns {
   }
 
   async run(): Promise<Answer | FinishedAnswer> {
-    const question = this.#question;
-    const first = this.#parted.last === null ? question.choose(question.criteria) : this.#chooseOthers();
-    for (let choices = await first; ; choices = await this.#chooseOthers()) {
-      const end = await this.#askRound(choices);
+    for (;;) {
+      const end = await this.#askRound(await this.#choose());
       if (end.answer !== null) return end.answer;
       this.#takeBroken(end.broken);
     }
@@ -142,7 +140,7 @@ class Turns {
     try {
       const live = await components.discovery.refresh(card.peer, options);
       if (live.card.seq <= card.card.seq) return null;
-      const [choice] = await chooseProviders(chooseComponents, this.#question.criteria, card.peer, options);
+      const [choice] = await chooseProviders(chooseComponents, this.#criteria, card.peer, options);
       return choice ?? null;
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -162,23 +160,32 @@ class Turns {
     observer.brokeOff?.(answer.provider, this.#parted.soFar.shownCount, error.message);
   }
 
-  /** Providers of the same model that can go on behind the last token that was shown, those of its class first. */
-  async #chooseOthers(): Promise<readonly Choice[]> {
-    const { init, criteria } = this.#question;
-    const { soFar, last } = this.#parted;
-    const { input, sampler } = soFar.rest(init.input, init.sampler);
-    const choices = await this.#question.choose({
-      ...criteria,
-      model: last?.answer.model.id,
-      promptTokens: promptTokenBound(input),
-      maxTokens: sampler.maxTokens,
-      maxPrice: this.#priceLeft,
-      except: this.#asked,
-      preferredClass: last?.job.offer.execClass,
-    });
+  /**
+   * Those that can answer, or go on behind the last token that was shown: of the same model then, of the same class
+   * first.
+   */
+  async #choose(): Promise<readonly Choice[]> {
+    const { last } = this.#parted;
+    const choices = await this.#question.choose({ ...this.#criteria, except: this.#asked });
     // If a router was lost, the provider behind it may have been, too.
     const isLast = ({ card }: Choice): boolean => card.peer === last?.answer.provider;
     return choices.toSorted((a, b) => Number(isLast(a)) - Number(isLast(b)));
+  }
+
+  /** What is left of the question asks of a provider. */
+  get #criteria(): SelectionCriteria {
+    const { init, criteria } = this.#question;
+    const { soFar, last } = this.#parted;
+    if (last === null) return { ...criteria, maxPrice: this.#priceLeft };
+    const { input, sampler } = soFar.rest(init.input, init.sampler);
+    return {
+      ...criteria,
+      model: last.answer.model.id,
+      promptTokens: promptTokenBound(input),
+      maxTokens: sampler.maxTokens,
+      maxPrice: this.#priceLeft,
+      preferredClass: last.job.offer.execClass,
+    };
   }
 
   #caught(error: FaultError, { card, model, modelId }: Choice): Answer {

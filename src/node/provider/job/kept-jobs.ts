@@ -3,7 +3,8 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import type { Receipt } from '../../../proofs/receipt.ts';
 import { promptTokenBound } from '../../../protocol/input/prompt-bound.ts';
-import { modes, type Signed } from '../../../protocol/messages.ts';
+import { modes, payFrom, type Signed } from '../../../protocol/messages.ts';
+import { decodeAck } from '../../../protocol/validate.ts';
 import type { PaidJob } from '../payment/payouts.ts';
 import type { FinishedJob } from './job-run.ts';
 import type { Openable } from './openable.ts';
@@ -54,6 +55,17 @@ export function keptJobOf(finished: FinishedJob, keepUntil: number): KeptJob {
 /** Whether the client may have it opened: vectors are, though no chain may ask for them (section 4.9). */
 export function isOpened({ admission, vectors }: FinishedJob): boolean {
   return admission.offer.mode !== modes.none || vectors !== undefined;
+}
+
+/**
+ * Whether it may be challenged on another stream than its own. A paid score opens nothing before its head is
+ * acknowledged (section 4.7), and only its own stream can say so.
+ */
+export function isKept(finished: FinishedJob): boolean {
+  const { admission, final, ack } = finished;
+  const { mode, payment } = admission.offer;
+  const isPaidScore = mode === modes.score && payment.pay !== payFrom.nothing;
+  return isOpened(finished) && (!isPaidScore || (ack !== null && decodeAck(ack.body).n === final.n));
 }
 
 /** Finished jobs, kept while they may be challenged. */

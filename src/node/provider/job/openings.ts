@@ -15,7 +15,7 @@ import type { ProviderEvent } from '../events.ts';
 import { OfferRefusal } from '../refusal.ts';
 import type { FinishedJob, JobRun } from './job-run.ts';
 import type { KeptFiles, KeptOpening } from './kept-files.ts';
-import { isOpened, type KeptJob, type KeptJobs, keptJobOf } from './kept-jobs.ts';
+import { isKept, isOpened, type KeptJob, type KeptJobs, keptJobOf } from './kept-jobs.ts';
 import { openableAgain } from './openable.ts';
 
 /** The frames that a client may send after the final head; a `cancel` may have crossed it. */
@@ -77,11 +77,10 @@ export class Openings {
    * @throws OfferRefusal to be sent to the client; QvacError E_BAD_PEER, E_TIMEOUT
    */
   async conclude(finished: FinishedJob, { stream, run, first, end }: Concluding): Promise<void> {
-    const canBeOpened = isOpened(finished);
-    const keepMs = canBeOpened ? this.#init.keepMs : verdictWaitMs;
+    const keepMs = isOpened(finished) ? this.#init.keepMs : verdictWaitMs;
     const job = keptJobOf(finished, this.#components.clock.now() + keepMs);
     // Not awaited: a slow disk must not delay the opening.
-    if (canBeOpened) {
+    if (isKept(finished)) {
       this.#components.kept.add(job);
       const stepsOf = (): Uint8Array => finished.transcript.keptSteps(0);
       void this.#components.keptFiles.write(keptOpeningOf(job, finished), stepsOf);
@@ -100,7 +99,7 @@ export class Openings {
   async answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
     const job = await this.#find(stream.remote.publicKey, sha256(challenge.secret));
     if (job === null) throw new OfferRefusal('gone', 'no kept job has this secret');
-    await this.#converse(stream, job, null, challenge, AbortSignal.timeout(verdictWaitMs));
+    await this.#converse(stream, job, null, challenge, patience(verdictWaitMs));
   }
 
   /** A finished job of this process or, with what was kept of it on disk, of an earlier one. */
@@ -210,10 +209,17 @@ export class Openings {
   }
 }
 
+/** Aborts after `ms` with E_TIMEOUT: a client that sends nothing more is not a failure of this provider. */
+function patience(ms: number): AbortSignal {
+  const end = new AbortController();
+  setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'the client sent nothing more')), ms).unref();
+  return end.signal;
+}
+
 /** After its verdict the client of a channel acknowledges once more, to release the price. */
 async function takeRelease(stream: FrameStream, run: JobRun): Promise<void> {
   run.verdict();
-  const signal = AbortSignal.timeout(channelReleaseS * 1_000);
+  const signal = patience(channelReleaseS * 1_000);
   for (;;) {
     const frame = await stream.read(['ack'], { signal });
     if (frame === null) return;

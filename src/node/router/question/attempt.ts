@@ -1,5 +1,5 @@
 import { QvacError, toError } from '../../../errors.ts';
-import type { Clock } from '../../../lib/clock.ts';
+import { monotonicMs } from '../../../lib/clock.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import { FaultError } from '../../../proofs/fault.ts';
 import { finish, type Head } from '../../../protocol/messages.ts';
@@ -34,7 +34,6 @@ export interface AttemptInit {
   /** What the client already has of the tokens behind the job's continuation. */
   readonly shown: Shown;
   readonly clientStream: ClientStream;
-  readonly clock: Clock;
   /** Aborts when the time for the final head is over, or the router stops. */
   readonly deadline: AbortSignal;
   /** How long a provider may take to send its first token before another one is asked, ms. */
@@ -45,7 +44,6 @@ export interface AttemptInit {
 export class Attempt {
   readonly #job: Job;
   readonly #clientStream: ClientStream;
-  readonly #clock: Clock;
   readonly #deadline: AbortSignal;
   readonly #firstTokenMs: number;
   readonly #shown: Shown;
@@ -62,12 +60,11 @@ export class Attempt {
   constructor(init: AttemptInit) {
     this.#job = init.job;
     this.#clientStream = init.clientStream;
-    this.#clock = init.clock;
     this.#deadline = init.deadline;
     this.#firstTokenMs = init.firstTokenMs;
     this.#shown = init.shown;
     this.#redrawn = new Redrawn(init.job.provider, init.shown);
-    this.#startedAt = init.clock.now();
+    this.#startedAt = monotonicMs();
   }
 
   async run(): Promise<AttemptEnd> {
@@ -106,7 +103,7 @@ export class Attempt {
     }
     if (frame.t === 'tokens') {
       this.#redrawn.take(frame);
-      if (frame.tokens.length > 0) this.#firstTokenAt ??= this.#clock.now();
+      if (frame.tokens.length > 0) this.#firstTokenAt ??= monotonicMs();
     }
     const final = frame.t === 'head' ? this.#job.received.final : null;
     if (final?.finish === finish.cancelled && this.#cancelling === null) {
@@ -129,16 +126,21 @@ export class Attempt {
     if (head === null) throw new QvacError('E_TRUNCATED', 'the provider sent no final head');
     if (head.finish === finish.brokenOff)
       return { kind: 'broken', experience: { kind: 'aborted' }, error: truncated(this.#job) };
-    const now = this.#clock.now();
+    const now = monotonicMs();
     return {
       kind: 'final',
       head,
-      firstTokenMs: (this.#firstTokenAt ?? now) - this.#startedAt,
-      totalMs: now - this.#startedAt,
+      firstTokenMs: Math.round((this.#firstTokenAt ?? now) - this.#startedAt),
+      totalMs: Math.round(now - this.#startedAt),
     };
   }
 
   async #fail(error: Error): Promise<AttemptEnd> {
+    if (this.#abandoned) {
+      // The client has another provider's answer by now, which this one's faults do not concern.
+      this.#job.abort(error);
+      return { kind: 'left', experience: null, error };
+    }
     if (this.#deadline.aborted) return this.#timedOut();
     if (this.#clientStream.stopped.aborted && !this.#accepted) {
       this.#job.abort(error);
@@ -162,7 +164,7 @@ export class Attempt {
   }
 
   #timedOut(): AttemptEnd {
-    const patient = this.#clock.now() - this.#startedAt >= patienceMs;
+    const patient = monotonicMs() - this.#startedAt >= patienceMs;
     // It is alive, since it sent heartbeats: slow is not broken.
     return { kind: 'timeout', experience: patient && !this.#begun ? { kind: 'busy' } : null };
   }

@@ -55,8 +55,13 @@ export class Candidates {
   }
 
   /** From now on only providers that can go on with an answer, those of `preferredClass` first (section 4.6). */
-  continueWith({ maxPrice, ...change }: Omit<SelectionCriteria, 'mode' | 'only' | 'except'>): void {
-    this.#criteria = { ...this.#criteria, ...change, maxPrice: Math.min(maxPrice, this.#criteria.maxPrice) };
+  continueWith(change: Omit<SelectionCriteria, 'mode' | 'only' | 'except' | 'maxPrice'>): void {
+    this.#criteria = { ...this.#criteria, ...change };
+  }
+
+  /** From now on only providers whose answer costs at most `maxPrice` lamports. */
+  spendAtMost(maxPrice: number): void {
+    this.#criteria = { ...this.#criteria, maxPrice: Math.min(maxPrice, this.#criteria.maxPrice) };
   }
 
   /** Makes providers that charge eligible, within the rest of the client's limit. */

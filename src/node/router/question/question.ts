@@ -1,5 +1,6 @@
 import { messageOf, ownWordsOf, QvacError } from '../../../errors.ts';
 import { anySignal, raceSignal } from '../../../lib/abort.ts';
+import { monotonicMs } from '../../../lib/clock.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import type { Assessment } from '../../../proofs/checks.ts';
 import { FaultError } from '../../../proofs/fault.ts';
@@ -64,6 +65,7 @@ export class Question {
   /** Aborts when the router stops. */
   readonly #signal: AbortSignal;
   readonly #deadline: AbortSignal;
+  /** By the monotonic clock. */
   readonly #deadlineAt: number;
   readonly #client: PeerIdString;
   readonly #offers: OfferSender;
@@ -89,7 +91,7 @@ export class Question {
     this.#offers = new OfferSender(components, route, client, clientStream, this.#candidates, this.#routed);
     this.#signal = signal;
     this.#deadline = anySignal(signal, AbortSignal.timeout(timeoutMs));
-    this.#deadlineAt = components.clock.now() + timeoutMs;
+    this.#deadlineAt = monotonicMs() + timeoutMs;
   }
 
   /** Answers the question, or sends the client the reason for the failure. Never throws. */
@@ -165,12 +167,10 @@ export class Question {
     const offered = await this.#offers.offer(choice, over);
     if (offered instanceof Error) return offered;
     const { job } = offered;
-    const { clock } = this.#components;
     const end = await new Attempt({
       job,
       shown: this.#routed.soFar.redrawn,
       clientStream: this.#clientStream,
-      clock,
       deadline: this.#deadline,
       firstTokenMs: this.#firstTokenMs(),
     }).run();
@@ -181,15 +181,18 @@ export class Question {
 
   /** While other providers are left, each may use half of the remaining time for its first token. */
   #firstTokenMs(): number {
-    const leftMs = Math.max(1, this.#deadlineAt - this.#components.clock.now());
+    const leftMs = Math.max(1, this.#deadlineAt - monotonicMs());
     return this.#offers.triesLeft > 0 && this.#candidates.othersLeft ? Math.ceil(leftMs / 2) : leftMs;
   }
 
   async #conclude(end: AttemptEnd, { job, choice, payment }: OpenedJob): Promise<QuestionEnd | Error | BrokenOff> {
     const { reputation } = this.#components;
     const { peer } = choice.card;
-    if (end.kind !== 'final')
+    if (end.kind !== 'final') {
       void payment?.abandon(job, 'error' in end && end.error instanceof FaultError ? end.error : null);
+      this.#routed.spend(job);
+      this.#candidates.spendAtMost(this.#routed.maxPrice);
+    }
     switch (end.kind) {
       case 'final':
         return this.#finish(end, { job, choice, payment });
@@ -204,7 +207,8 @@ export class Question {
       case 'bad-input':
         // The provider's refusal alone does not show that the input is bad.
         if (this.#isBadInput(choice)) throw new RouteFailure('bad-input', end.error.message, ownWordsOf(end.error));
-        reputation.record(peer, { kind: 'aborted' });
+        // It may refuse a grammar that would cost it too much (section 4.1).
+        if (this.#routed.grammar === null) reputation.record(peer, { kind: 'aborted' });
         return end.error;
       case 'stopped':
         throw new RouteFailure('stopped', 'stopped before the provider accepted');
@@ -233,7 +237,6 @@ export class Question {
       model: modelId,
       promptTokens: promptTokenBound(input),
       maxTokens: sampler.maxTokens,
-      maxPrice: this.#routed.maxPrice,
       preferredClass: job.offer.execClass,
     });
     this.#offers.progressed();

@@ -4,7 +4,7 @@ import { maxAnswerParts } from '../../../protocol/constants.ts';
 import type { RouteFrame } from '../../../protocol/frames.ts';
 import { type GrammarRules, parseGrammar } from '../../../protocol/grammar/rules.ts';
 import { AnswerSoFar } from '../../job/answer-so-far.ts';
-import { mostCostOf } from '../../job/cost.ts';
+import { countsOf, mostCostOf } from '../../job/cost.ts';
 import type { Job } from '../../job/job.ts';
 
 /** A provider that broke off, with the tokens of the answer that it wrote. */
@@ -57,6 +57,11 @@ export class RoutedAnswer {
     }));
   }
 
+  /** Counts what the provider of an incomplete answer can be paid: also one without a token, for the prompt. */
+  spend(job: Job): void {
+    this.#spentLamports += mostCostOf(job.offer, countsOf(job));
+  }
+
   /**
    * Takes a job that broke off after a new token.
    * @returns whether another provider can continue the answer
@@ -69,9 +74,7 @@ export class RoutedAnswer {
       if (error instanceof MalformedError) return false;
       throw error;
     }
-    const { received, ackedTokens } = job;
     this.#lost.push({ provider: job.provider, start });
-    this.#spentLamports += mostCostOf(job.offer, { promptCount: received.promptTokens.length, ackedTokens });
     return this.#lost.length < maxAnswerParts;
   }
 }
