@@ -66,6 +66,12 @@ const timeout = v.union(
   'a time such as 90s or 10m, or 0',
 );
 
+/** An origin as browsers send it: in lower case, without the default port. */
+function originAsSent(text: string): string {
+  const { origin } = new URL(text);
+  return origin === 'null' ? text.toLowerCase() : origin;
+}
+
 /**
  * The values of each setting. Times are milliseconds, prices lamports, `temperature`, `minP`, `topP` and `auditRate`
  * fractions.
@@ -126,10 +132,18 @@ const schemas = {
     v.pipe(
       v.string('an origin'),
       v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'an origin such as https://chat.example'),
+      v.check((value) => URL.canParse(value), 'an origin such as https://chat.example'),
+      v.transform(originAsSent),
     ),
     'a list of origins',
   ),
-  allowHost: texts,
+  allowHost: v.array(
+    v.pipe(
+      v.string('a host name'),
+      v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)$/, 'a host name without a port, such as box.lan'),
+    ),
+    'a list of host names',
+  ),
   apiKeyFile: v.nullable(text),
   waitVerdict: v.boolean('true or false'),
   toolParser: v.picklist(toolFamilies, toolFamilies.join(', ')),

@@ -106,6 +106,26 @@ describe('config', () => {
       });
   });
 
+  it('takes origins as browsers send them, and host names without a port', async () => {
+    const environment = {};
+    const { settings: values } = await resolveConfig({
+      environment,
+      home,
+      flags: {
+        allowOrigin: ['https://Chat.Example:443', 'http://Box.lan:3000', 'chrome-extension://ABC'],
+        allowHost: ['box.lan', '[fe80::1]'],
+      },
+    });
+    assert.deepEqual(values.allowOrigin, ['https://chat.example', 'http://box.lan:3000', 'chrome-extension://abc']);
+    assert.deepEqual(values.allowHost, ['box.lan', '[fe80::1]']);
+    for (const [flags, words] of [
+      [{ allowHost: ['box.lan:3000'] }, /a host name without a port, such as box\.lan/],
+      [{ allowHost: ['fe80::1'] }, /a host name without a port, such as box\.lan/],
+      [{ allowOrigin: ['https://box.lan:99999'] }, /an origin such as https:\/\/chat\.example/],
+    ] as const)
+      await assert.rejects(resolveConfig({ environment, home, flags }), words);
+  });
+
   it('refuses bad values in one line that names the source', async () => {
     const path = join(home, 'config.toml');
     await assert.rejects(withFile('', { flags: { temperature: 'hot' } }), {
