@@ -178,6 +178,29 @@ test('an answer too deep or too costly to be rendered is shown as it came, also 
   assert.deepEqual(complaints, []);
 });
 
+test('what another version left in storage does not keep the page from starting', { skip }, async (context) => {
+  const { page, complaints } = await openSaying(context, 'It starts.');
+  await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
+  for (const more of [{ trust: { verified: 'sworn' } }, { error: { code: 7 } }, { by: {} }]) {
+    const turn = { id: 'a1', role: 'assistant', at: 1, content: 'older', ...more };
+    const conversation = { id: 'c1', title: 'Older', at: 1, turns: [turn], removed: [] };
+    await page.evaluate(
+      ([conversations, settings]) => {
+        localStorage.setItem('qvac.conversations', conversations ?? '');
+        localStorage.setItem('qvac.settings', settings ?? '');
+        sessionStorage.setItem('qvac.open', 'c1');
+      },
+      [JSON.stringify([conversation]), '{"maxPrice":"much","maxDeposit":1,"system":5}'],
+    );
+    await page.reload();
+    await page.getByLabel('Your question').waitFor();
+    assert.equal(await page.getByLabel('The most that one answer may cost you, in SOL').inputValue(), '');
+  }
+  await ask(page, 'now?');
+  await page.locator('.trust').waitFor();
+  assert.deepEqual(complaints, []);
+});
+
 test('shows strings of a provider’s card as text', { skip }, async (context) => {
   const name = '<img src=x onerror=document.title=1>"\u202e\'';
   const { page, strayed, complaints } = await openSaying(context, '', {
