@@ -1,11 +1,12 @@
 import type { Program } from '@coral-xyz/anchor';
 import anchor from '@coral-xyz/anchor';
-import { PublicKey } from '@solana/web3.js';
+import { type Connection, PublicKey } from '@solana/web3.js';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
 import type { Escrow as EscrowIdl } from '../../programs/escrow/artifacts/escrow.ts';
 import { QvacError } from '../errors.ts';
 import { anySignal, delay, raceSignal } from '../lib/abort.ts';
 import type { AbortOptions } from '../lib/types.ts';
+import { decodeAddress } from '../protocol/base58.ts';
 import { addressText, chainOfGenesis, defaultProgramText, parseAddress } from './addresses.ts';
 import type { Escrow, EscrowReader, EscrowWriter, Executed, WalletKey } from './escrow.ts';
 import type { Call } from './program/instructions/context.ts';
@@ -42,7 +43,7 @@ export async function openEscrow(
 ): Promise<Escrow> {
   const rpc = openRpc(rpcUrl);
   const [genesis, account] = await Promise.all([
-    rpc.call((connection) => connection.getGenesisHash(), options),
+    rpc.call(genesisHash, options),
     rpc.call((connection) => connection.getAccountInfo(new PublicKey(program)), options),
   ]);
   if (account?.executable !== true) {
@@ -58,6 +59,12 @@ export async function openEscrow(
     pollMs: 500,
     ...init,
   });
+}
+
+async function genesisHash(connection: Connection): Promise<string> {
+  const genesis = await connection.getGenesisHash();
+  if (decodeAddress(genesis) === null) throw new Error('it states no genesis hash');
+  return genesis;
 }
 
 function createEscrow(rpc: Rpc, program: Uint8Array, genesis: string, init: Resolved): Escrow {

@@ -1,6 +1,10 @@
 import { usableVocabulary } from '../proofs/checks/mask.ts';
 import type { Subject } from '../proofs/checks/subject.ts';
-import { createGrammarMatcher, type GrammarMatcher } from '../proofs/grammar/grammar-matcher.ts';
+import {
+  createGrammarMatcher,
+  type GrammarMatcher,
+  type GrammarMatcherInit,
+} from '../proofs/grammar/grammar-matcher.ts';
 import type { Vocabulary } from '../proofs/grammar/vocabulary.ts';
 import { GrammarTooCostly } from '../proofs/grammar/work.ts';
 import type { AllowedTokens } from './engine.ts';
@@ -19,7 +23,17 @@ export function createAnswerGrammar(subject: Subject, vocabulary: Vocabulary): A
   if (rules === null) return null;
   const usable = usableVocabulary(subject, vocabulary);
   const { stops } = subject.offer.sampler;
-  return followAnswer(subject.answer, usable && createGrammarMatcher({ rules, vocabulary: usable, stops }));
+  return followAnswer(subject.answer, usable && startMatcher({ rules, vocabulary: usable, stops }));
+}
+
+/** Null for a grammar that costs too much from its start. */
+function startMatcher(init: GrammarMatcherInit): GrammarMatcher | null {
+  try {
+    return createGrammarMatcher(init);
+  } catch (error) {
+    if (error instanceof GrammarTooCostly) return null;
+    throw error;
+  }
 }
 
 /** @param matcher at the start of the answer; null: nothing is known of its grammar */

@@ -57,6 +57,16 @@ const code = (name: string): number => idl.errors.find((error) => error.name ===
 const staked = async ({ seller }: { readonly seller: Funded }) => (await seller.provider(seller.wallet))?.stake ?? 0n;
 const resultOf = <Value>({ result }: RpcAnswer): Value => result as Value;
 
+/** As of a node that another node was faster than. */
+const alreadyProcessed = {
+  result: undefined,
+  error: {
+    code: -32002,
+    message: 'Transaction simulation failed: This transaction has already been processed',
+    data: { err: 'AlreadyProcessed', logs: [], accounts: null, unitsConsumed: 0 },
+  },
+};
+
 describe('an endpoint that counts requests', () => {
   test('is waited for as it asks, whatever the request', async (context) => {
     const market = await start(context);
@@ -102,6 +112,22 @@ describe('an endpoint with bad moments', () => {
       assert.equal((await market.buyer.job(market.address))?.amount, 1_068n);
     });
   }
+});
+
+test('an error that does not speak of the transaction leaves open whether it was executed', async (context) => {
+  const market = await start(context);
+  const executed = (message: string): void =>
+    market.meet((method) =>
+      method === 'sendTransaction'
+        ? { edit: ({ result: _result, ...answer }) => ({ ...answer, error: { code: -32000, message } }) }
+        : 'pass',
+    );
+  executed('upstream request timed out');
+  await market.buyer.addStake(1n, market.seller.wallet);
+  assert.equal(await staked(market), SOL + 1n);
+  executed('the plan of this endpoint has no such requests');
+  await assert.rejects(market.create(), { code: 'E_CHAIN', message: /the plan of this endpoint/ });
+  assert.ok(await market.seller.job(market.address));
 });
 
 describe('several nodes behind one address', () => {
@@ -159,6 +185,25 @@ describe('several nodes behind one address', () => {
     await market.buyer.addStake(1n, market.seller.wallet);
     assert.equal(await staked(market), SOL + 1n);
     assert.ok(market.line.asked('getLatestBlockhash') >= 2);
+  });
+
+  test('one that a proxy passed on to two nodes is executed once', async (context) => {
+    const market = await start(context);
+    let sent = 0;
+    market.meet((method) =>
+      method === 'sendTransaction' && sent++ < 1 ? { edit: (answer) => ({ ...answer, ...alreadyProcessed }) } : 'pass',
+    );
+    await market.create();
+    assert.ok(await market.buyer.job(market.address));
+    sent = 0;
+    await market.buyer.addStake(1n, market.seller.wallet);
+    assert.equal(await staked(market), SOL + 1n);
+  });
+
+  test('two calls that are the same at the same moment are both executed', async (context) => {
+    const market = await start(context);
+    await Promise.all([1, 2].map(() => market.buyer.addStake(1n, market.seller.wallet)));
+    assert.equal(await staked(market), SOL + 2n);
   });
 
   test('a node that does not know the blockhash yet', async (context) => {

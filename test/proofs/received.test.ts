@@ -6,11 +6,11 @@ import { assess } from '../../src/proofs/checks.ts';
 import { encodeHead } from '../../src/proofs/head.ts';
 import { parseReceipt, serialiseReceipt } from '../../src/proofs/receipt.ts';
 import { FaultError } from '../../src/proofs/received.ts';
-import { prefixesAt } from '../../src/proofs/sampling/step.ts';
+import { candDigest, leafOf, noZk, prefixAfter, prefixesAt } from '../../src/proofs/sampling/step.ts';
 import { signBody, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { MalformedError } from '../../src/protocol/codec.ts';
 import { inputDigestOf, textDigestOf } from '../../src/protocol/digests.ts';
-import { parseGrammar } from '../../src/protocol/grammar/rules.ts';
+import { grammarDigestOf, parseGrammar } from '../../src/protocol/grammar/rules.ts';
 import { ackStop, type FaultCode, finish, type Head, kinds } from '../../src/protocol/messages.ts';
 import { encodeOpening } from '../../src/protocol/validate.ts';
 import {
@@ -238,6 +238,38 @@ describe('section 4: what the receiver checks as it comes', () => {
     assert.equal(assess(receipt, { vocabulary }).result, 'pass');
     assert.equal(assess(receipt, {}).result, 'inconclusive');
     assert.deepEqual(parseReceipt(serialiseReceipt(receipt)), receipt);
+  });
+
+  it('names a step without a candidate, also where its grammar cannot be followed', () => {
+    const anything = parseGrammar([[[[0x20, 0x10_ffff], 0], []]]);
+    const job = createScriptedJob({ number: 4, sampler: endless, grammar: anything });
+    const [token, salt, jobId] = [5, new Uint8Array(16), fromHex(job.jobId)];
+    const step = { i: 0, token, prefix: job.inputDigest, exact: new Uint8Array(32), zk: noZk };
+    const root = leafOf({ jobId, ...step, cand: candDigest(jobId, 0, salt, []) });
+    const { received } = job;
+    job.accept();
+    received.addTokens({ i: 0, tokens: [token], text: '' });
+    const prefix = prefixAfter(job.inputDigest, token);
+    received.addHead(changedHead(job, { n: 1, root, prefix, finish: finish.length }));
+    const opening = encodeOpening({ v: 1, jobId, root, steps: [{ ...step, salt, candidates: [], path: [] }] });
+    received.setOpening(signBody(provider, kinds.opening, job.jobId, opening), job.secret);
+    assert.deepEqual(assess(received.receipt([]), {}).faults, ['mask-break']);
+  });
+
+  it('says of an answer whose grammar costs too much from its start that it could not be followed', () => {
+    const last = 60;
+    const nullable = Array.from({ length: last }, (_, at) => [
+      ...Array.from({ length: last - at - 1 }, (_, next) => [at + 2 + next]),
+      [[0x61, 0x62]],
+      [],
+    ]);
+    const costly = parseGrammar([Array.from({ length: 400 }, (_, at) => [1, [100 + at, 100 + at]]), ...nullable]);
+    const settings = { grammar: grammarDigestOf(costly), vocabDigest: vocabulary.digest };
+    const job = createScriptedJob({ number: 3, sampler: endless, settings });
+    const receipt = { ...job.finish().receipt([]), grammar: costly };
+    const { result, checks } = assess(receipt, { vocabulary });
+    assert.equal(result, 'inconclusive');
+    assert.match(checks.find(({ name }) => name === 'sampling')?.detail ?? '', /costs too much to follow/);
   });
 
   it('keeps what comes after a stop token, so that the head over it proves the fault', () => {

@@ -1,5 +1,5 @@
 import type { Program } from '@coral-xyz/anchor';
-import { type GetProgramAccountsFilter, PublicKey, SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
+import { type AccountInfo, type GetProgramAccountsFilter, PublicKey, SYSVAR_CLOCK_PUBKEY } from '@solana/web3.js';
 import type { Escrow as EscrowIdl } from '../../../programs/escrow/artifacts/escrow.ts';
 import { delay } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -17,21 +17,26 @@ const bytesAt = (offset: number, bytes: Uint8Array): GetProgramAccountsFilter =>
   memcmp: { offset, bytes: addressText(bytes) },
 });
 
+/** The account, no older than anything that was read before. */
+async function readAccount(rpc: Rpc, key: PublicKey, options?: AbortOptions): Promise<AccountInfo<Buffer> | null> {
+  const config = () =>
+    ({ commitment: 'confirmed', ...(rpc.newestSlot > 0 ? { minContextSlot: rpc.newestSlot } : {}) }) as const;
+  const { context, value } = await rpc.call(
+    (connection) => connection.getAccountInfoAndContext(key, config()),
+    options,
+  );
+  if (value !== null) rpc.saw(context.slot);
+  return value;
+}
+
 type AccountName = keyof Program<EscrowIdl>['account'];
 
 export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: number): EscrowReader {
   const program = client.programId.toBytes();
-  /** The account's data, no older than anything that was read before. */
   async function dataOf(address: Uint8Array, options?: AbortOptions): Promise<Buffer | null> {
-    const config = () =>
-      ({ commitment: 'confirmed', ...(rpc.newestSlot > 0 ? { minContextSlot: rpc.newestSlot } : {}) }) as const;
-    const { context, value } = await rpc.call(
-      (connection) => connection.getAccountInfoAndContext(new PublicKey(address), config()),
-      options,
-    );
-    if (value !== null) rpc.saw(context.slot);
+    const account = await readAccount(rpc, new PublicKey(address), options);
     // A stranger can put lamports there.
-    return value?.owner.equals(client.programId) ? value.data : null;
+    return account?.owner.equals(client.programId) ? account.data : null;
   }
   /** How the accounts of one kind are read. */
   function kindOf<Raw, Value>(
@@ -125,10 +130,15 @@ export function createReader(rpc: Rpc, client: Program<EscrowIdl>, pollMs: numbe
 function chainReader(rpc: Rpc): Pick<EscrowReader, 'rent' | 'now'> {
   return {
     async rent(bytes, options) {
-      return rpc.call(async (connection) => BigInt(await connection.getMinimumBalanceForRentExemption(bytes)), options);
+      return rpc.call(async (connection) => {
+        const lamports = await connection.getMinimumBalanceForRentExemption(bytes);
+        // The library's word for an error of the node.
+        if (lamports <= 0) throw Object.assign(new Error('it states no rent'), { code: -32603 });
+        return BigInt(lamports);
+      }, options);
     },
     async now(options) {
-      const clock = await rpc.call((connection) => connection.getAccountInfo(SYSVAR_CLOCK_PUBKEY), options);
+      const clock = await readAccount(rpc, SYSVAR_CLOCK_PUBKEY, options);
       if (clock === null || clock.data.length < unixTimeOffset + 8) throw rpc.failure(new Error('it has no clock'));
       return Number(clock.data.readBigInt64LE(unixTimeOffset)) * 1_000;
     },

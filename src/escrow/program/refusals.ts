@@ -142,8 +142,15 @@ export function isDuplicate(error: unknown): boolean {
   return error instanceof Error && /already been processed|AlreadyProcessed/i.test(error.message);
 }
 
-/** The refusal in what the RPC answered to a transaction, or null if the answer is about something else. */
+/** How a node's words about a transaction begin that it has looked at and not sent. */
+const notSent =
+  /^(transaction (simulation|signature|precompile)|invalid (transaction|params)|failed to deserialize|base\d\d )/i;
+
+/**
+ * The refusal in what the RPC answered to a transaction, or null if the answer is about something else: then the
+ * transaction may have been sent.
+ */
 export function refusalInAnswer(error: unknown): QvacError | null {
-  if (!(error instanceof SendTransactionError)) return null;
+  if (!(error instanceof SendTransactionError) || !notSent.test(error.transactionError.message)) return null;
   return refusalOf(error.transactionError.message, error.logs ?? [], error);
 }

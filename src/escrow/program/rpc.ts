@@ -1,4 +1,4 @@
-import { Connection } from '@solana/web3.js';
+import { Connection, SendTransactionError } from '@solana/web3.js';
 import { QvacError } from '../../errors.ts';
 import { delay, raceSignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -9,6 +9,8 @@ const pausesMs = [100, 500, 2_000] as const;
 /** Where an endpoint asks for patience (429) and does not say how much of it. */
 const patienceMs = [500, 1_000, 2_000] as const;
 const maxPatienceMs = 10_000;
+/** More than the accounts of a hundred thousand providers take. */
+const maxAnswerBytes = 64 * 2 ** 20;
 
 /** A chain's JSON-RPC endpoint. */
 export interface Rpc {
@@ -75,16 +77,30 @@ export function openRpc(url: string): Rpc {
 async function patientFetch(url: string, init: RequestInit): Promise<Response> {
   for (const pauseMs of patienceMs) {
     const response = await fetch(url, { ...init, signal: AbortSignal.timeout(requestTimeoutMs) });
-    if (response.status !== 429) return response;
+    if (response.status !== 429) return bounded(response);
     await response.body?.cancel();
     const asked = Number(response.headers.get('retry-after') ?? Number.NaN) * 1_000;
     await delay(asked >= 0 ? Math.min(asked, maxPatienceMs) : pauseMs);
   }
-  return fetch(url, { ...init, signal: AbortSignal.timeout(requestTimeoutMs) });
+  return bounded(await fetch(url, { ...init, signal: AbortSignal.timeout(requestTimeoutMs) }));
+}
+
+/** The same answer, which fails once it is larger than any honest one. */
+function bounded(response: Response): Response {
+  let bytes = 0;
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.length;
+      if (bytes > maxAnswerBytes) controller.error(new Error('it answers too much'));
+      else controller.enqueue(chunk);
+    },
+  });
+  return new Response(response.body?.pipeThrough(counter) ?? null, response);
 }
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof SendTransactionError) return (error.transactionError.message.split('\n')[0] ?? '').slice(0, 200);
   const { cause } = error;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
   return (code ?? error.message).split('\n')[0]?.slice(0, 200) ?? '';
@@ -98,6 +114,7 @@ const lateWords: readonly RegExp[] = [
   /fetch failed|TimeoutError/i,
   /(^|: )(429|5\d\d) /,
   /node is (behind|unhealthy)|minimum context slot|too many requests|internal error/i,
+  /timed out|timeout|unable to complete request/i,
 ];
 
 /** Failures of the way there, or of a node that is not ready, not of what was asked. */

@@ -1,8 +1,16 @@
-import { ComputeBudgetProgram, PublicKey, Transaction, type TransactionInstruction } from '@solana/web3.js';
+import {
+  type BlockhashWithExpiryBlockHeight,
+  ComputeBudgetProgram,
+  type Connection,
+  PublicKey,
+  Transaction,
+  type TransactionInstruction,
+} from '@solana/web3.js';
 import { QvacError } from '../../errors.ts';
 import { anySignal, delay, raceSignal } from '../../lib/abort.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { isSignedBy } from '../../proofs/signing.ts';
+import { decodeAddress } from '../../protocol/base58.ts';
 import { addressText } from '../addresses.ts';
 import type { Executed, WalletKey } from '../escrow.ts';
 import type { Call } from './instructions/context.ts';
@@ -21,6 +29,10 @@ const lastPollMs = 400;
 const anewMs = 100;
 /** How often a transaction that is not executed yet is sent again, for leaders that dropped it. */
 const rebroadcastMs = 1_000;
+
+/** Signatures of the latest transactions of this process: two of the same signature are one transaction. */
+const signedLately = new Set<string>();
+const maxSignedLately = 1_000;
 
 export interface SenderInit {
   readonly wallet: WalletKey;
@@ -42,7 +54,8 @@ interface Prepared {
  * Executes the call in one transaction, and returns when the cluster has confirmed it.
  *
  * The same bytes are sent until they are executed or cannot be any more; only then they are signed anew. So the call is
- * executed at most once, whatever gets lost on the way.
+ * executed at most once, whatever gets lost on the way. If another call of this process does the very same in this
+ * slot, this one waits for a newer blockhash, with which it is another transaction.
  * @throws RefusedError, QvacError E_FUNDS, E_CHAIN; the signal's reason
  */
 export async function execute(
@@ -56,8 +69,12 @@ export async function execute(
   let last: Prepared | null = null;
   try {
     for (;;) {
-      last = await prepare(rpc, init, call, either);
-      if (await deliver(rpc, last, either)) return { signature: last.signature, fee: last.fee };
+      const prepared: Prepared = await prepare(rpc, init, call, either);
+      const isOwn = prepared.signature === last?.signature || isNew(prepared.signature);
+      if (isOwn) {
+        last = prepared;
+        if (await deliver(rpc, last, either)) return { signature: last.signature, fee: last.fee };
+      }
       await delay(anewMs, either);
     }
   } catch (error) {
@@ -71,15 +88,28 @@ export async function execute(
   }
 }
 
+/** Whether no other call of this process has signed this transaction. Takes note of it. */
+function isNew(signature: string): boolean {
+  if (signedLately.has(signature)) return false;
+  const [oldest] = signedLately;
+  if (signedLately.size >= maxSignedLately && oldest !== undefined) signedLately.delete(oldest);
+  signedLately.add(signature);
+  return true;
+}
+
+async function latestBlockhash(connection: Connection): Promise<BlockhashWithExpiryBlockHeight> {
+  const latest = await connection.getLatestBlockhash();
+  if (decodeAddress(latest.blockhash) === null) throw new Error('it states no blockhash');
+  return latest;
+}
+
 async function prepare(
   rpc: Rpc,
   { wallet, priorityFee }: SenderInit,
   call: Call,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const { blockhash, lastValidBlockHeight } = await rpc.call((connection) => connection.getLatestBlockhash(), {
-    signal,
-  });
+  const { blockhash, lastValidBlockHeight } = await rpc.call(latestBlockhash, { signal });
   const feePayer = new PublicKey(wallet.publicKey);
   const unsigned = (instructions: readonly TransactionInstruction[]): Transaction =>
     new Transaction({ feePayer, blockhash, lastValidBlockHeight }).add(...instructions);
@@ -144,16 +174,16 @@ async function deliver(rpc: Rpc, prepared: Prepared, signal: AbortSignal): Promi
 }
 
 /**
- * Sends it for the first time; false where it is too old to be taken, or where another call did the very same in this
- * slot: signed over a newer blockhash it is another one. What gets lost on the way counts as sent.
+ * Sends it for the first time; false if it is too old to be taken. What gets lost on the way counts as sent, and so
+ * does what a proxy passed on to a second node, which has seen it before.
  */
 async function submit(rpc: Rpc, { raw }: Prepared, signal: AbortSignal): Promise<boolean> {
   try {
     await rpc.connection.sendRawTransaction(raw, { maxRetries: 0 });
   } catch (error) {
     signal.throwIfAborted();
-    if (isStaleBlockhash(error) || isDuplicate(error)) return false;
-    if (isTransient(error)) return true;
+    if (isStaleBlockhash(error)) return false;
+    if (isDuplicate(error) || isTransient(error)) return true;
     throw refusalInAnswer(error) ?? rpc.failure(error);
   }
   return true;

@@ -1,4 +1,5 @@
 import { messageOf, QvacError } from '../../errors.ts';
+import { GrammarTooCostly } from '../../proofs/grammar/work.ts';
 import { BadInputError } from '../../protocol/codec.ts';
 import type { JsonValue } from '../../protocol/encoding/strict-json.ts';
 import { type ControlTexts, piecesOf } from '../../protocol/input/control-text.ts';
@@ -92,7 +93,7 @@ export function templateValue(value: JsonValue): Value {
 
 /** What is told of an input that was refused, or of a template that failed; any other error as it is. */
 export function refusalOf(error: unknown): unknown {
-  if (error instanceof BadInputError)
+  if (error instanceof BadInputError || error instanceof GrammarTooCostly)
     return new QvacError('E_BAD_INPUT', `the input has to be refused (${error.message})`, { cause: error });
   // Out of stack or string length: the interpreter's own bounds come first.
   if (error instanceof BoundsError || error instanceof RangeError)

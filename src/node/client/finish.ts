@@ -208,7 +208,7 @@ async function concludeInTime(
   // Only a re-execution takes long enough to miss the window.
   const window = depth === 'full' ? payment.openWindow() : null;
   try {
-    const fault = depth === 'none' ? null : await requestOpening(job, secret, options);
+    const fault = depth === 'none' ? null : await openedInTime(job, secret, options);
     const conclusion = await judge(
       components,
       job,
@@ -218,7 +218,8 @@ async function concludeInTime(
         until: window?.until,
         check: async (receipt, checking) => {
           if (depth === 'none') return assess(receipt, {});
-          if (depth === 'sampling') return verifier.check(receipt, depth, checking);
+          // Without an opening it fails: nobody else is to be shown it, or paid.
+          if (depth === 'sampling' || fault !== null) return verifier.check(receipt, depth, checking);
           const asked = { ...init, leftLamports, textBefore: init.earlier.text };
           const recomputed = await recompute(components, asked, { receipt, observer }, checking);
           helpers = recomputed;
@@ -235,6 +236,16 @@ async function concludeInTime(
     return { conclusion, cutShort, ...helpers };
   } finally {
     window?.close();
+  }
+}
+
+/** Within the time that a person who stopped the answer waits; no opening until then is no fault. */
+async function openedInTime(job: Job, secret: Uint8Array, options: AbortOptions): Promise<FaultCode | null> {
+  try {
+    return await requestOpening(job, secret, options);
+  } catch (error) {
+    if (options.signal?.aborted !== true) throw error;
+    return null;
   }
 }
 

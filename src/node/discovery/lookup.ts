@@ -1,6 +1,7 @@
 import { anySignal, delay } from '../../lib/abort.ts';
 import { takeAny } from '../../lib/chance.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
+import type { Claim } from '../peer/libp2p/claims.ts';
 import type { Routing } from '../peer/routing.ts';
 import type { LivePeer } from './live-peer.ts';
 import { fits, keysOf, noProvider, notConnected, type Query } from './query.ts';
@@ -49,8 +50,8 @@ export const searchLimits = {
   maxMatches: 64,
   /** Attempts to reach peers at the same time while a search takes more. */
   maxPending: 8,
-  /** Peers that it keeps to take later. */
-  maxNamed: 1_024,
+  /** Peers that it keeps to take later, of all nodes that named any. */
+  maxNamed: 8_192,
 } as const;
 /** How long a connected node waits for its routing table before it asks the anchors alone, in ms. */
 const tableMs = 1_500;
@@ -106,7 +107,7 @@ export async function lookUp(field: Field, query: Query, options: FindOptions = 
 
 /**
  * Queries the distributed hash table, and has the peers that it names reached while more are wanted: a few at a time,
- * in an order that no node of the table chooses. Never throws.
+ * in an order that no node of the table chooses, as many of one node's as of another's. Never throws.
  * @param wantsMore @default fewer than `searchLimits.maxMatches` peers match
  */
 export async function searchRouting(
@@ -120,16 +121,16 @@ export async function searchRouting(
   try {
     if (!wantsMore()) return;
     await waitForTable(field, ended);
-    const named: PeerIdString[] = [];
+    const named = new Named(field.random);
     let searching = true;
     const sources = keysOf(query).map((key) => collect(field.routing.providers(key, { signal: ended }), named));
+    const next = (): PeerIdString | null => (field.pending() < searchLimits.maxPending ? named.take() : null);
     // A query that failed has named what it has named.
     const searched = Promise.allSettled(sources).then(() => {
       searching = false;
     });
-    while (!ended.aborted && (searching || named.length > 0) && wantsMore()) {
-      while (named.length > 0 && field.pending() < searchLimits.maxPending)
-        field.consider(takeAny(named, field.random) as PeerIdString);
+    while (!ended.aborted && (searching || named.size > 0) && wantsMore()) {
+      for (let peer = next(); peer !== null; peer = next()) field.consider(peer);
       await change(field, ended);
     }
     stop.abort();
@@ -150,8 +151,48 @@ async function waitForTable(field: Field, signal: AbortSignal): Promise<void> {
   }
 }
 
-async function collect(peers: AsyncIterable<PeerIdString>, named: PeerIdString[]): Promise<void> {
-  for await (const peer of peers) if (named.length < searchLimits.maxNamed) named.push(peer);
+async function collect(claims: AsyncIterable<Claim>, named: Named): Promise<void> {
+  for await (const claim of claims) named.add(claim);
+}
+
+/** Peers that nodes of the hash table name. A node that names many, to hide the others, gains nothing by it. */
+class Named {
+  readonly #random: () => number;
+  /** Peers that were not taken yet, by the node that names them. */
+  readonly #lists = new Map<PeerIdString, PeerIdString[]>();
+  readonly #taken = new Set<PeerIdString>();
+  #size = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add({ peer, by }: Claim): void {
+    if (this.#size >= searchLimits.maxNamed || this.#taken.has(peer)) return;
+    const list = this.#lists.get(by) ?? [];
+    list.push(peer);
+    this.#lists.set(by, list);
+    this.#size += 1;
+  }
+
+  /** Any peer that any node names, or null. */
+  take(): PeerIdString | null {
+    while (this.#size > 0) {
+      const by = takeAny([...this.#lists.keys()], this.#random) as PeerIdString;
+      const list = this.#lists.get(by) ?? [];
+      const peer = takeAny(list, this.#random) as PeerIdString;
+      this.#size -= 1;
+      if (list.length === 0) this.#lists.delete(by);
+      if (this.#taken.has(peer)) continue;
+      this.#taken.add(peer);
+      return peer;
+    }
+    return null;
+  }
 }
 
 /** Resolves at the next change, or soon. */

@@ -41,8 +41,8 @@ export interface SettlementServiceInit {
 type Split = Partial<Pick<Settlement, 'paid' | 'refunded' | 'burnt' | 'compensation'>> & Pick<Settlement, 'state'>;
 
 /**
- * How long after it was written down a payment may still reach the chain, in ms: another process may be locking it, or
- * its transaction may be in flight.
+ * How long after it was written down a payment may still appear on the chain, in ms: another process may be locking it,
+ * its transaction may be in flight, or the node that is asked may be late.
  */
 const lockMs = 300_000;
 
@@ -160,11 +160,7 @@ export class SettlementService {
   /** Settles a payment that an earlier process left, as far as possible now. */
   async resume(jobId: JobId, pending: PendingPayment, now: number, options: AbortOptions): Promise<Settlement> {
     const job = await this.#escrow.job(pending.address, options);
-    if (job === null) {
-      const outcome = await this.#escrow.jobOutcome(pending.address, options);
-      const mayAppear = outcome === null && pending.intent === 'wait' && Date.now() - pending.at < lockMs;
-      return mayAppear ? this.unsettled(pending, null) : this.#finish(jobId, settlementOf(outcome, base(pending)));
-    }
+    if (job === null) return this.#readOutcome(jobId, pending, options, now);
     if (job.submitted === null) {
       if (now < job.refundAt) return this.unsettled(pending, job);
       const split: Split = { state: 'refunded', refunded: job.amount };
@@ -278,8 +274,14 @@ export class SettlementService {
     }
   }
 
-  async #readOutcome(jobId: JobId, pending: PendingPayment, options: AbortOptions): Promise<Settlement> {
+  /** @param now of the chain, read before its account was looked for; default: asks for it */
+  async #readOutcome(jobId: JobId, pending: PendingPayment, options: AbortOptions, now?: number): Promise<Settlement> {
     const outcome = await this.#escrow.jobOutcome(pending.address, options);
+    if (outcome === null) {
+      // For a late node everything is more recent.
+      const earlier = Math.min(Date.now(), now ?? (await this.#escrow.now(options)));
+      if (earlier - pending.at < lockMs) return this.unsettled(pending, null);
+    }
     return this.#finish(jobId, settlementOf(outcome, base(pending)));
   }
 

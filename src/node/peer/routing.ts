@@ -1,18 +1,17 @@
 import { setMaxListeners } from 'node:events';
-import type { PeerId } from '@libp2p/interface';
-import type { QueryEvent } from '@libp2p/kad-dht';
 import type { CID } from 'multiformats/cid';
 import { anySignal } from '../../lib/abort.ts';
 import { merge } from '../../lib/merge.ts';
 import type { AbortOptions, PeerIdString } from '../../lib/types.ts';
 import { type Anchors, askAnchor } from './libp2p/anchors.ts';
+import { type Claim, claims, ownClaims } from './libp2p/claims.ts';
 import type { QvacNode } from './libp2p.ts';
 
 /** The network's distributed hash table. Its records are unsigned and say no more than "ask this peer". */
 export interface Routing {
   /** Whether this node takes part in it at all. */
   readonly isEnabled: boolean;
-  /** Peers in the routing table. Without any, only the anchors are asked. */
+  /** Peers in the routing table. Without any, only the anchors and this node's own records are asked. */
   size(): number;
   /** Makes `peer` an anchor: it keeps all announcements of this node, and is asked for every key. */
   anchor(peer: PeerIdString): void;
@@ -22,8 +21,8 @@ export interface Routing {
    */
   announce(key: CID, options?: AbortOptions): Promise<void>;
   withdraw(key: CID): Promise<void>;
-  /** Peers that announced `key`, each once, as they are found. Their addresses are known from then on. */
-  providers(key: CID, options?: AbortOptions): AsyncIterable<PeerIdString>;
+  /** Peers that announced `key`, each once for each node that says so. Their addresses are known from then on. */
+  providers(key: CID, options?: AbortOptions): AsyncIterable<Claim>;
 }
 
 /** How long a query may take, in ms. */
@@ -55,21 +54,18 @@ export function createRouting(node: () => QvacNode | null, anchors: Anchors, isE
       if (current === null || dht === undefined) return;
       const limits = { signal: bounded(options) };
       // With an empty table a query waits for its first peer, up to the deadline.
-      const queries = dht.routingTable.size === 0 ? [] : [named(dht.findProviders(key, limits))];
+      const self = current.peerId.toString() as PeerIdString;
+      const query =
+        dht.routingTable.size === 0 ? ownClaims(dht, key, self, limits) : claims(dht.findProviders(key, limits));
       const asked = anchors.of(current).map((anchor) => askAnchor(dht, anchor, key.multihash.bytes, limits));
       const seen = new Set<string>();
-      for await (const id of merge(...queries, ...asked)) {
-        const peer = id.toString();
-        if (seen.has(peer)) continue;
-        seen.add(peer);
-        yield peer as PeerIdString;
+      for await (const { peer, by } of merge(query, ...asked)) {
+        if (seen.has(`${peer} ${by}`)) continue;
+        seen.add(`${peer} ${by}`);
+        yield { peer, by };
       }
     },
   };
-}
-
-async function* named(events: AsyncIterable<QueryEvent>): AsyncGenerator<PeerId> {
-  for await (const event of events) if (event.name === 'PROVIDER') yield* event.providers.map(({ id }) => id);
 }
 
 function bounded(options: AbortOptions = {}): AbortSignal {

@@ -21,7 +21,7 @@ export class AllowedTokens {
     if (rules === null) return;
     const usable = usableVocabulary(subject, vocabulary);
     if (usable === null) this.#unknown = 'needs the bytes of the tokens';
-    else this.#matcher = createGrammarMatcher({ rules, vocabulary: usable, stops });
+    else this.#followOrForget(() => (this.#matcher = createGrammarMatcher({ rules, vocabulary: usable, stops })));
   }
 
   /** Why the grammar cannot be followed here; null if it can, or if there is none. */
@@ -48,18 +48,23 @@ export class AllowedTokens {
 
   /** @throws FaultError if the candidates of a step are not allowed or not as many as they must be */
   checkCandidates(ids: readonly number[], topK: number, at: number): void {
-    const expected = this.count(topK) ?? ids.length;
+    // A token was drawn: whatever the grammar allows, it is one at least.
+    const expected = this.count(topK) ?? Math.max(1, Math.min(topK, ids.length));
     const fault = this.#hasGrammar ? 'mask-break' : 'sampler-mismatch';
-    if (ids.length !== expected || ids.length > topK)
-      throw new FaultError(fault, `step ${at} has ${ids.length} candidates instead of ${Math.min(topK, expected)}`);
+    if (ids.length !== expected)
+      throw new FaultError(fault, `step ${at} has ${ids.length} candidates instead of ${expected}`);
     if (this.allows(ids) === false)
       throw new FaultError(fault, `a candidate of step ${at} is not allowed by the grammar`);
   }
 
   #ask<Answer>(question: (matcher: GrammarMatcher) => Answer): Answer | null {
-    if (this.#matcher === null) return null;
+    const matcher = this.#matcher;
+    return matcher === null ? null : this.#followOrForget(() => question(matcher));
+  }
+
+  #followOrForget<Answer>(follow: () => Answer): Answer | null {
     try {
-      return question(this.#matcher);
+      return follow();
     } catch (error) {
       if (!(error instanceof GrammarTooCostly)) throw error;
       this.#forget(error.message);

@@ -6,6 +6,7 @@ import { assess } from '../../../src/proofs/checks.ts';
 import { decodeHead } from '../../../src/proofs/head.ts';
 import { parseReceipt, serialiseReceipt } from '../../../src/proofs/receipt.ts';
 import { seedOfNumber } from '../../../src/protocol/digests.ts';
+import type { Frame } from '../../../src/protocol/frames.ts';
 import { breakMark } from '../../../src/protocol/input/control-text.ts';
 import { ackStop, finish } from '../../../src/protocol/messages.ts';
 import { decodeAck, decodeQuote } from '../../../src/protocol/validate.ts';
@@ -14,6 +15,7 @@ import { createGate } from '../../support/gate.ts';
 import { startProvider, testSampler } from '../../support/market.ts';
 import { chat, inputOf } from '../../support/models/inputs.ts';
 import { startPeer } from '../../support/peers.ts';
+import { withTamperedAnswers } from '../../support/router.ts';
 import { createScriptedEngine, scriptedStop } from '../../support/scripted-engine.ts';
 
 test('with the model here the default is full, and an honest answer is exact at every token', async (context) => {
@@ -276,6 +278,19 @@ test('a provider that refuses the input is believed only by a client whose own t
     const aborted = providers.filter(({ peer }) => asker.reputation.standing(peer.id).aborted > 0);
     assert.equal(aborted.length, engines.length === 0 ? 2 : 0);
   }
+});
+
+test('Ctrl-C keeps what was delivered by a provider that then opens nothing, and does not blame it', async (context) => {
+  const silent = (frame: Frame): readonly Frame[] => (frame.t === 'opening' ? [] : [frame]);
+  const provider = await startProvider(context, { wrapPeer: (peer) => withTamperedAnswers(peer, silent) });
+  const asker = await startAsker(context, { providers: [provider] });
+  const stop = new AbortController();
+  const sampler = { ...testSampler, maxTokens: 200 };
+  const answer = await asker.ask({ sampler }, { signal: stop.signal, onText: () => stop.abort() });
+  const { result, faults } = answer.verification;
+  assert.deepEqual([answer.interrupted, result, faults, answer.why], [true, 'inconclusive', [], 'stopped']);
+  assert.ok(asker.receipts.has(answer.receipt ?? ('' as never)));
+  assert.equal(asker.reputation.standing(answer.provider).faults, 0);
 });
 
 test('Ctrl-C cancels, settles what was delivered and stores the receipt', async (context) => {

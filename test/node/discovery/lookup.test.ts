@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { it } from 'node:test';
+import type { QueryEvent } from '@libp2p/kad-dht';
 import type { PeerIdString } from '../../../src/lib/types.ts';
 import type { LivePeer } from '../../../src/node/discovery/live-peer.ts';
 import { type Field, lookUp, searchRouting } from '../../../src/node/discovery/lookup.ts';
+import { type Claim, claims } from '../../../src/node/peer/libp2p/claims.ts';
 import { SeededRandom } from '../../support/fuzz/random.ts';
 import { testModel } from '../../support/offers.ts';
 
@@ -17,14 +19,14 @@ class TestField implements Field {
   readonly tried: PeerIdString[] = [];
   mostPending = 0;
   queries = 0;
-  readonly #named: readonly PeerIdString[];
+  readonly #named: readonly (PeerIdString | Claim)[];
   readonly #isDead: (peer: PeerIdString) => boolean;
   readonly #live: LivePeer[] = [];
   readonly #pending = new Set<PeerIdString>();
   readonly #changes = new EventEmitter();
   readonly #random = new SeededRandom(1);
 
-  constructor(named: readonly PeerIdString[], isDead: (peer: PeerIdString) => boolean = () => false) {
+  constructor(named: readonly (PeerIdString | Claim)[], isDead: (peer: PeerIdString) => boolean = () => false) {
     this.#named = named;
     this.#isDead = isDead;
   }
@@ -37,9 +39,9 @@ class TestField implements Field {
     providers: () => this.#providers(),
   };
 
-  async *#providers(): AsyncGenerator<PeerIdString> {
+  async *#providers(): AsyncGenerator<Claim> {
     this.queries++;
-    yield* this.#named;
+    for (const each of this.#named) yield typeof each === 'string' ? { peer: each, by: name(0) } : each;
   }
 
   live = (): readonly LivePeer[] => this.#live;
@@ -68,7 +70,7 @@ class TestField implements Field {
   }
 }
 
-async function* none(): AsyncGenerator<PeerIdString> {}
+async function* none(): AsyncGenerator<Claim> {}
 
 const thousand = Array.from({ length: 1_000 }, (_, at) => name(at));
 
@@ -122,4 +124,27 @@ it('a routing table that is still empty ends no search: its first peer may be sl
     found.map(({ peer }) => peer),
     [name(1)],
   );
+});
+
+it('a node that names a thousand dead ones first does not keep the one that another node names waiting', async () => {
+  const lies = thousand.map((peer) => ({ peer, by: name(2_000) }));
+  const field = new TestField([...lies, { peer: name(3_000), by: name(2_001) }], (peer) => peer !== name(3_000));
+  const found = await lookUp(field, query, { timeoutMs: 60_000 });
+  assert.deepEqual(
+    found.map(({ peer }) => peer),
+    [name(3_000)],
+  );
+  const before = field.tried.indexOf(name(3_000));
+  assert.ok(before < 24, `${before} were tried before it`);
+});
+
+it('of one answer no more peers count than an honest node names', async () => {
+  const providers = Array.from({ length: 1_000 }, (_, at) => ({ id: name(at) }));
+  const answers = (async function* () {
+    yield { name: 'PEER_RESPONSE', from: name(2_000), providers } as unknown as QueryEvent;
+  })();
+  const named: Claim[] = [];
+  for await (const claim of claims(answers)) named.push(claim);
+  assert.equal(named.length, 64);
+  assert.deepEqual(named[63], { peer: name(63), by: name(2_000) });
 });

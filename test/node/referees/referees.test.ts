@@ -7,12 +7,13 @@ import { decodeReceipt, type Receipt } from '../../../src/proofs/receipt.ts';
 import { compareWithReferee } from '../../../src/proofs/score/compare.ts';
 import { drawReferees } from '../../../src/proofs/score/referees.ts';
 import { peerIdOf, publicKeyOf } from '../../../src/proofs/signing.ts';
+import type { Frame } from '../../../src/protocol/frames.ts';
 import { modes, type Verdict } from '../../../src/protocol/messages.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
 import { disguised, sideBySide, withOtherPrompt } from '../../support/cheats/engines.ts';
 import { prefillAttack } from '../../support/cheats/transcripts.ts';
 import { startProvider, type TestProvider, type TestProviderInit, testSampler } from '../../support/market.ts';
-import { startRouter } from '../../support/router.ts';
+import { startRouter, withTamperedAnswers } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
 const sampler = { ...testSampler, maxTokens: 128 };
@@ -174,6 +175,14 @@ test('an answer that fails without the model is shown to no referee', async (con
   const answer = await market.ask(1);
   assert.deepEqual([answer.verification.result, answer.verification.faults], ['fail', ['sampler-mismatch']]);
   assert.deepEqual([answer.referees.length, market.scores().length], [0, 0]);
+});
+
+test('an answer that its provider does not open is shown to no referee', async (context) => {
+  const closed = (frame: Frame): readonly Frame[] =>
+    frame.t === 'opening' ? [{ t: 'error', code: 'gone', message: '' }] : [frame];
+  const { ask } = await startMarket(context, [{ wrapPeer: (peer) => withTamperedAnswers(peer, closed) }, {}, {}]);
+  const { verification, referees } = await ask(1);
+  assert.deepEqual([verification.faults, referees], [['silence'], []]);
 });
 
 test('one referee that disagrees decides nothing by itself', async (context) => {

@@ -252,8 +252,9 @@ export class ChannelCloser {
   ): Promise<ClosingStep> {
     const outcome = await this.#components.escrow.channelOutcome(address, options);
     const wasOpen = channel.kept.phase !== 'opening' || outcome !== null;
+    // A node whose clock is behind may not know yet that it was opened.
     const endsAt = Number(channel.terms.validUntil) * 1_000 + forgetTermsMs;
-    if (!wasOpen && now < endsAt) return { kind: 'waiting', isRequested: false, at: endsAt };
+    if (outcome === null && now < endsAt) return { kind: 'waiting', isRequested: false, at: endsAt };
     return { kind: 'ended', outcome, wasOpen };
   }
 

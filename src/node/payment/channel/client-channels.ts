@@ -166,6 +166,7 @@ class ClientChannels implements WalletChannels {
     const { signal } = this.#end;
     const account = await escrow.channel(escrow.channelAddress(fromHex(channel.id)), { signal });
     if (account === null || account.closing !== null || channel.kept.phase !== 'open') return false;
+    await channel.toppedUp(account.deposit, 0n);
     await this.#closer.decide(channel);
     await this.#closer.tell(channel, { signal });
     this.#held.keep(taken);

@@ -2,6 +2,7 @@ import type { AbortOptions, Connection, PeerId } from '@libp2p/interface';
 import type { QueryEvent, SingleKadDHT } from '@libp2p/kad-dht';
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { PeerIdString } from '../../../lib/types.ts';
+import { type Claim, claims } from './claims.ts';
 
 /** Most anchors of a node. */
 const maxAnchors = 8;
@@ -69,10 +70,9 @@ export async function* askAnchor(
   anchor: PeerId,
   key: Uint8Array,
   options: AbortOptions,
-): AsyncGenerator<PeerId> {
+): AsyncGenerator<Claim> {
   const { network } = internalsOf(dht);
-  for await (const event of network.sendRequest(anchor, { type: 'GET_PROVIDERS', key }, { ...options, path }))
-    if (event.name === 'PEER_RESPONSE') yield* event.providers.map(({ id }) => id);
+  yield* claims(network.sendRequest(anchor, { type: 'GET_PROVIDERS', key }, { ...options, path }));
 }
 
 function internalsOf(dht: SingleKadDHT): Internals {

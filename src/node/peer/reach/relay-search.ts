@@ -6,12 +6,13 @@ import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions, PeerIdString } from '../../../lib/types.ts';
 import { roleKey } from '../../../protocol/discovery-keys.ts';
 import { maxRelayAddresses } from '../circuit/constants.ts';
+import type { Claim } from '../libp2p/claims.ts';
 import { maxRelaySearchEveryMs, relaySearchEveryMs, relaySearchMs } from './constants.ts';
 
 export interface RelaySearchComponents {
   readonly routing: {
     size(): number;
-    providers(key: CID, options?: AbortOptions): AsyncIterable<PeerIdString>;
+    providers(key: CID, options?: AbortOptions): AsyncIterable<Pick<Claim, 'peer'>>;
   };
   /** Known multiaddrs of a peer without `/p2p`. */
   addressesOf(peer: PeerIdString): Promise<readonly string[]>;
@@ -68,9 +69,9 @@ export class RelaySearch {
     const stopping = this.#stopping.signal;
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(relaySearchMs)]);
     try {
-      for await (const peer of routing.providers(roleKey('relay'), { signal })) {
+      for await (const { peer } of routing.providers(roleKey('relay'), { signal })) {
         const addrs = (await addressesOf(peer)).filter(isPublicAndDirect).slice(0, maxRelayAddresses);
-        if (addrs.length === 0) continue;
+        if (addrs.length === 0 || found.has(peer)) continue;
         found.add(peer);
         this.#onRelay(
           peer,

@@ -2,6 +2,7 @@ import type { JobAccount, JobOutcome } from '../../../escrow/accounts.ts';
 import type { Escrow } from '../../../escrow/escrow.ts';
 import { anySignal } from '../../../lib/abort.ts';
 import { equalBytes } from '../../../lib/bytes.ts';
+import { type Monotonic, monotonicMs } from '../../../lib/clock.ts';
 import type { JobId } from '../../../lib/types.ts';
 import { jobIdHex } from '../../../protocol/digests.ts';
 import type { Journal } from '../../home/journal.ts';
@@ -18,10 +19,17 @@ export interface DeliveriesComponents {
   readonly releaseStake: (jobId: JobId) => void;
   /** Ends all waiting. */
   readonly end: AbortSignal;
+  /** @default this process's */
+  readonly now?: Monotonic | undefined;
 }
 
 /** How long the end of a submitted job is waited for, ms: most clients confirm within seconds. */
 const followMs = 60_000;
+/**
+ * How long a delivered answer is kept of which the chain has neither the account nor its end, ms: the node that is
+ * asked may be late.
+ */
+const unknownMs = 300_000;
 
 /** Delivered answers of this and of earlier processes: submits each, and follows it until its payment ends. */
 export class Deliveries {
@@ -29,6 +37,8 @@ export class Deliveries {
   /** Answers that are delivered, and what earlier processes left. */
   #delivered = new Map<JobId, KeptDelivery>();
   readonly #submitting = new Set<JobId>();
+  /** Since when the chain knows nothing of an answer. */
+  readonly #unknownSince = new Map<JobId, number>();
 
   constructor(components: DeliveriesComponents) {
     this.#components = components;
@@ -62,6 +72,7 @@ export class Deliveries {
   async forget(jobId: JobId): Promise<void> {
     const { journal, steps } = this.#components;
     this.#delivered.delete(jobId);
+    this.#unknownSince.delete(jobId);
     await Promise.all([journal.remove(jobId), steps.remove(jobId)]);
   }
 
@@ -105,18 +116,25 @@ export class Deliveries {
   }
 
   /**
-   * The account of a delivered answer is closed: reports how, and forgets it.
+   * The account of a delivered answer is closed: reports how, and forgets it. Keeps it if the chain may be late.
    * @throws QvacError E_CHAIN if the chain does not say now: the answer is kept until it does
    */
   async conclude(jobId: JobId): Promise<void> {
     const kept = this.#delivered.get(jobId);
     if (kept === undefined) return;
-    const { escrow, journal, steps, releaseStake, onNews } = this.#components;
+    const { escrow, releaseStake, onNews } = this.#components;
     releaseStake(jobId);
     const outcome = await escrow.jobOutcome(kept.address);
-    this.#delivered.delete(jobId);
-    await Promise.all([journal.remove(jobId), steps.remove(jobId)]);
+    if (outcome === null && !this.#isUnknownForLong(jobId)) return;
+    await this.forget(jobId);
     onNews({ job: jobId, state: stateOf(outcome), lamports: outcome?.paid ?? 0n });
+  }
+
+  #isUnknownForLong(jobId: JobId): boolean {
+    const now = (this.#components.now ?? monotonicMs)();
+    const since = this.#unknownSince.get(jobId) ?? now;
+    this.#unknownSince.set(jobId, since);
+    return now - since >= unknownMs;
   }
 
   /** Concludes the delivered answers that are not among the `open` jobs. */

@@ -19,7 +19,7 @@ it('relays are looked for in the hash table, with addresses that work from anywh
         async *providers(key) {
           searches += 1;
           assert.deepEqual(key, roleKey('relay'));
-          for (const peer of Object.keys(known)) yield peer as PeerIdString;
+          for (const peer of Object.keys(known)) yield { peer: peer as PeerIdString };
         },
       },
       addressesOf: async (peer) => known[peer] ?? [],
@@ -54,7 +54,7 @@ it('searches that find no new relay become rare; a new one, or relays that were 
         size: () => 1,
         async *providers() {
           searchedAt.push(now / 1_000);
-          yield* relays as PeerIdString[];
+          yield* relays.map((peer) => ({ peer: peer as PeerIdString }));
         },
       },
       addressesOf: async () => ['/ip4/8.8.8.8/tcp/4001'],
