@@ -42,24 +42,25 @@ const keyFile = v.pipe(
 
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** Text such as `90s`, `10m`, `1.5h` or `250ms` to milliseconds. */
+/** The longest timer there is, 24 days, in ms: a longer one would end at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/** Text such as `90s`, `10m`, `1.5h` or `250ms` to milliseconds, at most those of a timer. */
 const duration = v.pipe(
   v.string('a time such as 90s or 10m'),
   v.regex(/^\d{1,6}(\.\d{1,3})?(ms|s|m|h)$/, 'a time such as 90s or 10m'),
   v.transform((value) => {
     const [, amount = '', , unit = ''] = /^(\d+(\.\d+)?)([a-z]+)$/.exec(value) ?? [];
-    return Math.round(Number(amount) * (durationUnits[unit] ?? 0));
+    return Math.min(maxTimerMs, Math.round(Number(amount) * (durationUnits[unit] ?? 0)));
   }),
   v.minValue(1, 'a time above zero'),
 );
 
-/** The longest timer there is, 24 days, in ms. */
-const noTimeoutMs = 2 ** 31 - 1;
 const timeout = v.union(
   [
     v.pipe(
       v.literal('0'),
-      v.transform(() => noTimeoutMs),
+      v.transform(() => maxTimerMs),
     ),
     duration,
   ],

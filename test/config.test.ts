@@ -87,6 +87,8 @@ describe('config', () => {
     );
     const endless = await withFile('timeout = "0"');
     assert.equal(endless.settings.timeout, 2 ** 31 - 1);
+    const long = await withFile('timeout = "1000h"\nkeep-alive = "999999h"');
+    assert.deepEqual([long.settings.timeout, long.settings.keepAlive], [2 ** 31 - 1, 2 ** 31 - 1]);
     const flags = await withFile('', { flags: { mdns: false, bootstrap: ['/a,b'] } });
     assert.deepEqual([flags.settings.mdns, flags.settings.bootstrap], [false, ['/a,b']]);
   });
