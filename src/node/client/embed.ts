@@ -1,3 +1,4 @@
+import { QvacError } from '../../errors.ts';
 import { larger } from '../../lib/bigints.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { splitVectors, vectorOfBytes } from '../../proofs/embedding/vectors.ts';
@@ -55,7 +56,9 @@ export async function embed(
       maxPrice: Number(larger(left, 0n)),
       timeoutMs: Math.max(1, Math.ceil(deadline - performance.now())),
     };
-    const next = await embedPart(components, rest, texts, observer, options);
+    const next = await embedPart(components, rest, texts, observer, options).catch((error: unknown) => {
+      throw isTooDear(error) ? tooDearAfter(jobs, init, error) : error;
+    });
     left -= mostOf(next);
     jobs.push(next);
   }
@@ -70,6 +73,21 @@ export async function embed(
 /** The most that providers can be paid for an answer. */
 function mostOf({ costLamports, lostLamports = 0n }: Answer): bigint {
   return costLamports + lostLamports;
+}
+
+function isTooDear(error: unknown): error is QvacError {
+  return error instanceof QvacError && error.code === 'E_TOO_DEAR';
+}
+
+/** Names no price to agree to: all texts would be asked for again, also those that are paid. */
+function tooDearAfter(jobs: readonly Answer[], { texts }: EmbedInit, error: QvacError): QvacError {
+  const done = jobs.reduce((sum, { tokens }) => sum + tokens, 0);
+  const spent = jobs.reduce((sum, { costLamports }) => sum + costLamports, 0n);
+  const message = `${done} of ${texts.length} texts were embedded, for ${spent} lamports: ${error.message}`;
+  return new QvacError('E_TOO_DEAR', message, {
+    hint: 'embed fewer texts at once, or raise --max-price',
+    cause: error,
+  });
 }
 
 function embedPart(

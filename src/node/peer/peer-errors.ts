@@ -1,4 +1,5 @@
 import { messageOf, QvacError } from '../../errors.ts';
+import { systemCode } from '../../lib/files.ts';
 
 /** Why a dial failed, by the name of a libp2p error or the code of a system error. */
 const reasons: Readonly<Record<string, string>> = {
@@ -52,19 +53,19 @@ function asThrown(error: unknown): unknown {
   return Object.assign(new Error('the stream closed'), { name: 'ConnectionClosedError' });
 }
 
+const staleNames: ReadonlySet<string> = new Set([
+  'ConnectionClosedError',
+  'ConnectionClosingError',
+  'MuxerClosedError',
+  'StreamStateError',
+  'UnexpectedEOFError',
+]);
+
 /** True if `thrown` means that an open connection has closed, so that a new one may work. */
 export function isStaleConnection(thrown: unknown): boolean {
   const error = asThrown(thrown);
-  return (
-    error instanceof Error &&
-    [
-      'ConnectionClosedError',
-      'ConnectionClosingError',
-      'MuxerClosedError',
-      'StreamStateError',
-      'UnexpectedEOFError',
-    ].includes(error.name)
-  );
+  if (!(error instanceof Error)) return false;
+  return staleNames.has(error.name) || ['ECONNRESET', 'EPIPE'].includes(systemCode(error) ?? '');
 }
 
 /** True if the other side answered, but does not support the protocol. */

@@ -167,6 +167,38 @@ describe('rendering a chat template, section 2', () => {
       assert.throws(() => render(template), refusal('E_CONTEXT', /beyond its bounds/), template.slice(0, 60));
   });
 
+  it('stops templates whose short expressions take long', () => {
+    const again = (body: string): string => `{% for i in range(1000000000) %}${body}{% endfor %}`;
+    const long = '{% set t = "a" * 4000000 %}';
+    const numbered = '{% set d = {} %}{% for i in range(50000) %}{% do d.update({i: i}) %}{% endfor %}';
+    for (const template of [
+      // A negative price would pay for all the rest.
+      `{% set t = [] | tojson(indent=0 - 10 ** 18) %}${again('')}`,
+      `{% set t = "9" * 4300 %}${again('{% set n = t | int %}')}`,
+      `{% set t = "9" * 4000000 %}${again('{% set n = t | float %}')}`,
+      `{{ ${'9'.repeat(5000)} }}`,
+      `{% set u = ("a" * 3999999 ~ "b",) * 60000 %}{{ ("a" * 4000000).startswith(u) }}`,
+      `${long}{{ ("ab" ~ "a" * 1000000) in t }}`,
+      ...['count', 'find', 'rfind', 'split', 'rsplit', 'partition'].map(
+        (name) => `${long}{{ t.${name}("a" * 500000 ~ "b" ~ "a" * 500000) }}`,
+      ),
+      `${long}{{ t.replace("ab" ~ "a" * 1000000, "") }}`,
+      `${long}{{ t.rsplit("a") }}`,
+      '{{ ("a " * 2000000).rsplit() }}',
+      `{% set t = "abcdefgh" * 500000 %}${again('{% set n = "z".strip(t) %}')}`,
+      `{% set t = "." * 4000000 %}${again('{% set n = [1] | map(attribute=t, default=1) | list %}')}`,
+      '{{ [{"a": 1}] | sort(attribute="," * 4000000) }}',
+      '{{ (["A" * 4000000] * 60000) | sort }}',
+      `${long}{% set d = {t: 1} %}${again('{% set n = d[t] %}')}`,
+      `${long}{% set d = {t: 1} %}${again('{% set n = d.get(t) %}')}`,
+      `${long}{% set d = {t: 1} %}${again('{% set n = t in d %}')}`,
+      `${numbered}${again('{% set n = d.copy() %}')}`,
+      `${numbered}${again('{% do d.popitem() %}')}`,
+    ])
+      assert.throws(() => render(template), refusal('E_CONTEXT', /beyond its bounds/), template.slice(0, 120));
+    assert.equal(render(`{{ ("1" * 200000 ~ "x") | float }} {{ "{:.3f}".format(12) }}`), '0.0 12.000');
+  });
+
   it('keeps no state from one rendering to the next', () => {
     const template = '{{ leak is defined }}{% set leak = 1 %}{% do messages.append(1) %}{{ messages | length }}';
     const renderer = createPromptRenderer({ template, bosToken: undefined, eosToken: undefined, controlTexts });

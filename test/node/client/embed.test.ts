@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Config } from '../../../src/config.ts';
 import { QvacError } from '../../../src/errors.ts';
 import type { Engine } from '../../../src/model/engine.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
@@ -9,6 +10,7 @@ import { dimensionsOf, embedInput, embedSampler } from '../../../src/protocol/em
 import type { VectorsFrame } from '../../../src/protocol/frames.ts';
 import { encodeExtra } from '../../../src/protocol/messages/extra.ts';
 import { modes } from '../../../src/protocol/messages.ts';
+import { askAtAgreedPrice } from '../../../src/sdk/client/price-consent.ts';
 import { startAsker } from '../../support/asking.ts';
 import { openTestJob, receiveAll, startProvider } from '../../support/market.ts';
 import {
@@ -160,6 +162,35 @@ test('many texts are embedded in several jobs by one model file, within one pric
       [2, 'exact', 2],
     ],
   );
+});
+
+test('a price above the limit that only a later job meets asks for no consent, which would pay the earlier ones again', async (context) => {
+  const provider = await startProvider(context, {
+    engine: createScriptedEmbedder({ context: 4_096 }),
+    offering: { priceJob: 10, priceIn: 1_000 },
+  });
+  const asker = await startAsker(context, { providers: [provider] });
+  const many = [...Array.from({ length: 64 }, () => 'a'), 'b'.repeat(2_000)];
+  let asked = 0;
+  const consent = async (): Promise<boolean> => true;
+  const settings = { pay: 'auto' } as Config['settings'];
+  const embedding = askAtAgreedPrice(
+    { settings } as Config,
+    consent,
+    (agreed) => {
+      asked += 1;
+      return asker.embed(many, { maxPrice: 1_000, ...agreed });
+    },
+    {},
+  );
+  await assert.rejects(
+    embedding,
+    (error) =>
+      error instanceof QvacError &&
+      error.code === 'E_TOO_DEAR' &&
+      /^64 of 65 texts were embedded, for 0 lamports: /.test(error.message),
+  );
+  assert.deepEqual([asked, provider.receipts.size], [1, 1]);
 });
 
 test('a text that is too long is refused by name, or cut where the model ends if asked for', async (context) => {

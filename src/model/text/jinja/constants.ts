@@ -10,6 +10,8 @@ export const maxWork = 3_000_000;
 export const charactersPerUnit = 64;
 /** The same where each character is looked at. */
 export const scannedPerUnit = 16;
+/** Comparisons of two characters that count as one unit of work where a text is looked for in another. */
+export const comparisonsPerUnit = 8_192;
 /** Nested calls and expressions. */
 export const maxDepth = 300;
 /** Nested brackets and blocks in the source. */

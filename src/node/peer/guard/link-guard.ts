@@ -84,7 +84,7 @@ export class LinkGuard {
     const factory = yamux(init)();
     const createStreamMuxer: StreamMuxerFactory['createStreamMuxer'] = (maConn) => {
       const muxer: Muxer = sparseUpdates(factory.createStreamMuxer(maConn));
-      this.#made = withEagerStreams(muxer, () => !isDoubtful(this.#linkOf.get(muxer)));
+      this.#made = withEagerStreams(muxer, () => !this.#isDoubtful(this.#linkOf.get(muxer)));
       return muxer;
     };
     return () => ({ ...factory, protocol: factory.protocol, createStreamMuxer });
@@ -200,9 +200,14 @@ export class LinkGuard {
     const isQuick = muxer.streams.length > 0 || this.#components.isWatched?.(peer) === true;
     return isQuick ? probeEveryMs : Math.max(probeEveryMs, probeIdleEveryMs);
   }
-}
-
-/** Whether the connection may be dead: a stream on it is then worth waiting for, and opened anew on another one. */
-function isDoubtful(link: Link | undefined): boolean {
-  return link?.waiting === true && link.ticks * tickMs >= doubtAfterMs;
+  /**
+   * Whether the connection may be dead: a stream on it is then worth waiting for, and opened anew on another one. One
+   * beside another that works is so until the other side has answered: it may have given it up (hole punching).
+   */
+  #isDoubtful(link: Link | undefined): boolean {
+    if (link === undefined) return false;
+    const isProven = ({ rttMs }: Link): boolean => rttMs !== null;
+    const isQuiet = link.waiting && link.ticks * tickMs >= doubtAfterMs;
+    return isQuiet || (!isProven(link) && [...(this.#linksOf.get(link.peer) ?? [])].some(isProven));
+  }
 }

@@ -5,6 +5,7 @@ import { multiaddrConnectionPair } from '@libp2p/utils';
 import type { PeerIdString } from '../../../../src/lib/types.ts';
 import { Bans } from '../../../../src/node/peer/guard/bans.ts';
 import { LinkGuard } from '../../../../src/node/peer/guard/link-guard.ts';
+import { type EagerOption, isUnanswered } from '../../../../src/node/peer/libp2p/eager.ts';
 import { muxerInit } from '../../../../src/node/peer/libp2p.ts';
 
 interface Trial {
@@ -65,4 +66,36 @@ test('an idle connection to a peer that is watched is probed every 2 s', async (
   const trial = watchOne(t, (peer) => peer === 'peer');
   await trial.pass(10_000);
   assert.equal(trial.probes, 6);
+});
+
+/** Another connection to the same peer, over which a question would be sent, and the answers to its probes. */
+function connect(t: TestContext, guard: LinkGuard) {
+  const [connection] = multiaddrConnectionPair();
+  const muxer = guard.muxer(muxerInit)().createStreamMuxer(connection);
+  const { promise, resolve } = Promise.withResolvers<number>();
+  Object.assign(muxer, { ping: () => promise });
+  t.after(() => connection.abort(new Error('the test ends')));
+  guard.gater().denyOutboundUpgradedConnection?.({ toString: () => 'peer' } as unknown as PeerId, connection);
+  return {
+    async answer(): Promise<void> {
+      resolve(1);
+      await promise;
+    },
+    /** Whether a question is sent before the other side has agreed to its protocol. */
+    async isEager(): Promise<boolean> {
+      const options: EagerOption & { readonly protocol: string } = { protocol: '/test/1', eager: true };
+      return isUnanswered(await muxer.createStream(options));
+    },
+  };
+}
+
+test('a question waits for the other side on a new connection beside one that works, and on no other', async (t) => {
+  const guard = new LinkGuard({ bans: new Bans() });
+  const first = connect(t, guard);
+  assert.ok(await first.isEager());
+  await first.answer();
+  const second = connect(t, guard);
+  assert.deepEqual([await first.isEager(), await second.isEager()], [true, false]);
+  await second.answer();
+  assert.ok(await second.isEager());
 });

@@ -43,7 +43,10 @@ export function ownAttribute(value: Value, name: string, runtime: Runtime): Valu
 }
 
 function itemIn(value: Value, key: Value, { budget }: Runtime): Value | undefined {
-  if (value instanceof Dict) return isHashable(key) ? value.get(key) : undefined;
+  if (value instanceof Dict) {
+    budget.spendKey(key);
+    return isHashable(key) ? value.get(key) : undefined;
+  }
   const at = numberOf(key);
   if (typeof at !== 'bigint') return undefined;
   const index = Number(at);

@@ -1,5 +1,14 @@
-import { charactersPerUnit, maxDepth, maxItems, maxTextLength, maxWork, scannedPerUnit } from '../constants.ts';
+import {
+  charactersPerUnit,
+  comparisonsPerUnit,
+  maxDepth,
+  maxItems,
+  maxTextLength,
+  maxWork,
+  scannedPerUnit,
+} from '../constants.ts';
 import { BoundsError } from '../errors.ts';
+import { Tuple, type Value } from '../values/values.ts';
 
 /** What one rendering may still cost. Every operation whose cost a template can choose is paid for before it runs. */
 export class Budget {
@@ -21,6 +30,22 @@ export class Budget {
   /** Pays for work on each character of a text. */
   spendScan(length: number): void {
     this.spend(1 + length / scannedPerUnit);
+  }
+
+  /** Pays for comparing `wanted` with every place of a text of `length` units. */
+  spendSearch(length: number, wanted: string): void {
+    this.spend((Math.max(0, length - wanted.length) * wanted.length) / comparisonsPerUnit);
+  }
+
+  /** Pays for a key of a dict, which is read to its end wherever it is looked up. */
+  spendKey(key: Value): void {
+    if (typeof key === 'string') this.spendText(key.length);
+    else if (key instanceof Tuple) {
+      this.spend(key.items.length);
+      this.deeper(() => {
+        for (const item of key.items) this.spendKey(item);
+      });
+    }
   }
 
   /** Pays for a text that is there. */

@@ -40,7 +40,7 @@ export class Evaluator implements Runtime {
       case 'tuple':
         return new Tuple(this.#all(expression.items, scope));
       case 'dict':
-        return new Dict(expression.pairs.map(([key, value]) => [this.#plain(key, scope), this.#plain(value, scope)]));
+        return this.#dict(expression.pairs, scope);
       case 'attribute':
         return attributeOf(this.#plain(expression.of, scope), expression.name, this);
       case 'item':
@@ -83,6 +83,16 @@ export class Evaluator implements Runtime {
       case 'choice':
         return this.#choice(expression, scope);
     }
+  }
+
+  #dict(pairs: Extract<Expression, { kind: 'dict' }>['pairs'], scope: Scope): Dict {
+    const dict = new Dict();
+    for (const [key, value] of pairs) {
+      const name = this.#plain(key, scope);
+      this.budget.spendKey(name);
+      dict.set(name, this.#plain(value, scope));
+    }
+    return dict;
   }
 
   #all(expressions: readonly Expression[], scope: Scope): Value[] {
@@ -144,7 +154,7 @@ export class Evaluator implements Runtime {
     if (!(value instanceof Dict)) throw new TemplateError('the argument behind ** must be a mapping');
     for (const [key, item] of value.entries()) {
       if (typeof key !== 'string') throw new TemplateError('keywords must be strings');
-      this.budget.spend(1);
+      this.budget.spendKey(key);
       name(key, item);
     }
   }

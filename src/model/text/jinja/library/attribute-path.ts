@@ -6,6 +6,7 @@ import type { Runtime } from './runtime.ts';
  * is not null.
  */
 export function attributeGetter(attribute: Value, runtime: Runtime, missing: Value = null): (item: Value) => Value {
+  if (typeof attribute === 'string') runtime.budget.spendScan(attribute.length);
   const keys: readonly Value[] =
     typeof attribute === 'string'
       ? attribute.split('.').map((part) => (/^\p{Nd}+$/u.test(part) ? BigInt(part) : part))
@@ -13,6 +14,7 @@ export function attributeGetter(attribute: Value, runtime: Runtime, missing: Val
         ? []
         : [attribute];
   return (item) => {
+    runtime.budget.spend(keys.length);
     let value = item;
     for (const key of keys) {
       value = runtime.item(value, key);
@@ -32,6 +34,6 @@ export function sortKey(
   const get = attributeGetter(attribute ?? null, runtime, missing);
   return (item) => {
     const value = get(item);
-    return typeof value === 'string' && !isCaseSensitive ? value.toLowerCase() : value;
+    return typeof value === 'string' && !isCaseSensitive ? runtime.budget.text(value).toLowerCase() : value;
   };
 }

@@ -1,4 +1,5 @@
 import { TemplateError } from '../errors.ts';
+import type { Budget } from '../evaluate/budget.ts';
 import { isEqual, sorted } from '../values/compare.ts';
 import { isTrue, listOf } from '../values/iterate.ts';
 import { countOf } from '../values/numbers.ts';
@@ -110,14 +111,16 @@ const listMethods: Readonly<Record<string, Method<Value[]>>> = {
 };
 
 const dictMethods: Readonly<Record<string, Method<Dict>>> = {
-  get(dict, args) {
+  get(dict, args, { budget }) {
     const [key, missing = null] = bind('get', args, 'key', 'default');
-    return dict.get(required('get', 'key', key)) ?? missing;
+    const wanted = required('get', 'key', key);
+    budget.spendKey(wanted);
+    return dict.get(wanted) ?? missing;
   },
   items: (dict) => new DictView(dict, 'items'),
   keys: (dict) => new DictView(dict, 'keys'),
   values: (dict) => new DictView(dict, 'values'),
-  copy: (dict) => new Dict(dict.entries()),
+  copy: (dict, _args, { budget }) => new Dict(paidEntries(dict, budget)),
   clear(dict) {
     dict.clear();
     return null;
@@ -131,21 +134,23 @@ const dictMethods: Readonly<Record<string, Method<Dict>>> = {
   setdefault(dict, args, runtime) {
     const [key, value = null] = bind('setdefault', args, 'key', 'default');
     const wanted = required('setdefault', 'key', key);
+    runtime.budget.spendKey(wanted);
     const known = dict.get(wanted);
     if (known !== undefined) return known;
     put(dict, wanted, value, runtime);
     return value;
   },
-  pop(dict, args) {
+  pop(dict, args, { budget }) {
     const [key, missing] = bind('pop', args, 'key', 'default');
     const wanted = required('pop', 'key', key);
+    budget.spendKey(wanted);
     const value = dict.get(wanted) ?? missing;
     if (value === undefined) throw new TemplateError('pop of a key that the dict does not have');
     dict.delete(wanted);
     return value;
   },
-  popitem(dict) {
-    const last = [...dict.entries()].at(-1);
+  popitem(dict, _args, { budget }) {
+    const last = paidEntries(dict, budget).at(-1);
     if (last === undefined) throw new TemplateError('popitem of an empty dict');
     dict.delete(last[0]);
     return new Tuple(last);
@@ -153,16 +158,24 @@ const dictMethods: Readonly<Record<string, Method<Dict>>> = {
 };
 
 function put(dict: Dict, key: Value, value: Value, { budget }: Runtime): void {
-  budget.spendItems(1);
+  budget.spend(1);
+  budget.spendKey(key);
   dict.set(key, value);
+}
+
+function paidEntries(dict: Dict, budget: Budget): (readonly [Value, Value])[] {
+  budget.spend(dict.size);
+  for (const key of dict.keys()) budget.spendKey(key);
+  return [...dict.entries()];
 }
 
 /** The pairs of a dict, or of a list of pairs. @throws TemplateError for anything else */
 export function entriesOf(source: Value, runtime: Runtime): (readonly [Value, Value])[] {
-  if (source instanceof Dict) return [...source.entries()];
+  if (source instanceof Dict) return paidEntries(source, runtime.budget);
   return listOf(source, runtime.budget).map((pair) => {
     const [key, value, ...more] = listOf(pair, runtime.budget);
     if (key === undefined || value === undefined || more.length > 0) throw new TemplateError('a dict is made of pairs');
+    runtime.budget.spendKey(key);
     return [key, value];
   });
 }

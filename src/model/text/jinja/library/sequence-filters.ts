@@ -54,7 +54,7 @@ const dictsort: Filter = (value, args, { budget }) => {
   budget.spendItems(pairs.length);
   const keyOf = (pair: Value): Value => {
     const key = (pair as Tuple).items[by === 'key' ? 0 : 1] ?? null;
-    return typeof key === 'string' && !isTrue(sensitive) ? key.toLowerCase() : key;
+    return typeof key === 'string' && !isTrue(sensitive) ? budget.text(key).toLowerCase() : key;
   };
   return sorted(pairs, keyOf, isTrue(backwards), budget);
 };
@@ -68,6 +68,7 @@ const sort: Filter = (value, args, runtime) => {
     'attribute',
   );
   const paths = typeof attribute === 'string' ? attribute.split(',') : [attribute];
+  runtime.budget.spendItems(paths.length);
   const keys = paths.map((path) => sortKey(path, isTrue(sensitive), runtime));
   const items = listOf(value, runtime.budget);
   return sorted(items, (item) => new Tuple(keys.map((key) => key(item))), isTrue(backwards), runtime.budget);
@@ -79,6 +80,7 @@ function* unique(value: Value, args: Parameters<Filter>[1], runtime: Runtime): G
   const seen = new Dict();
   for (const item of iterate(value, runtime.budget)) {
     const key = keyOf(item);
+    runtime.budget.spendKey(key);
     if (seen.has(key)) continue;
     seen.set(key, true);
     yield item;

@@ -88,7 +88,8 @@ const truncate: Filter = (value, args, { budget }) => {
   return (isTrue(cutsWords) || space < 0 ? cut : cut.slice(0, space)) + mark;
 };
 
-function quoteUrl(text: string, keeps: string): string {
+function quoteUrl(text: string, keeps: string, budget: Budget): string {
+  budget.spend(text.length);
   return [...Buffer.from(text, 'utf8')]
     .map((byte) => {
       const character = String.fromCharCode(byte);
@@ -102,9 +103,8 @@ function quoteUrl(text: string, keeps: string): string {
 const urlencode: Filter = (value, args, runtime) => {
   bind('urlencode', args);
   const { budget } = runtime;
-  if (typeof value === 'string' || !isIterable(value))
-    return budget.text(quoteUrl(budget.text(textOf(value, budget)), '/'));
-  const part = (item: Value): string => quoteUrl(budget.text(textOf(item, budget)), '').replaceAll('%20', '+');
+  if (typeof value === 'string' || !isIterable(value)) return budget.text(quoteUrl(textOf(value, budget), '/', budget));
+  const part = (item: Value): string => quoteUrl(textOf(item, budget), '', budget).replaceAll('%20', '+');
   return budget.join(
     entriesOf(value, runtime).map(([key, item]) => `${part(key)}=${part(item)}`),
     '&',
@@ -132,7 +132,10 @@ export const textFilters: Readonly<Record<string, Filter>> = {
   trim(value, args, { budget }) {
     const [characters = null] = bind('trim', args, 'chars');
     const text = budget.text(textOf(value, budget));
-    return strip(text, characters === null ? null : textOf(characters, budget), true, true);
+    if (characters === null) return strip(text, null, true, true);
+    const set = textOf(characters, budget);
+    budget.spendScan(set.length);
+    return strip(text, set, true, true);
   },
   replace(value, args, { budget }) {
     const [from, to, count = null] = bind('replace', args, 'old', 'new', 'count');

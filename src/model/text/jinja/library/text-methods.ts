@@ -53,9 +53,11 @@ function plain(what: string, method: (text: string) => Value): Method {
 }
 
 function stripping(what: string, left: boolean, right: boolean): Method {
-  return (text, args) => {
+  return (text, args, { budget }) => {
     const [characters = null] = bind(what, args, 'chars');
-    return strip(text, characters === null ? null : requireText(characters, what), left, right);
+    const set = characters === null ? null : requireText(characters, what);
+    budget.spendScan(set?.length ?? 0);
+    return strip(text, set, left, right);
   };
 }
 
@@ -68,16 +70,19 @@ function splitting(
     const [separator = null, maxsplit = -1n] = bind(what, args, 'sep', 'maxsplit');
     const most = countOf(maxsplit);
     if (separator === '') throw new TemplateError('empty separator');
-    const parts = separator === null ? atSpace(text, most) : at(text, requireText(separator, what), most);
+    const mark = separator === null ? null : requireText(separator, what);
+    budget.spendSearch(text.length, mark ?? '');
+    const parts = mark === null ? atSpace(text, most) : at(text, mark, most);
     budget.spendItems(parts.length);
     return parts;
   };
 }
 
 function partition(what: string, fromEnd: boolean): Method {
-  return (text, args) => {
+  return (text, args, { budget }) => {
     const separator = requireText(bind(what, args, 'sep')[0], what);
     if (separator === '') throw new TemplateError('empty separator');
+    budget.spendSearch(text.length, separator);
     const at = fromEnd ? text.lastIndexOf(separator) : text.indexOf(separator);
     if (at < 0) return new Tuple(fromEnd ? ['', '', text] : [text, '', '']);
     return new Tuple([text.slice(0, at), separator, text.slice(at + separator.length)]);
@@ -97,19 +102,20 @@ function windowOf(text: string, start: Value, end: Value): { readonly text: stri
 }
 
 function edge(what: string, test: (text: string, part: string) => boolean): Method {
-  return (text, args) => {
+  return (text, args, { budget }) => {
     const [parts, start = null, end = null] = bind(what, args, 'prefix', 'start', 'end');
     const part = windowOf(text, start, end).text;
     const wanted = parts instanceof Tuple ? parts.items : [parts];
-    return wanted.some((one) => test(part, requireText(one, what)));
+    return wanted.some((one) => test(part, budget.text(requireText(one, what))));
   };
 }
 
 function finding(what: string, fromEnd: boolean, mustBe: boolean): Method {
-  return (text, args) => {
+  return (text, args, { budget }) => {
     const [part, start = null, end = null] = bind(what, args, 'sub', 'start', 'end');
     const { text: inner, offset } = windowOf(text, start, end);
     const wanted = requireText(part, what);
+    budget.spendSearch(inner.length, wanted);
     const at = pointIndex(inner, fromEnd ? inner.lastIndexOf(wanted) : inner.indexOf(wanted));
     if (at < 0 && mustBe) throw new TemplateError('substring not found');
     return BigInt(at < 0 ? -1 : at + offset);
@@ -147,6 +153,7 @@ export function padText(
 /** `replace`, its result paid for before it is made. */
 export function replacePaid(text: string, from: string, to: string, most: number, budget: Budget): string {
   budget.spendText(text.length);
+  budget.spendSearch(text.length, from);
   const places = most < 0 ? counted(text, from) : Math.min(most, counted(text, from));
   budget.spendText(text.length + places * Math.max(0, to.length - from.length));
   return replaceText(text, from, to, most);
@@ -206,9 +213,11 @@ const methods: Readonly<Record<string, Method>> = {
     const [from, to, count = -1n] = bind('replace', args, 'old', 'new', 'count');
     return replacePaid(text, requireText(from, 'replace'), requireText(to, 'replace'), countOf(count), budget);
   },
-  count(text, args) {
+  count(text, args, { budget }) {
     const [part, start = null, end = null] = bind('count', args, 'sub', 'start', 'end');
-    return BigInt(counted(windowOf(text, start, end).text, requireText(part, 'count')));
+    const [inner, wanted] = [windowOf(text, start, end).text, requireText(part, 'count')];
+    budget.spendSearch(inner.length, wanted);
+    return BigInt(counted(inner, wanted));
   },
   join(text, args, { budget }) {
     const items = listOf(required('join', 'iterable', bind('join', args, 'iterable')[0]), budget);

@@ -28,18 +28,20 @@ const otherwise: Filter = (value, args) => {
   return value instanceof Undefined || (isTrue(evenIfFalse) && !isTrue(value)) ? other : value;
 };
 
-const toInteger: Filter = (value, args) => {
+const toInteger: Filter = (value, args, { budget }) => {
   const [missing = 0n, base = 10n] = bind('int', args, 'default', 'base');
   if (value instanceof Undefined) throw new TemplateError(value.reason);
+  if (typeof value === 'string') budget.spend(value.length);
   const number = typeof value === 'string' ? parseInteger(value, countOf(base)) : numberOf(value);
   if (typeof number === 'bigint') return number;
   const float = number ?? (typeof value === 'string' ? parseFloating(value) : null);
   return float === null || !Number.isFinite(float) ? missing : BigInt(Math.trunc(float));
 };
 
-const toFloat: Filter = (value, args) => {
+const toFloat: Filter = (value, args, { budget }) => {
   const [missing = 0] = bind('float', args, 'default');
   if (value instanceof Undefined) throw new TemplateError(value.reason);
+  if (typeof value === 'string') budget.spend(value.length);
   const number = typeof value === 'string' ? parseFloating(value) : numberOf(value);
   return number === null ? missing : Number(number);
 };
@@ -66,11 +68,11 @@ const toJson: Filter = (value, args, { budget }) => {
     'separators',
     'sort_keys',
   );
-  const level = indent === null || typeof indent === 'string' ? indent : countOf(indent);
+  const level = indent === null || typeof indent === 'string' ? indent : Math.max(0, countOf(indent));
   if (typeof level === 'number') budget.spendText(level);
   const style = {
     ensureAscii: isTrue(ascii),
-    indent: typeof level === 'number' ? ' '.repeat(Math.max(0, level)) : level,
+    indent: typeof level === 'number' ? ' '.repeat(level) : level,
     separators: separatorsOf(separators, indent !== null),
     sortKeys: isTrue(sortKeys),
   };

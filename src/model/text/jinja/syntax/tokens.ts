@@ -1,4 +1,4 @@
-import { maxSourceLength } from '../constants.ts';
+import { maxDigits, maxSourceLength } from '../constants.ts';
 import { BoundsError, TemplateError } from '../errors.ts';
 import { skipSpace, stripEnd } from '../values/text.ts';
 import { decodeEscapes } from './escapes.ts';
@@ -136,7 +136,7 @@ class Lexer {
     const float = this.#source[this.#at - 1] === '.' ? null : this.#match(floatPattern);
     if (float !== null) return { kind: 'float', value: Number(float.replaceAll('_', '')) };
     const integer = this.#match(integerPattern);
-    if (integer !== null) return { kind: 'integer', value: BigInt(integer.replaceAll('_', '')) };
+    if (integer !== null) return { kind: 'integer', value: integerOf(integer) };
     const name = this.#match(namePattern);
     if (name !== null) return { kind: 'name', value: name };
     const text = this.#match(stringPattern);
@@ -155,6 +155,11 @@ class Lexer {
     if (found !== null) this.#at += found.length;
     return found;
   }
+}
+
+function integerOf(written: string): bigint {
+  if (written.length > maxDigits) throw new BoundsError('its numbers grow too long');
+  return BigInt(written.replaceAll('_', ''));
 }
 
 function balance(open: string[], operator: string): void {

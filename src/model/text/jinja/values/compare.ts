@@ -31,6 +31,7 @@ function isSameContent(a: Value, b: Value, budget: Budget): boolean {
   if (a instanceof Range && b instanceof Range) return isSameRange(a, b);
   if (!(a instanceof Dict && b instanceof Dict) || a.size !== b.size) return false;
   for (const [key, value] of a.entries()) {
+    budget.spendKey(key);
     const other = b.get(key);
     if (other === undefined || !isEqual(value, other, budget)) return false;
   }
@@ -100,10 +101,13 @@ export function contains(container: Value, item: Value, budget: Budget): boolean
     if (typeof item !== 'string')
       throw new TemplateError(`'in <string>' requires string as left operand, not ${nameOfType(item)}`);
     budget.spendText(container.length);
+    budget.spendSearch(container.length, item);
     return container.includes(item);
   }
-  if (container instanceof Dict) return container.has(item);
-  if (container instanceof DictView && container.part === 'keys') return container.dict.has(item);
+  if (container instanceof Dict || (container instanceof DictView && container.part === 'keys')) {
+    budget.spendKey(item);
+    return (container instanceof Dict ? container : container.dict).has(item);
+  }
   if (!(container instanceof Range)) {
     for (const each of iterate(container, budget)) if (isEqual(each, item, budget)) return true;
     return false;

@@ -130,7 +130,7 @@ export function parseFloating(text: string): number | null {
     return word[1] === '-' ? -value : value;
   }
   const digits = String.raw`\d+(?:_\d+)*`;
-  const form = new RegExp(`^[+-]?(?:${digits}\\.?(?:${digits})?|\\.${digits})(?:e[+-]?${digits})?$`, 'i');
+  const form = new RegExp(`^[+-]?(?:${digits}(?:\\.(?:${digits})?)?|\\.${digits})(?:e[+-]?${digits})?$`, 'i');
   return form.test(stripped) ? Number(stripped.replaceAll('_', '')) : null;
 }
 
@@ -161,8 +161,9 @@ function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
 
 /** `'%.<places>f' % value` of a finite number. */
 export function fixedText(value: Numeric, places: number): string {
+  if (typeof value === 'bigint') return `${value}${places === 0 ? '' : `.${'0'.repeat(places)}`}`;
   const isNegative = value < 0 || Object.is(value, -0);
-  const whole = typeof value === 'bigint' ? value * 10n ** BigInt(places) : scaled(value, places);
+  const whole = scaled(value, places);
   const digits = String(whole < 0n ? -whole : whole).padStart(places + 1, '0');
   const point = digits.length - places;
   return (isNegative ? '-' : '') + digits.slice(0, point) + (places === 0 ? '' : `.${digits.slice(point)}`);

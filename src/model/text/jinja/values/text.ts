@@ -89,11 +89,11 @@ export function splitAtSpaceFromEnd(text: string, most: number): string[] {
   while (rest !== '' && parts.length !== most) {
     let at = rest.length;
     while (at > 0 && !isSpaceAt(rest, at - 1)) at--;
-    parts.unshift(rest.slice(at));
+    parts.push(rest.slice(at));
     rest = stripEnd(rest.slice(0, at));
   }
-  if (rest !== '') parts.unshift(rest);
-  return parts;
+  if (rest !== '') parts.push(rest);
+  return parts.reverse();
 }
 
 /** `split(separator, most)`; -1 splits everywhere. */
@@ -109,10 +109,11 @@ export function splitAtFromEnd(text: string, separator: string, most: number): s
   while (parts.length !== most) {
     const at = rest.lastIndexOf(separator);
     if (at < 0) break;
-    parts.unshift(rest.slice(at + separator.length));
+    parts.push(rest.slice(at + separator.length));
     rest = rest.slice(0, at);
   }
-  return [rest, ...parts];
+  parts.push(rest);
+  return parts.reverse();
 }
 
 /** `splitlines`. */
