@@ -1,3 +1,6 @@
+/** One metadata value; numbers beyond 2^53 lose precision. */
+export type GgufValue = string | number | boolean | readonly string[] | readonly number[] | readonly boolean[];
+
 /** Tensor types of ggml by number: weights per block and bytes per block (ggml.h, `ggml_type`). */
 export const tensorTypes: ReadonlyMap<
   number,

@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { QvacError } from '../../errors.ts';
-import { fileTypeNames, tensorTypes } from './gguf-types.ts';
+import { shapeFault } from './gguf-shape.ts';
+import { fileTypeNames, type GgufValue, tensorTypes } from './gguf-types.ts';
 
-/** One metadata value; numbers beyond 2^53 lose precision. */
-export type GgufValue = string | number | boolean | readonly string[] | readonly number[] | readonly boolean[];
+export type { GgufValue } from './gguf-types.ts';
 
 /** The header of a GGUF file (versions 2 and 3, little-endian), before its weights. */
 export interface GgufHeader {
@@ -16,6 +16,8 @@ export interface GgufHeader {
 /** No real model has a larger header. */
 const maxHeaderBytes = 512 * 1024 * 1024;
 const firstReadBytes = 4 * 1024 * 1024;
+/** The native loader ends the process at a number of files of any other type. */
+const valueTypes = { u16: 2 } as const;
 
 class Truncated extends Error {}
 class Corrupt extends Error {}
@@ -73,13 +75,16 @@ function parse(path: string, bytes: Buffer, fileSize: number): GgufHeader {
   for (let at = 0; at < metadataCount; at++) {
     const key = reader.text();
     if (key === '' || metadata.has(key)) throw new Corrupt(`is corrupt (key "${key.slice(0, 64)}")`);
-    metadata.set(key, reader.value(reader.u32()));
+    const type = reader.u32();
+    if (key === 'split.count' && type !== valueTypes.u16) throw new Corrupt(`is corrupt (${key})`);
+    metadata.set(key, reader.value(type));
   }
   const tensors = Array.from({ length: tensorCount }, () => readTensor(reader));
-  checkShape(
+  const fault = shapeFault(
     metadata,
-    tensors.some(({ name }) => name.includes('.attn_')),
+    tensors.map(({ name }) => name),
   );
+  if (fault !== null) throw new Corrupt(fault);
   const alignment = metadata.get('general.alignment') ?? 32;
   if (typeof alignment !== 'number' || alignment < 1 || (alignment & (alignment - 1)) !== 0)
     throw new Corrupt('is corrupt (alignment)');
@@ -106,41 +111,6 @@ function readTensor(reader: Reader): Tensor {
   const offset = reader.u64();
   if (elements < 1 || !Number.isSafeInteger(elements)) throw corrupt;
   return { name, end: offset + (type === undefined ? 0 : Math.ceil(elements / type.block) * type.bytes) };
-}
-
-/** LLAMA_MAX_LAYERS of the native loader. */
-const maxBlocks = 512;
-const required = ['block_count', 'embedding_length'];
-const positive = [
-  'context_length',
-  'feed_forward_length',
-  'attention.head_count',
-  'attention.head_count_kv',
-  'attention.key_length',
-  'attention.value_length',
-];
-
-/** Sizes that the native loader does not check: if one is missing, zero or beyond its bound, it ends the process. */
-function checkShape(metadata: ReadonlyMap<string, GgufValue>, hasAttention: boolean): void {
-  const arch = metadata.get('general.architecture');
-  // A later file of a split model contains weights alone.
-  if (typeof arch !== 'string') return;
-  const needed = new Set(hasAttention ? [...required, 'attention.head_count'] : required);
-  for (const name of [...required, ...positive]) {
-    const value = metadata.get(`${arch}.${name}`);
-    if (value === undefined && !needed.has(name)) continue;
-    // Of the values per layer some may be zero.
-    const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-    if (!values.some((each) => typeof each === 'number' && each >= 1))
-      throw new Corrupt(`is corrupt or not a language model (${arch}.${name})`);
-  }
-  const blocks = metadata.get(`${arch}.block_count`);
-  if (typeof blocks !== 'number' || blocks > maxBlocks) throw new Corrupt(`is corrupt (${arch}.block_count)`);
-  for (const name of ['layer_norm_rms_epsilon', 'layer_norm_epsilon']) {
-    const epsilon = metadata.get(`${arch}.attention.${name}`);
-    if (epsilon !== undefined && !(typeof epsilon === 'number' && epsilon >= 0))
-      throw new Corrupt(`is corrupt (${arch}.attention.${name})`);
-  }
 }
 
 /** Reads forwards. Throws Truncated beyond the buffer, and Corrupt for an impossible value. */

@@ -22,8 +22,8 @@ const none = new Uint8Array(0);
 /**
  * Reads the vocabulary. Three families: byte-level BPE (`gpt2`), where each character stands for a byte, SentencePiece
  * (`llama`), where `▁` is a space and `<0xAB>` a byte, and WordPiece (`bert`), where `▁` begins a word.
- * @throws QvacError E_MODEL for a file without vocabulary, of another family, or with a SentencePiece vocabulary that
- * cannot write every byte
+ * @throws QvacError E_MODEL for a file without vocabulary, of another family, with two tokens of one text, or with a
+ * SentencePiece vocabulary that cannot write every byte
  */
 export function readTokenTable(header: GgufHeader): TokenTable {
   const family = textOf(header, 'tokenizer.ggml.model');
@@ -43,6 +43,7 @@ export function readTokenTable(header: GgufHeader): TokenTable {
       'E_MODEL',
       `${basename(header.path)} is corrupt (${types.length} token types for ${texts.length} tokens)`,
     );
+  checkDistinct(header, texts);
   if (family === 'llama') checkBytes(header, texts);
   const decode = family === 'gpt2' ? bytesOfByteLevel : bytesOfSentencePiece;
   const typeOf = (token: number): number => types[token] ?? tokenTypes.normal;
@@ -66,6 +67,20 @@ export function readTokenTable(header: GgufHeader): TokenTable {
       }
     },
   };
+}
+
+/** The engine ends the process at a text that two tokens have; those without a text get one from it. */
+function checkDistinct(header: GgufHeader, texts: readonly string[]): void {
+  const known = new Set<string>();
+  for (const [token, text] of texts.entries()) {
+    const name = text === '' ? `[EMPTY_${token}]` : text;
+    if (known.has(name))
+      throw new QvacError(
+        'E_MODEL',
+        `${basename(header.path)} is corrupt (token ${token} has the text of another one)`,
+      );
+    known.add(name);
+  }
 }
 
 /**

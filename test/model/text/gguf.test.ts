@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { QvacError } from '../../../src/errors.ts';
 import { describeGguf, numberOf, readGguf, textsOf } from '../../../src/model/text/gguf.ts';
+import { writeTiny } from '../../support/models/tiny.ts';
 import { tinyModel } from '../../support/models.ts';
 
 describe('the header of a GGUF file', () => {
@@ -93,10 +94,10 @@ describe('the header of a GGUF file', () => {
       'qwen3.embedding_length': [0],
       'qwen3.feed_forward_length': [0],
       'qwen3.context_length': [0],
-      'qwen3.attention.head_count': [0],
-      'qwen3.attention.head_count_kv': [0],
-      'qwen3.attention.key_length': [0],
-      'qwen3.attention.value_length': [0],
+      'qwen3.attention.head_count': [0, 0x10000],
+      'qwen3.attention.head_count_kv': [0, 0x80000000],
+      'qwen3.attention.key_length': [0, 0xffffffff],
+      'qwen3.attention.value_length': [0, 0x80000000],
       // Not a number, and −1, as float32.
       'qwen3.attention.layer_norm_rms_epsilon': [0x7fffffff, 0xbf800000],
     })) {
@@ -108,9 +109,44 @@ describe('the header of a GGUF file', () => {
         await assert.rejects(readBytes(damaged), { code: 'E_MODEL', message: new RegExp(key) }, `${key} ${value}`);
       }
     }
-    const nameless = Buffer.from(whole);
-    nameless.write('x', whole.indexOf('qwen3.attention.head_count'));
-    await assert.rejects(readBytes(nameless), { code: 'E_MODEL', message: /head_count/ });
+    for (const name of ['attention.head_count', 'feed_forward_length']) {
+      const nameless = Buffer.from(whole);
+      nameless.write('x', whole.indexOf(`qwen3.${name}`));
+      await assert.rejects(readBytes(nameless), { code: 'E_MODEL', message: new RegExp(name) });
+    }
+  });
+
+  it('refuses further values at which the native loader would end the process', async () => {
+    const path = join(dir, 'further.gguf');
+    const numbers = {
+      'qwen3.expert_count': 8,
+      'qwen3.expert_used_count': 8,
+      'qwen3.nextn_predict_layers': 2,
+      'qwen3.pooling_type': 0,
+      'split.xount': 1,
+      'qwen3.rope.scaling.xype': 1,
+    };
+    await writeTiny(path, { numbers });
+    const further = await readFile(path);
+    await readBytes(further);
+    for (const [key, values] of Object.entries({
+      'qwen3.expert_count': [0, 7, 513],
+      'qwen3.expert_used_count': [0, 9],
+      'qwen3.nextn_predict_layers': [3],
+      'qwen3.pooling_type': [5, 0xffffffff],
+      // A number of 32 bits, where the loader reads 16, and one for a name.
+      'split.xount': [1],
+      'qwen3.rope.scaling.xype': [1],
+    })) {
+      for (const value of values) {
+        const damaged = Buffer.from(further);
+        const at = damaged.indexOf(key);
+        const named = key.replace('xount', 'count').replace('xype', 'type');
+        damaged.write(named, at);
+        damaged.writeUInt32LE(value, at + key.length + 4);
+        await assert.rejects(readBytes(damaged), { code: 'E_MODEL', message: /expert|nextn|pooling|split|scaling/ });
+      }
+    }
   });
 
   it('trusts no count', async () => {

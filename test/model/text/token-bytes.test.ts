@@ -64,6 +64,9 @@ describe('the bytes of a token', () => {
       { 'tokenizer.ggml.model': 'gpt2' },
       { 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.tokens': ['a', 'b'], 'tokenizer.ggml.token_type': [1] },
       { 'tokenizer.ggml.tokens': ['a'] },
+      // The engine ends the process at these two.
+      { 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.tokens': ['a', 'b', 'a'] },
+      { 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.tokens': ['[EMPTY_1]', ''] },
     ] as Record<string, GgufValue>[]) {
       assert.throws(
         () => readTokenTable(headerOf(values)),
