@@ -42,29 +42,36 @@ const keyFile = v.pipe(
 
 const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** Text such as `90s`, `10m`, `1.5h` or `250ms` to milliseconds. */
+/** The longest timer there is, 24 days, in ms: a longer one would end at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/** Text such as `90s`, `10m`, `1.5h` or `250ms` to milliseconds, at most those of a timer. */
 const duration = v.pipe(
   v.string('a time such as 90s or 10m'),
   v.regex(/^\d{1,6}(\.\d{1,3})?(ms|s|m|h)$/, 'a time such as 90s or 10m'),
   v.transform((value) => {
     const [, amount = '', , unit = ''] = /^(\d+(\.\d+)?)([a-z]+)$/.exec(value) ?? [];
-    return Math.round(Number(amount) * (durationUnits[unit] ?? 0));
+    return Math.min(maxTimerMs, Math.round(Number(amount) * (durationUnits[unit] ?? 0)));
   }),
   v.minValue(1, 'a time above zero'),
 );
 
-/** The longest timer there is, 24 days, in ms. */
-const noTimeoutMs = 2 ** 31 - 1;
 const timeout = v.union(
   [
     v.pipe(
       v.literal('0'),
-      v.transform(() => noTimeoutMs),
+      v.transform(() => maxTimerMs),
     ),
     duration,
   ],
   'a time such as 90s or 10m, or 0',
 );
+
+/** An origin as browsers send it: in lower case, without the default port. */
+function originAsSent(text: string): string {
+  const { origin } = new URL(text);
+  return origin === 'null' ? text.toLowerCase() : origin;
+}
 
 /**
  * The values of each setting. Times are milliseconds, prices lamports, `temperature`, `minP`, `topP` and `auditRate`
@@ -126,10 +133,18 @@ const schemas = {
     v.pipe(
       v.string('an origin'),
       v.regex(/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/, 'an origin such as https://chat.example'),
+      v.check((value) => URL.canParse(value), 'an origin such as https://chat.example'),
+      v.transform(originAsSent),
     ),
     'a list of origins',
   ),
-  allowHost: texts,
+  allowHost: v.array(
+    v.pipe(
+      v.string('a host name'),
+      v.regex(/^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)$/, 'a host name without a port, such as box.lan'),
+    ),
+    'a list of host names',
+  ),
   apiKeyFile: v.nullable(text),
   waitVerdict: v.boolean('true or false'),
   toolParser: v.picklist(toolFamilies, toolFamilies.join(', ')),

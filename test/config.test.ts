@@ -87,6 +87,8 @@ describe('config', () => {
     );
     const endless = await withFile('timeout = "0"');
     assert.equal(endless.settings.timeout, 2 ** 31 - 1);
+    const long = await withFile('timeout = "1000h"\nkeep-alive = "999999h"');
+    assert.deepEqual([long.settings.timeout, long.settings.keepAlive], [2 ** 31 - 1, 2 ** 31 - 1]);
     const flags = await withFile('', { flags: { mdns: false, bootstrap: ['/a,b'] } });
     assert.deepEqual([flags.settings.mdns, flags.settings.bootstrap], [false, ['/a,b']]);
   });
@@ -104,6 +106,26 @@ describe('config', () => {
         code: 'E_USAGE',
         message: /^--private: expected a name of a-z, 0-9 and -, at most 32, got /,
       });
+  });
+
+  it('takes origins as browsers send them, and host names without a port', async () => {
+    const environment = {};
+    const { settings: values } = await resolveConfig({
+      environment,
+      home,
+      flags: {
+        allowOrigin: ['https://Chat.Example:443', 'http://Box.lan:3000', 'chrome-extension://ABC'],
+        allowHost: ['box.lan', '[fe80::1]'],
+      },
+    });
+    assert.deepEqual(values.allowOrigin, ['https://chat.example', 'http://box.lan:3000', 'chrome-extension://abc']);
+    assert.deepEqual(values.allowHost, ['box.lan', '[fe80::1]']);
+    for (const [flags, words] of [
+      [{ allowHost: ['box.lan:3000'] }, /a host name without a port, such as box\.lan/],
+      [{ allowHost: ['fe80::1'] }, /a host name without a port, such as box\.lan/],
+      [{ allowOrigin: ['https://box.lan:99999'] }, /an origin such as https:\/\/chat\.example/],
+    ] as const)
+      await assert.rejects(resolveConfig({ environment, home, flags }), words);
   });
 
   it('refuses bad values in one line that names the source', async () => {

@@ -2,12 +2,11 @@ import { QvacError } from '../errors.ts';
 import type { ChannelId } from '../lib/types.ts';
 import type { ChannelNews, WalletChannels } from '../node/payment/channel/channels.ts';
 import type { Client } from '../sdk/client.ts';
-import { parseLamports } from '../settings.ts';
 import { shortPeer, sol, table } from '../terminal/format.ts';
 import { channelJson, channelLines, findChannel, openChannelLedger } from './channels/ledger.ts';
 import { sayChannel } from './parts/answer-report.ts';
 import { chainSettings } from './parts/chain-settings.ts';
-import { type CommandContext, defineCommand, defineSubcommand } from './parts/definition.ts';
+import { amount, type CommandContext, defineCommand, defineSubcommand } from './parts/definition.ts';
 
 const ls = defineSubcommand({
   summary: 'list the channels that are open',
@@ -99,9 +98,7 @@ const topup = defineSubcommand({
   examples: [{ line: 'qvac channels topup 9f3a 0.01sol', what: 'add 0.01 SOL' }],
   async action(context) {
     const { args, output, signal } = context;
-    const lamports = parseLamports(args[1] ?? '');
-    if (lamports === null || lamports === 0n)
-      throw new QvacError('E_USAGE', `"${(args[1] ?? '').slice(0, 100)}" is not an amount`, { hint: '0.01sol' });
+    const lamports = amount(args[1] ?? '');
     const id = await ownChannel(context);
     await withClient(context, async (_client, channels) => {
       const { depositLamports } = await channels.topUp(id, lamports, { signal });

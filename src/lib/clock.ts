@@ -20,6 +20,9 @@ export type Monotonic = () => number;
 
 export const monotonicMs: Monotonic = () => performance.now();
 
+/** The longest timer there is, 24 days, in ms: a longer one would end at once. */
+export const maxTimerMs = 2 ** 31 - 1;
+
 /** Measures and waits. A component of parts whose waits decide something, so that tests can end them. */
 export interface Timer {
   readonly now: Monotonic;

@@ -141,18 +141,22 @@ export interface ReceiptReport extends ReceiptSummary {
  * TypeError if the gateway does not respond
  */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await send(path, init);
-  if (response.ok) return response;
+  const token = session.token();
+  const response = await send(path, init, token);
+  if (response.ok) {
+    // Other paths also take an API key.
+    if (path.startsWith('/qvac/')) session.accepted(token);
+    return response;
+  }
   if (response.status === 401 && (await session.renew())) {
-    const again = await send(path, init);
+    const again = await send(path, init, session.token());
     if (again.ok) return again;
     throw await errorOf(again);
   }
   throw await errorOf(response);
 }
 
-function send(path: string, init: RequestInit): Promise<Response> {
-  const token = session.token();
+function send(path: string, init: RequestInit, token: string | null): Promise<Response> {
   return fetch(path, {
     ...init,
     headers: {

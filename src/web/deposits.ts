@@ -1,4 +1,5 @@
 import type { ChannelPurpose } from './purpose.ts';
+import { keepText } from './storage.ts';
 
 interface Deposit {
   readonly channel: string;
@@ -18,17 +19,26 @@ export const deposits = {
     const found = read().find((each) => each.channel === channel && each.provider === provider);
     return found === undefined ? null : BigInt(found.lamports);
   },
-  /** Before the signed transaction leaves the browser. */
+  /**
+   * Before the signed transaction leaves the browser. An opening that is signed again does not take back what was added
+   * since. @throws Error with a sentence for the person, if storage has no room
+   */
   sign(purpose: ChannelPurpose): void {
     if (purpose.kind !== 'channel_open' && purpose.kind !== 'channel_top_up') return;
     const { channel, provider } = purpose;
     const before = deposits.in(channel, provider) ?? 0n;
-    const lamports = purpose.kind === 'channel_open' ? BigInt(purpose.deposit) : before + BigInt(purpose.amount);
+    const lamports =
+      purpose.kind === 'channel_open' ? larger(before, BigInt(purpose.deposit)) : before + BigInt(purpose.amount);
     const others = read().filter((each) => each.channel !== channel);
     const kept = [{ channel, provider, lamports: lamports.toString() }, ...others].slice(0, maxKept);
-    localStorage.setItem(key, JSON.stringify(kept));
+    if (!keepText(key, JSON.stringify(kept)))
+      throw new Error('This browser has no room to note the deposit. Clear its data of this page. Nothing was sent.');
   },
 };
+
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
 
 function read(): readonly Deposit[] {
   try {

@@ -1,5 +1,5 @@
 import DOMPurify, { type Config } from 'dompurify';
-import { Marked, type Tokens } from 'marked';
+import { Lexer, Marked, type Token, type Tokens } from 'marked';
 
 const escaped: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -20,6 +20,24 @@ const marked = new Marked({
     image: ({ text, href }: Tokens.Image) => escapeHtml(`[${text}](${href})`),
   },
 });
+
+/** The longest text that is rendered as markdown, and the longest paragraph in it; the time grows with the square. */
+const [maxText, maxParagraph] = [64_000, 3_000];
+/** Lines that take the time of a thousand others: containers in containers, or a run of blanks. */
+const tangled = /^(?:[ \t]*(?:>|(?:[-*+]|\d{1,9}[.)])[ \t])){50}|[ \t]{500}/m;
+
+/** Leaves a paragraph that takes too long as it came. */
+class BoundedLexer extends Lexer {
+  override inlineTokens(text: string, tokens: Token[] = []): Token[] {
+    if (text.length <= maxParagraph) return super.inlineTokens(text, tokens);
+    tokens.push({ type: 'text', raw: text, text, escaped: false });
+    return tokens;
+  }
+}
+
+const lexer = (): Lexer => new BoundedLexer(marked.defaults);
+
+const isTooMuch = (text: string): boolean => text.length > maxText || tangled.test(text);
 
 const allowed: Config = {
   ALLOWED_TAGS: [
@@ -78,7 +96,8 @@ function orIfTooDeep<Value>(read: () => Value, otherwise: Value): Value {
 
 /** Renders an answer's markdown without anything that runs, loads or sends. Its headings rank below the page's. */
 function rendered(text: string): DocumentFragment {
-  const html = orIfTooDeep(() => marked.parse(text, { async: false }), `<pre>${escapeHtml(text)}</pre>`);
+  const asItCame = `<pre>${escapeHtml(text)}</pre>`;
+  const html = isTooMuch(text) ? asItCame : orIfTooDeep(() => marked.parser(lexer().lex(text)), asItCame);
   const fragment = DOMPurify.sanitize(html, allowed) as unknown as DocumentFragment;
   for (const heading of fragment.querySelectorAll('h1, h2, h3, h4, h5, h6')) {
     const lower = document.createElement(`h${Math.min(6, Number(heading.tagName[1]) + 3)}`);
@@ -122,7 +141,14 @@ export class GrowingMarkdown {
 
 /** The offset of the last block; 0 if it cannot be located. */
 function startOfLast(text: string): number {
-  const blocks = orIfTooDeep(() => marked.lexer(text).filter(({ type }) => type !== 'space'), []);
+  if (isTooMuch(text)) return 0;
+  const blocks = orIfTooDeep(
+    () =>
+      lexer()
+        .lex(text)
+        .filter(({ type }) => type !== 'space'),
+    [],
+  );
   let [start, end] = [0, 0];
   for (const { raw } of blocks) {
     const part = raw.trim();

@@ -19,6 +19,9 @@ export const signatureProgram = 'Ed25519SigVerify111111111111111111111111111';
 /** The highest priority fee that this page lets a wallet sign, lamports: 0.001 SOL. */
 export const maxPriorityFeeLamports = 1_000_000n;
 
+/** The most that this page lets the network take for signatures, lamports: that of 20. */
+export const maxBaseFeeLamports = 100_000n;
+
 const signatureLamports = 5_000n;
 const microLamports = 1_000_000n;
 /** Compute units of an instruction, and of a transaction at most, if it sets no limit. */

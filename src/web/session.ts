@@ -1,4 +1,9 @@
+import { keepText } from './storage.ts';
+
 const key = 'qvac.token';
+
+/** The token of a link that was opened or pasted, until the gateway has accepted it: any site can make such a link. */
+let offered: string | null = null;
 
 /**
  * The token of the gateway's run. It arrives in the fragment of the printed link, which browsers send to no server, and
@@ -9,27 +14,46 @@ export const session = {
   begin(): boolean {
     const found = /^#token=([\w-]{16,})$/.exec(location.hash)?.[1];
     if (found === undefined) return false;
-    localStorage.setItem(key, found);
+    offered = found;
     history.replaceState(null, '', location.pathname);
     return true;
   },
   token(): string | null {
-    return localStorage.getItem(key);
+    return offered ?? localStorage.getItem(key);
   },
-  set(token: string): void {
-    localStorage.setItem(key, token);
+  /** Tries a token that the person pasted. */
+  offer(token: string): void {
+    offered = token;
   },
-  /** Exchanges the token after a restart of the gateway. Resolves to false if the gateway does not know it. */
+  /** Keeps `token`, which the gateway accepted for the person's own pages. */
+  accepted(token: string | null): void {
+    if (token === null || token !== offered) return;
+    keep(token);
+  },
+  /**
+   * Exchanges the token after a restart of the gateway. A link's token that the gateway does not know gives way to the
+   * one before it. Resolves to false if the gateway knows neither.
+   */
   async renew(): Promise<boolean> {
-    const token = localStorage.getItem(key);
-    if (token === null) return false;
-    const response = await fetch('/qvac/session', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ token }),
-    });
-    if (!response.ok) return false;
-    localStorage.setItem(key, ((await response.json()) as { token: string }).token);
-    return true;
+    for (const token of [offered, localStorage.getItem(key)]) {
+      if (token === null) continue;
+      const response = await fetch('/qvac/session', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ token }),
+      });
+      if (response.ok) {
+        keep(((await response.json()) as { token: string }).token);
+        return true;
+      }
+      if (token === offered) offered = null;
+    }
+    return false;
   },
 };
+
+function keep(token: string): void {
+  // Lasts until the page is closed if storage has no room for it.
+  offered = token;
+  if (keepText(key, token)) offered = null;
+}

@@ -4,6 +4,7 @@ import { objections } from './objections.ts';
 import { depositLimitLamports, limitLamports } from './price-limit.ts';
 import { isChannelPurpose, isObjection, type Purpose, subjectOf } from './purpose.ts';
 import { randomHex } from './random.ts';
+import { feeOf } from './transaction.ts';
 import { objection } from './transaction-checks.ts';
 import { wallets } from './wallet.ts';
 
@@ -91,11 +92,12 @@ class SignatureRequests {
    * The request as it is now: the transaction on screen may have expired meanwhile. @throws Error with a sentence for
    * the person
    */
-  async #renewed({ key }: SignatureRequest): Promise<SignatureRequest> {
+  async #renewed(seen: SignatureRequest): Promise<SignatureRequest> {
     await this.#pollOnce();
-    const now = this.pending.get(key);
+    const now = this.pending.get(seen.key);
     if (now === undefined || now.expiresAt < Date.now())
       throw new Error(now === undefined ? answered : 'The transaction is being built again: press again in a moment.');
+    if (!isSameDemand(now, seen)) throw new Error('The gateway changed this request: look at it again.');
     const wrong = objectionTo(now);
     if (wrong !== null) throw new Error(wrong);
     return now;
@@ -172,6 +174,18 @@ class SignatureRequests {
 }
 
 const answered = 'This was answered already, or is not needed any more.';
+
+/** Whether two requests ask for the same, at the same fee, so that who saw one knows the other. */
+export function isSameDemand(a: SignatureRequest, b: SignatureRequest): boolean {
+  return demandOf(a) === demandOf(b);
+}
+
+function demandOf({ purpose, transaction }: SignatureRequest): string {
+  const fee = transaction === null ? null : feeOf(transaction);
+  // When it must be signed is shown from the request itself, and differs a little each time.
+  const said = Object.entries(purpose).filter(([name]) => name !== 'deadline');
+  return JSON.stringify([said, transaction === null, fee?.base.toString(), fee?.priority.toString()]);
+}
 
 /** Why this transaction must not be signed, as a sentence for the person; null if it is what it claims to be. */
 export function objectionTo({ purpose, transaction }: SignatureRequest): string | null {

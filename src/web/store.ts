@@ -1,5 +1,7 @@
-import { absorb, type Conversation, nextTime, type Turn } from './conversation.ts';
+import { absorb, type Conversation, nextTime, type Trust, type Turn } from './conversation.ts';
+import { isStatus } from './labels.ts';
 import { randomHex } from './random.ts';
+import { conversationsKey, read, write } from './storage.ts';
 
 export interface PageSettings {
   model: string;
@@ -22,7 +24,6 @@ export interface PageSettings {
   theme: 'auto' | 'light' | 'dark';
 }
 
-const conversationsKey = 'qvac.conversations';
 const forgottenKey = 'qvac.forgotten';
 const settingsKey = 'qvac.settings';
 const maxConversations = 100;
@@ -43,24 +44,6 @@ const fresh: PageSettings = {
   refereeCount: '1',
   theme: 'auto',
 };
-
-function read<Value>(key: string, otherwise: Value): Value {
-  try {
-    const text = localStorage.getItem(key);
-    return text === null ? otherwise : (JSON.parse(text) as Value);
-  } catch {
-    return otherwise;
-  }
-}
-
-function write(key: string, value: unknown): boolean {
-  try {
-    localStorage.setItem(key, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** This browser's conversations and settings, shared by all tabs of the page. */
 class Store {
@@ -149,8 +132,17 @@ class Store {
   }
 }
 
+const amounts: ReadonlySet<string> = new Set<keyof PageSettings>(['maxPrice', 'maxDeposit']);
+/** SOL, as typed. */
+const amount = /^\d{0,9}(\.\d{0,9})?$/;
+
+/** What storage holds in another form, as another version may have written it, counts as not set. */
 function readSettings(): PageSettings {
-  return { ...fresh, ...read<Partial<PageSettings>>(settingsKey, {}) };
+  const stored = Object.entries(partsOf<PageSettings>(read<unknown>(settingsKey, {})));
+  const usable = stored.filter(
+    ([name, value]) => typeof value === 'string' && (amounts.has(name) ? amount.test(value) : name in fresh),
+  );
+  return { ...fresh, ...Object.fromEntries(usable) };
 }
 
 /** Read from storage, since another tab may have changed them. */
@@ -178,15 +170,35 @@ function isConversation(value: unknown): value is Conversation {
 }
 
 function isTurn(value: unknown): value is Turn {
-  const { id, role, at, content, reasoning, error } = partsOf<Turn>(value);
+  const { id, role, at, content, reasoning, error, trust, by } = partsOf<Turn>(value);
   return (
     typeof id === 'string' &&
     (role === 'user' || role === 'assistant') &&
     typeof at === 'number' &&
     typeof content === 'string' &&
     (reasoning === undefined || typeof reasoning === 'string') &&
-    (error === undefined || typeof error === 'object')
+    (error === undefined || areTexts(error, ['code', 'message'])) &&
+    (by === undefined || areTexts(by, ['provider', 'model'])) &&
+    (trust === undefined || isTrust(trust))
   );
+}
+
+function isTrust(value: unknown): value is Trust {
+  const { tokens, tokensPerSecond, cost, verified, earlier = [] } = partsOf<Trust>(value);
+  return (
+    areTexts(value, ['provider', 'model', 'cost', 'receipt']) &&
+    /^\d{1,20}$/.test(String(cost)) &&
+    isStatus(verified) &&
+    typeof tokens === 'number' &&
+    (tokensPerSecond === null || typeof tokensPerSecond === 'number') &&
+    Array.isArray(earlier) &&
+    earlier.every((each) => areTexts(each, ['provider']))
+  );
+}
+
+function areTexts(value: unknown, names: readonly string[]): boolean {
+  const parts = partsOf<Record<string, unknown>>(value);
+  return names.every((name) => typeof parts[name] === 'string');
 }
 
 function partsOf<Of>(value: unknown): Partial<Record<keyof Of, unknown>> {

@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { isAccountOf, isChannelAccount, isEvidenceOf, isJobOf } from './derived.ts';
 import { sol } from './labels.ts';
-import { maxPriorityFeeLamports } from './network-fee.ts';
+import { maxBaseFeeLamports, maxPriorityFeeLamports } from './network-fee.ts';
 import {
   type ChannelOpening,
   type ChannelPurpose,
@@ -73,6 +73,8 @@ export function objection(transaction: Uint8Array, purpose: Purpose, expected: E
   const at = places[purpose.kind];
   if (decoded.feePayer !== wallet || decoded.accounts[at.wallet] !== wallet) return 'it moves another wallet’s money';
   if (decoded.program !== program) return 'it calls another program';
+  if (decoded.fee.base > maxBaseFeeLamports)
+    return `its network fee of ${sol(decoded.fee.base)} is above ${sol(maxBaseFeeLamports)}`;
   if (decoded.fee.priority > maxPriorityFeeLamports)
     return `its priority fee of ${sol(decoded.fee.priority)} is above ${sol(maxPriorityFeeLamports)}`;
   if (at.provider !== undefined) {

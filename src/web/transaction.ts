@@ -152,6 +152,15 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
   };
 }
 
+/** The network's fee for a transaction; null if it cannot be read. */
+export function feeOf(transaction: Uint8Array): NetworkFee | null {
+  try {
+    return decodeTransaction(transaction).fee;
+  } catch {
+    return null;
+  }
+}
+
 function callOf({ program, accounts, data }: Pick<Decoded, 'program' | 'accounts'> & { readonly data: Uint8Array }) {
   const isCalled = (name: string): boolean =>
     sha256(new TextEncoder().encode(`global:${name}`))

@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { sol } from './labels.ts';
 import { objections } from './objections.ts';
+import { keepText } from './storage.ts';
 import { actOnJob, closeChannel, getWallet, type WalletJob, type WalletOverview } from './wallet-api.ts';
 
 /** The part of the Wallet Standard that this page uses. */
@@ -97,7 +98,7 @@ class Wallets {
     this.wallet = wallet;
     this.account = account;
     this.overview = null;
-    localStorage.setItem(rememberedKey, wallet.name);
+    keepText(rememberedKey, wallet.name);
     this.#changed();
   }
 

@@ -71,6 +71,10 @@ test('qvac channels opens, shows, raises and closes a channel, and qvac ask pays
   const byJob = await json<Asked>(...ask, '--pay', 'job');
   assert.deepEqual([byJob.payment.by, byJob.payment.channel], ['job', null]);
 
+  for (const wrong of ['0', '1.5', '18446744073709551616', '99999999999999999999sol', 'much']) {
+    const { code, stderr } = await run('channels', 'topup', id.slice(0, 8), wrong);
+    assert.equal(code, 2, `${wrong}: ${stderr}`);
+  }
   await json('channels', 'topup', id.slice(0, 8), '0.005sol');
   const { side, deposit, committed, released, left, answers, state, command } = await list();
   assert.deepEqual([side, deposit, answers, state], ['paid', '15000000', 2, 'open']);

@@ -40,6 +40,12 @@ describe('qvac ask --incognito', () => {
     assert.equal(direct.code, 4, direct.stderr);
     assert.match(direct.stdout, /not reached through a relay of somebody else/);
     assert.deepEqual(provider.peer.connected(), []);
+    // From a provider in the configuration the search starts, but no question goes there.
+    const bootstrap = [...args.slice(0, -2), provider.address, '--incognito'];
+    const known = await runInProcess(bootstrap);
+    assert.equal(known.code, 4, known.stderr);
+    assert.match(known.stdout, /is connected directly and would learn who asks/);
+    assert.equal(provider.receipts.size, 0);
     const router = await startPeer(context, { role: 'router' });
     const routed = await runInProcess([...args, '--router', addressOf(router)]);
     assert.equal(routed.code, 2, routed.stderr);

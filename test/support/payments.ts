@@ -5,7 +5,7 @@ import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { type Localnet, startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
-import { type Clock, systemClock } from '../../src/lib/clock.ts';
+import { type Clock, systemClock, type Timer } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import {
   type EscrowPaymentsComponents as ClientPaymentsComponents,
@@ -105,6 +105,7 @@ export async function providerPayments(
   init: Partial<ProviderPaymentsInit> & {
     readonly escrow?: Escrow & { readonly wallet: Uint8Array };
     readonly clock?: Clock;
+    readonly timer?: Pick<Timer, 'now'>;
   } = {},
 ): Promise<PaidProvider> {
   const escrow = init.escrow ?? (await chain.wallet());
@@ -114,7 +115,7 @@ export async function providerPayments(
   const news = new Events<PaymentEvent>();
   const channelNews = new Events<ChannelEvent>();
   const payments = createProviderPayments(
-    { escrow, key: peer.key, clock: init.clock ?? systemClock, logger: silentLogger },
+    { escrow, key: peer.key, clock: init.clock ?? systemClock, timer: init.timer, logger: silentLogger },
     {
       sweepMs: 200,
       ...init,

@@ -148,6 +148,34 @@ test('a gateway that asks for more than it shows, or than the limit, gets no sig
   await page.unrouteAll({ behavior: 'ignoreErrors' });
 });
 
+test('what changes between the dialog and the signature is shown again before it is signed', {
+  skip,
+}, async (context) => {
+  const { page } = await openPaying(context, 'channel');
+  await page.evaluate('addEventListener("click", () => (globalThis.clicked = true), { capture: true })');
+  await page.route('**/requests', async (route) => {
+    const response = await route.fetch();
+    const { requests } = (await response.json()) as { readonly requests: readonly { readonly purpose: object }[] };
+    const isClicked = await page.evaluate('globalThis.clicked === true');
+    const shown = requests.map((each) => ({ ...each, purpose: { ...each.purpose, rent: '1' } }));
+    await route.fulfill({ json: { requests: isClicked ? requests : shown } });
+  });
+  await askOnPage(page, 'worth it?');
+  const dialog = page.getByRole('dialog', opening);
+  await dialog.getByText('0.000000001 SOL', { exact: true }).waitFor();
+  await sign(page);
+  await dialog.getByText('0.000000001 SOL', { exact: true }).waitFor({ state: 'detached' });
+  await dialog
+    .getByText(/^0\.00\d+ SOL$/)
+    .first()
+    .waitFor();
+  assert.equal(await signatures(page), 0);
+  await sign(page);
+  await page.locator('.trust', { hasText: 'from the channel' }).waitFor();
+  assert.equal(await signatures(page), 1);
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+});
+
 test('a wallet that signs something else opens nothing, and no other site opens or closes a channel', {
   skip,
 }, async (context) => {

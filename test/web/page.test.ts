@@ -155,9 +155,14 @@ test('nothing in an answer runs, loads or misleads', { skip }, async (context) =
   assert.deepEqual(strayed, []);
 });
 
-test('an answer nested too deep to be rendered is shown as it came, also after a reload', { skip }, async (context) => {
+test('an answer too deep or too costly to be rendered is shown as it came, also after a reload', {
+  skip,
+}, async (context) => {
   const { page, complaints } = await openSaying(context, 'It scatters.');
-  for (const content of [`${'- '.repeat(6_000)}deep`, `${'> '.repeat(6_000)}deep`]) {
+  const asItCame = [`${'- '.repeat(6_000)}deep`, `${'> '.repeat(6_000)}deep`, `# a${' '.repeat(60_000)}b`];
+  const paragraph = '*a_'.repeat(20_000);
+  for (const [content, shown = content] of [...asItCame.map((text) => [text]), [paragraph, `${paragraph}\n`]]) {
+    assert.ok(content !== undefined);
     const turn = { id: 'a1', role: 'assistant', at: 1, content };
     const conversation = { id: 'c1', title: 'Deep', at: 1, turns: [turn], removed: [] };
     await page.evaluate(
@@ -168,8 +173,31 @@ test('an answer nested too deep to be rendered is shown as it came, also after a
       JSON.stringify([conversation]),
     );
     await page.reload();
-    assert.equal(await page.locator('.assistant .content').textContent(), content);
+    assert.equal(await page.locator('.assistant .content').textContent(), shown);
   }
+  assert.deepEqual(complaints, []);
+});
+
+test('what another version left in storage does not keep the page from starting', { skip }, async (context) => {
+  const { page, complaints } = await openSaying(context, 'It starts.');
+  await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
+  for (const more of [{ trust: { verified: 'sworn' } }, { error: { code: 7 } }, { by: {} }]) {
+    const turn = { id: 'a1', role: 'assistant', at: 1, content: 'older', ...more };
+    const conversation = { id: 'c1', title: 'Older', at: 1, turns: [turn], removed: [] };
+    await page.evaluate(
+      ([conversations, settings]) => {
+        localStorage.setItem('qvac.conversations', conversations ?? '');
+        localStorage.setItem('qvac.settings', settings ?? '');
+        sessionStorage.setItem('qvac.open', 'c1');
+      },
+      [JSON.stringify([conversation]), '{"maxPrice":"much","maxDeposit":1,"system":5}'],
+    );
+    await page.reload();
+    await page.getByLabel('Your question').waitFor();
+    assert.equal(await page.getByLabel('The most that one answer may cost you, in SOL').inputValue(), '');
+  }
+  await ask(page, 'now?');
+  await page.locator('.trust').waitFor();
   assert.deepEqual(complaints, []);
 });
 
@@ -204,6 +232,22 @@ test('asks and reads nothing until the token unlocks the page', { skip }, async 
   await page.locator('#token').waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Ask again' }).click();
   await page.locator('.trust').waitFor();
+});
+
+test('a link whose token the gateway does not know locks nothing out', { skip }, async (context) => {
+  const { page, url } = await openSaying(context, 'still here');
+  const wrong = `${url}/#token=of-another-site-0123456789`;
+  const opened = await page.context().newPage();
+  for (const each of [opened, page]) {
+    const renewed = each.waitForResponse((response) => response.url().endsWith('/qvac/session') && response.ok());
+    await each.goto(wrong);
+    await renewed;
+    await ask(each, 'are you?');
+    await each.locator('.trust').waitFor();
+    assert.equal(await each.evaluate('localStorage.getItem("qvac.token")'), testToken);
+  }
+  await opened.reload();
+  await opened.locator('#model option').nth(1).waitFor({ state: 'attached' });
 });
 
 test('a page of another origin can neither ask nor read', { skip }, async (context) => {

@@ -143,6 +143,12 @@ test('refuses a second instruction, a second signer, other programs and malforme
   );
   assert.equal(objection(with_(create, transfer), purpose, expected), 'it does more than you were asked to sign');
   assert.equal(objection(with_(transfer), purpose, expected), 'it is not a transaction of the escrow program');
+  // The network takes its fee for each signature that an instruction says it has.
+  const signatures = { ...transfer, keys: [], programId: Ed25519Program.programId, data: Buffer.from([255, 0]) };
+  assert.equal(
+    objection(with_(signatures, signatures, create), purpose, expected),
+    'its network fee of 0.002555 SOL is above 0.0001 SOL',
+  );
   const signers = transaction.slice();
   signers[65] = 2;
   assert.equal(objection(signers, purpose, expected), 'it needs more signatures than yours');

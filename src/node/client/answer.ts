@@ -100,6 +100,8 @@ export interface Answer {
   readonly timing: AnswerTiming;
   /** The cost at the signed prices. */
   readonly costLamports: bigint;
+  /** The most that providers asked before can be paid that gave no token. @default none */
+  readonly lostLamports?: bigint | undefined;
   /** The state of the escrow payment; null if nothing was locked for this answer. */
   readonly payment: Settlement | null;
   /** True if the provider was paid because the checks ended too late to reject. */

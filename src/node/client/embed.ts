@@ -1,4 +1,5 @@
 import { QvacError } from '../../errors.ts';
+import { larger } from '../../lib/bigints.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { splitVectors, vectorOfBytes } from '../../proofs/embedding/vectors.ts';
 import { maxEmbeddedTokens } from '../../protocol/constants.ts';
@@ -46,19 +47,19 @@ export async function embed(
   const [first = [], ...others] = partsOf(init.texts);
   const answer = await embedPart(components, init, first, observer, options);
   const jobs: [Answer, ...Answer[]] = [answer];
-  let left = BigInt(init.maxPrice) - answer.costLamports;
+  let left = BigInt(init.maxPrice) - mostOf(answer);
   for (const texts of others) {
     if (jobs.at(-1)?.verification.result === 'fail') break;
     const rest = {
       ...init,
       model: answer.model.id,
-      maxPrice: Number(left),
+      maxPrice: Number(larger(left, 0n)),
       timeoutMs: Math.max(1, Math.ceil(deadline - performance.now())),
     };
     const next = await embedPart(components, rest, texts, observer, options).catch((error: unknown) => {
       throw isTooDear(error) ? tooDearAfter(jobs, init, error) : error;
     });
-    left -= next.costLamports;
+    left -= mostOf(next);
     jobs.push(next);
   }
   const isWhole = jobs.every(({ verification, vectors }) => verification.result !== 'fail' && vectors != null);
@@ -67,6 +68,11 @@ export async function embed(
     promptTokens: jobs.flatMap(({ vectors }) => vectors?.counts ?? []).reduce((sum, count) => sum + count, 0),
     jobs,
   };
+}
+
+/** The most that providers can be paid for an answer. */
+function mostOf({ costLamports, lostLamports = 0n }: Answer): bigint {
+  return costLamports + lostLamports;
 }
 
 function isTooDear(error: unknown): error is QvacError {

@@ -80,7 +80,8 @@ export class PartedAnswer {
 
   /** The whole answer, whose last part is `last`. */
   async whole(last: FinishedAnswer | Answer): Promise<Answer> {
-    if (this.count === 0) return last;
+    const lostLamports = this.#lostLamports;
+    if (this.count === 0) return { ...last, lostLamports };
     const endings = await this.#endings();
     const earlier = this.#earlier(endings);
     const faultBefore = 'faultBefore' in last ? last.faultBefore : null;
@@ -94,6 +95,7 @@ export class PartedAnswer {
       tokens: tokens + last.tokens,
       earlier,
       costLamports: costLamports + last.costLamports,
+      lostLamports,
       why: endings[blamed]?.why ?? last.why ?? partly,
     };
   }

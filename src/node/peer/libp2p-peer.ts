@@ -102,6 +102,7 @@ class LibP2PPeer implements Peer {
       dial: (address, options) => this.#dialAddress(address, options),
       isBanned: (peer) => this.#bans.isBanned(peer),
       choose: incognito === null ? undefined : (peer, addresses) => incognito.choose(peer, addresses),
+      refusal: incognito === null ? undefined : (connection, protocol) => incognito.refusal(connection, protocol),
     });
     this.#puncher = new Puncher({ port: this.#punchPort, logger: this.#logger, monotonic: components.monotonic });
     this.#spareCircuits = new SpareCircuits(components.monotonic);

@@ -27,7 +27,7 @@ export interface ChannelStateInit {
 
 /**
  * One channel as its provider keeps it (section 9): which jobs and totals it takes. Streams have no common order, so
- * the largest totals of all of them count. Times are unix seconds.
+ * the largest totals of all of them count. Times are seconds of one clock that never goes back.
  */
 export interface ChannelState {
   /** The largest totals of all streams. */

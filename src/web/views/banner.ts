@@ -30,7 +30,7 @@ function locked(): HTMLElement {
   const input = h('input', { id: 'token', type: 'password', autocomplete: 'off', required: true });
   const submit = (event: Event): void => {
     event.preventDefault();
-    session.set(input.value.trim().replace(/^.*#token=/, ''));
+    session.offer(input.value.trim().replace(/^.*#token=/, ''));
     void market.refresh();
   };
   return h(

@@ -2,8 +2,8 @@ import { messageOf } from '../../errors.ts';
 import { h } from '../dom.ts';
 import { sol } from '../labels.ts';
 import { isChannelPurpose, isObjection, type Purpose } from '../purpose.ts';
-import { objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
-import { decodeTransaction } from '../transaction.ts';
+import { isSameDemand, objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
+import { feeOf } from '../transaction.ts';
 import { wallets } from '../wallet.ts';
 import type { WalletChannel } from '../wallet-api.ts';
 import { openReceipt } from './receipt-view.ts';
@@ -11,14 +11,11 @@ import { type RequestText, sourceOf, textOf } from './signing-texts.ts';
 
 /** What the network takes for a transaction that the wallet signs; nothing if it cannot be read. */
 function feeFacts(transaction: Uint8Array | null): RequestText['facts'] {
-  if (transaction === null) return [];
-  try {
-    const { base, priority } = decodeTransaction(transaction).fee;
-    const more = priority === 0n ? '' : `, of which priority fee ${sol(priority)}`;
-    return [['Network fee', `${sol(base + priority)}${more}`]];
-  } catch {
-    return [];
-  }
+  const fee = transaction === null ? null : feeOf(transaction);
+  if (fee === null) return [];
+  const { base, priority } = fee;
+  const more = priority === 0n ? '' : `, of which priority fee ${sol(priority)}`;
+  return [['Network fee', `${sol(base + priority)}${more}`]];
 }
 
 /** The channel that a purpose is about, as the gateway knows it now. */
@@ -46,9 +43,9 @@ export class SigningView {
     );
     for (const key of this.#later) if (!signatureRequests.pending.has(key)) this.#later.delete(key);
     if (this.#open !== null) {
-      // The gateway may have built it again, or another tab answered it.
+      // The gateway may have built it again, or another tab answered it. What asks for something else is shown again.
       const now = signatureRequests.pending.get(this.#open.request.key);
-      if (now === undefined) this.#open.dialog.close();
+      if (now === undefined || !isSameDemand(now, this.#open.request)) this.#open.dialog.close();
       else this.#open.request = now;
     }
     // A transaction can be checked only once the wallet's overview is loaded.

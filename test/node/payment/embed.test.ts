@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { embedInput } from '../../../src/protocol/embedding.ts';
+import { promptTokenBound } from '../../../src/protocol/input/prompt-bound.ts';
 import { startAsker } from '../../support/asking.ts';
 import { startChannelAsker } from '../../support/channel-asker.ts';
 import { paidPrices, startPaidProvider } from '../../support/paid.ts';
@@ -50,6 +51,33 @@ test('a job that fails costs nothing, and one with other numbers is rejected', a
   assert.equal(vectors, null);
   assert.deepEqual(jobs[0].verification.faults, ['exact-mismatch']);
   assert.deepEqual([jobs[0].payment?.state, jobs[0].payment?.paid], ['rejected', 0n]);
+});
+
+test('what a provider that gave nothing can be paid counts against --max-price of further jobs', async (context) => {
+  const chain = await startChain(context);
+  let fails = true;
+  const engine = createScriptedEmbedder({
+    async embedding(vector) {
+      if (fails) throw new Error('broken');
+      return vector;
+    },
+  });
+  const priceIn = 0.9 * paidPrices.priceIn;
+  const cheap = await startPaidProvider(context, chain, {
+    engine,
+    offering: { tokensPerSecond: 100, ...paidPrices, priceIn },
+  });
+  const dear = await startPaidProvider(context, chain, { engine: createScriptedEmbedder() });
+  const { payments } = await clientPayments(context, chain);
+  const providers = [cheap.provider, dear.provider];
+  const asker = await startAsker(context, { providers, payments, engines: [createScriptedEmbedder()] });
+  const many = Array.from({ length: 128 }, (_, at) => `text ${100 + at}`);
+  const part = many.slice(0, 64);
+  const bound = (promptTokenBound(embedInput(part)) * paidPrices.priceIn) / 1_000;
+  const lost = 0.9 * Number(priceOf(part));
+  void dear.provider.events.until('job-finished').then(() => (fails = false));
+  await assert.rejects(asker.embed(many, { maxPrice: bound + lost }), { code: 'E_TOO_DEAR' });
+  assert.equal(asker.told.filter((line) => line.startsWith('sending')).length, 2);
 });
 
 test('jobs in a channel cost no transaction each, and are released once checked', async (context) => {

@@ -27,6 +27,13 @@ describe('an honest router', () => {
     assert.ok(router.reputation.standing(provider.peer.id).verified > 0.9);
   });
 
+  it('is waited for without a limit if the person sets none', async (context) => {
+    const provider = await startProvider(context);
+    const router = await startRouter(context, { providers: [provider] });
+    const question = await askRouter(context, router, { timeouts: { totalMs: 2 ** 31 - 1 } });
+    assert.deepEqual((await receiveAnswer(question)).picked, [provider.peer.id]);
+  });
+
   it('keeps the same receipt as the client and gives the provider its verdict', async (context) => {
     const provider = await startProvider(context);
     const router = await startRouter(context, { providers: [provider], engines: [createScriptedEngine()] });

@@ -25,6 +25,8 @@ export interface DiallerComponents {
   isBanned(peer: PeerIdString): boolean;
   /** Chooses among the addresses of a peer. @default all. @throws QvacError if none may be dialled */
   readonly choose?: ((peer: PeerId, addresses: readonly Multiaddr[]) => readonly Multiaddr[]) | undefined;
+  /** Why no stream of a protocol may be opened on a connection, or null. @default any may */
+  readonly refusal?: ((connection: Connection, protocol: string) => QvacError | null) | undefined;
 }
 
 export interface OpenOptions extends AbortOptions, EagerOption {}
@@ -57,12 +59,24 @@ export class Dialler {
     return this.#bounded(destination, { signal: givenUp }, async (signal) => {
       const warm = this.linkTo(destination.peer);
       try {
-        return await openStream(warm ?? (await this.#dialForStream(destination, signal)), protocol, { signal, eager });
+        return await this.#openOn(warm ?? (await this.#dialForStream(destination, signal)), protocol, {
+          signal,
+          eager,
+        });
       } catch (error) {
         if (warm === null || !isStaleConnection(error)) throw error;
-        return openStream(await this.#dialForStream(destination, signal), protocol, { signal, eager });
+        return this.#openOn(await this.#dialForStream(destination, signal), protocol, { signal, eager });
       }
     });
+  }
+
+  #openOn(
+    connection: Connection,
+    protocol: string,
+    options: EagerOption & { readonly signal: AbortSignal },
+  ): Promise<FrameStream> {
+    const refusal = this.#components.refusal?.(connection, protocol) ?? null;
+    return refusal === null ? openStream(connection, protocol, options) : Promise.reject(refusal);
   }
 
   /** Ensures an open connection. @throws QvacError as `Peer.open` */

@@ -1,9 +1,10 @@
-import type { PeerId } from '@libp2p/interface';
+import type { Connection, PeerId } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { QvacError } from '../../../errors.ts';
 import { ipOfMultiaddr } from '../../../lib/ip-kind.ts';
 import { shortPeer } from '../../../lib/names.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
+import { cardProtocol } from '../../../protocol/constants.ts';
 import { isRelayed } from '../addresses.ts';
 
 /** Relays on the way to providers that an incognito node remembers. */
@@ -32,6 +33,18 @@ export class IncognitoDials {
   allows(peer: PeerId): boolean {
     const id = peer.toString() as PeerIdString;
     return this.#named.has(id) || this.#relays.has(id);
+  }
+
+  /**
+   * Why no stream of `protocol` may be opened on `connection`: a node of the configuration that has seen this address
+   * gets no question. Null if one may.
+   */
+  refusal({ remotePeer, remoteAddr }: Connection, protocol: string): QvacError | null {
+    if (protocol === cardProtocol || isRelayed(remoteAddr)) return null;
+    const name = shortPeer(remotePeer.toString() as PeerIdString);
+    return new QvacError('E_NETWORK', `${name} is connected directly and would learn who asks`, {
+      hint: 'leave it out of --bootstrap, or ask without --incognito',
+    });
   }
 
   #add(relay: PeerIdString): void {

@@ -11,7 +11,7 @@ import { OfferRefusal } from '../refusal.ts';
 /** The open quotes, each valid for one job. */
 export interface Quotes {
   /**
-   * Signs a quote and keeps it until it expires.
+   * Signs a quote and keeps it until it expires, or until too many are open and its client holds the most.
    * @param pay the kind of payment that it was asked for
    * @throws OfferRefusal `busy` if too many are open
    */
@@ -60,6 +60,21 @@ export function createQuotes(
 ): Quotes {
   const issued = new Map<string, IssuedQuote>();
 
+  /** A few strangers that fill the list shut nobody out. @param own quotes of the client that asks */
+  function dropOneOfLargestHolder(own: number): void {
+    const held = new Map<string, string[]>();
+    for (const [digest, { quote }] of issued) {
+      const holder = toHex(quote.client);
+      const digests = held.get(holder) ?? [];
+      digests.push(digest);
+      held.set(holder, digests);
+    }
+    const largest = [...held.values()].reduce((one, other) => (other.length > one.length ? other : one), []);
+    const [oldest] = largest;
+    if (oldest === undefined || largest.length <= own + 1) throw tooMany();
+    issued.delete(oldest);
+  }
+
   function makeRoom(client: Uint8Array): void {
     const now = clock.now();
     let own = 0;
@@ -67,7 +82,8 @@ export function createQuotes(
       if (quote.expiresAt <= now) issued.delete(digest);
       else if (equalBytes(quote.client, client)) own++;
     }
-    if (issued.size >= max || own >= maxPerClient) throw new OfferRefusal('busy', 'too many quotes are open');
+    if (own >= maxPerClient) throw tooMany();
+    if (issued.size >= max) dropOneOfLargestHolder(own);
   }
 
   return {
@@ -89,4 +105,8 @@ export function createQuotes(
     find: (digest) => issued.get(toHex(digest)) ?? null,
     use: (digest) => void issued.delete(toHex(digest)),
   };
+}
+
+function tooMany(): OfferRefusal {
+  return new OfferRefusal('busy', 'too many quotes are open');
 }

@@ -1,7 +1,7 @@
 import { messageOf, QvacError } from '../../../errors.ts';
 import type { Escrow } from '../../../escrow/escrow.ts';
 import { settledWithin } from '../../../lib/abort.ts';
-import type { Clock } from '../../../lib/clock.ts';
+import { type Clock, systemTimer, type Timer } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { AbortOptions } from '../../../lib/types.ts';
 import type { SigningKey } from '../../../proofs/signing.ts';
@@ -20,6 +20,8 @@ export interface EscrowPayoutsComponents {
   /** The node's, as registered with the wallet. */
   readonly key: SigningKey;
   readonly clock: Clock;
+  /** @default the system's */
+  readonly timer?: Pick<Timer, 'now'> | undefined;
   readonly logger: Logger;
 }
 
@@ -58,7 +60,7 @@ class EscrowPayouts implements ProviderPayouts {
   #sweeping: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
 
-  constructor({ escrow, key, clock, logger }: EscrowPayoutsComponents, init: EscrowPayoutsInit) {
+  constructor({ escrow, key, clock, timer = systemTimer, logger }: EscrowPayoutsComponents, init: EscrowPayoutsInit) {
     const { wallet } = escrow;
     if (wallet === null) throw new RangeError('"escrow" expected a wallet, got none');
     const { dir, channelDir, stepDir, marginMs = 60_000, onNews, onChannelNews } = init;
@@ -74,7 +76,7 @@ class EscrowPayouts implements ProviderPayouts {
       { payee: wallet, peer: key.publicKey, dir, marginMs, onNews: (news) => onNews?.(news), end },
     );
     this.channels = new ChannelPayouts(
-      { escrow: { ...escrow, wallet }, key, stake, steps, challenges, clock, logger },
+      { escrow: { ...escrow, wallet }, key, stake, steps, challenges, clock, timer, logger },
       { dir: channelDir, onNews: (news) => onChannelNews?.(news), end },
     );
   }

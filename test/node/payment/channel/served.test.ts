@@ -177,14 +177,14 @@ test('beyond the window, and before the last acknowledgement of a job, no furthe
 });
 
 test('a client that commits and never releases gets its window, and is waited for no longer than 60 s', async (context) => {
-  const clock = movedClock();
-  const { channel } = await start(context, { payouts: { clock } });
+  const timer = movedClock();
+  const { channel } = await start(context, { payouts: { timer } });
   const job = await channel.offer({ maxTokens: 10 });
   await job.receive();
   await job.stream.close();
   await job.end();
   await channel.answer({ maxTokens: 10 });
-  clock.move(61_000);
+  timer.move(61_000);
   const late = await channel.offer({ maxTokens: 10 });
   await assert.rejects(
     late.accept(),
@@ -194,6 +194,17 @@ test('a client that commits and never releases gets its window, and is waited fo
   channel.release(job);
   const last = { jobId: fromHex(job.raw.jobId), n: 10, stop: ackStop.goOn };
   assert.equal(await channel.send(last), '');
+  await channel.answer({ maxTokens: 10 });
+});
+
+test('a step of the machine’s date is not waiting for a release', async (context) => {
+  const clock = movedClock();
+  const { channel } = await start(context, { payouts: { clock } });
+  const job = await channel.offer({ maxTokens: 10 });
+  await job.receive();
+  await job.stream.close();
+  await job.end();
+  clock.move(61_000);
   await channel.answer({ maxTokens: 10 });
 });
 

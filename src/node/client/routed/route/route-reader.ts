@@ -1,4 +1,5 @@
 import { QvacError } from '../../../../errors.ts';
+import { maxTimerMs } from '../../../../lib/clock.ts';
 import { seconds, shortPeer } from '../../../../lib/names.ts';
 import type { FrameOf, FrameType } from '../../../../protocol/frames.ts';
 import { watchSilence } from '../../../job/silence.ts';
@@ -49,7 +50,7 @@ export class RouteReader {
    * @returns ends the deadline; idempotent
    */
   deadline(ms: number, what: string): () => void {
-    const timer = setTimeout(() => this.#giveUp(what), ms);
+    const timer = setTimeout(() => this.#giveUp(what), Math.min(ms, maxTimerMs));
     this.#timers.add(timer);
     return () => {
       clearTimeout(timer);

@@ -3,7 +3,7 @@ import type { ChannelAccount } from '../../../../escrow/accounts.ts';
 import type { Escrow } from '../../../../escrow/escrow.ts';
 import { anySignal, raceSignal } from '../../../../lib/abort.ts';
 import { equalBytes, fromHex } from '../../../../lib/bytes.ts';
-import type { Clock } from '../../../../lib/clock.ts';
+import type { Clock, Timer } from '../../../../lib/clock.ts';
 import type { Logger } from '../../../../lib/log.ts';
 import type { AbortOptions, ChannelId } from '../../../../lib/types.ts';
 import { type SigningKey, verifyBody } from '../../../../proofs/signing.ts';
@@ -39,6 +39,7 @@ export interface ChannelPayoutsComponents {
   readonly steps: StepFiles;
   readonly challenges: ChallengeAnswers;
   readonly clock: Clock;
+  readonly timer: Pick<Timer, 'now'>;
   readonly logger: Logger;
 }
 
@@ -199,7 +200,7 @@ export class ChannelPayouts implements ProviderChannels {
 
   /** Takes note of an account. */
   #seen(account: ChannelAccount): ServedChannel {
-    const { steps, clock } = this.#components;
+    const { steps, timer } = this.#components;
     const id = channelIdHex(account.id);
     const known = this.#channels.get(id);
     if (known !== undefined) {
@@ -208,7 +209,7 @@ export class ChannelPayouts implements ProviderChannels {
     }
     const terms = this.#terms.get(id);
     const kept = this.#recalled.get(id) ?? { ...nothingKept, terms };
-    const channel = new ServedChannel({ journal: this.#journal, clock, steps }, id, account, kept);
+    const channel = new ServedChannel({ journal: this.#journal, timer, steps }, id, account, kept);
     this.#channels.set(id, channel);
     this.#recalled.delete(id);
     this.#terms.forget(id);

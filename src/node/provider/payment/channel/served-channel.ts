@@ -1,6 +1,6 @@
 import type { ChannelAccount } from '../../../../escrow/accounts.ts';
 import { anySignal } from '../../../../lib/abort.ts';
-import type { Clock } from '../../../../lib/clock.ts';
+import type { Timer } from '../../../../lib/clock.ts';
 import { createSharedSave } from '../../../../lib/shared-save.ts';
 import type { ChannelId, JobId } from '../../../../lib/types.ts';
 import { decodeHead } from '../../../../proofs/head.ts';
@@ -14,14 +14,14 @@ import type { KeptChannel } from './kept-channel.ts';
 
 export interface ServedChannelComponents {
   readonly journal: Journal<KeptChannel, ChannelId>;
-  readonly clock: Clock;
+  readonly timer: Pick<Timer, 'now'>;
   readonly steps: StepFiles;
 }
 
 /** One channel that is on the chain, with the jobs that it pays for. */
 export class ServedChannel {
   readonly id: ChannelId;
-  readonly #clock: Clock;
+  readonly #timer: Pick<Timer, 'now'>;
   readonly #steps: StepFiles;
   readonly #state: ChannelState;
   readonly #save: () => Promise<void>;
@@ -34,13 +34,13 @@ export class ServedChannel {
 
   /** @param kept what earlier processes kept of it */
   constructor(
-    { journal, clock, steps }: ServedChannelComponents,
+    { journal, timer, steps }: ServedChannelComponents,
     id: ChannelId,
     account: ChannelAccount,
     kept: KeptChannel,
   ) {
     this.id = id;
-    this.#clock = clock;
+    this.#timer = timer;
     this.#steps = steps;
     this.#account = account;
     this.#kept = kept;
@@ -202,7 +202,7 @@ export class ServedChannel {
   }
 
   #nowS(): number {
-    return this.#clock.now() / 1_000;
+    return this.#timer.now() / 1_000;
   }
 }
 
