@@ -37,12 +37,13 @@ export function reportLines(report: AuditReport, files: AuditOutcome['files']): 
     ),
     '',
     ...table(
-      ['CPU TIME', 'ANSWER', 'CHECK', 'RATIO'],
-      cost.map(({ execClass, generationMs, verificationMs, ratio }) => [
+      ['CPU TIME', 'ANSWER', 'CHECK', 'RATIO', 'BY THE CLOCK'],
+      cost.map(({ execClass, generationMs, verificationMs, ratio, clockRatio }) => [
         nameOf(classes.find((each) => each.execClass === execClass)?.kernels ?? execClass),
         `${generationMs.toFixed(0)} ms`,
         `${verificationMs.toFixed(0)} ms`,
         ratio.toFixed(2),
+        clockRatio.toFixed(2),
       ]),
     ),
     '',

@@ -89,7 +89,7 @@ export async function runAudit(
     const cost = await measureCost(labs, { signal });
     const end = init.limitMs === undefined ? Infinity : performance.now() + init.limitMs;
     await runPlan(
-      { labs, journal, providers: providersOf(facts) },
+      { labs, journal, cheats: cheatsOf(facts) },
       {
         plan: planAudit(size, tasksFor(init.tasks ?? taskNames, models)),
         atOnce: auditSlots,
@@ -138,8 +138,8 @@ function labInit(config: Config, models: LabInit['models'], { build, batch }: Cl
   };
 }
 
-/** The classes whose answers can be checked bit for bit answer in turn; without one, all do. */
-function providersOf(facts: readonly LabFacts[]): readonly number[] {
+/** Cheats run in the classes whose answers can be checked bit for bit; without one, in all. */
+function cheatsOf(facts: readonly LabFacts[]): readonly number[] {
   const exact = facts.flatMap(({ sameBits }, at) => (sameBits.includes('prefill') ? [at] : []));
   return exact.length > 0 ? exact : [...facts.keys()];
 }

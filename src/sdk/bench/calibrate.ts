@@ -12,7 +12,8 @@ import type { JournalEntry } from './journal.ts';
  * @throws QvacError E_USAGE if there are too few answers, or if the other half's honest answers are flagged by them
  */
 export function calibrationOf(report: AuditReport, entries: readonly JournalEntry[]): Calibration {
-  const fit = fitLimits(samplesOf(entries).filter(({ isFitted }) => isFitted));
+  const fitted = samplesOf(entries, report.classes).filter(({ isFitted }) => isFitted);
+  const fit = fitLimits(fitted);
   if (fit.answers < minCalibrationAnswers)
     throw new QvacError(
       'E_USAGE',
@@ -20,8 +21,8 @@ export function calibrationOf(report: AuditReport, entries: readonly JournalEntr
       { hint: 'go on with more: qvac bench audit --answers 400 --calibrate' },
     );
   const classes = new Set(
-    samplesOf(entries)
-      .filter((sample) => sample.isFitted && sample.name === 'honest' && isAcross(sample))
+    fitted
+      .filter((sample) => sample.name === 'honest' && isAcross(sample))
       .flatMap(({ provider, record }) => [provider, record.verifier]),
   );
   return {

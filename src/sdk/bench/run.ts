@@ -7,8 +7,8 @@ import type { PlannedTask } from './plan.ts';
 export interface RunComponents {
   /** One for each execution class. */
   readonly labs: readonly Lab[];
-  /** Numbers of the classes that answer, in turns. */
-  readonly providers: readonly number[];
+  /** Numbers of the classes that cheat, in turns; honest answers come from every class. */
+  readonly cheats: readonly number[];
   readonly journal: Journal;
 }
 
@@ -23,8 +23,8 @@ export interface RunInit {
 }
 
 /**
- * Computes what the journal lacks of the plan. The classes take turns as provider; an honest answer is recomputed by
- * every class, a cheat's by its own class and by one other.
+ * Computes what the journal lacks of the plan. The classes take turns as provider, an honest one whether or not its
+ * bits can be recomputed; an honest answer is recomputed by every class, a cheat's by its own class and by one other.
  */
 export async function runPlan(
   components: RunComponents,
@@ -50,10 +50,11 @@ export async function runPlan(
 }
 
 async function runTaskOn(
-  { labs, providers, journal }: RunComponents,
+  { labs, cheats, journal }: RunComponents,
   { task, job }: PlannedTask,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const providers = task === 'honest' ? [...labs.keys()] : cheats;
   const provider = providers[job.number % providers.length] ?? 0;
   const { value: cases } = await labAt(labs, provider).answer(task, job, { signal });
   const verifiers = task === 'honest' ? labs.keys() : new Set([provider, otherThan(provider, job.number, labs.length)]);

@@ -131,6 +131,36 @@ describe('qvac bench audit', () => {
     assert.equal(meanMiss128, defaultLimits.meanMiss128);
   });
 
+  it('has classes without equal bits answer honestly, but not cheat, and says nothing exact of them', async (context) => {
+    const dir = await folder(context);
+    const cheating: string[] = [];
+    const { report, files } = await audit(dir, {}, (build) => {
+      const lab = scriptedLab(build ?? 'one');
+      return {
+        ...lab,
+        answer(task, ...rest) {
+          if (task !== 'honest') cheating.push(build ?? '');
+          return lab.answer(task, ...rest);
+        },
+        facts: async (options) => ({
+          ...(await lab.facts(options)),
+          ...(build === 'two' ? { sameBits: ['alone'] } : {}),
+        }),
+      };
+    });
+    const journal = (await readFile(files.journal, 'utf8')).trim().split('\n').slice(1);
+    const providers = journal.map((line) => JSON.parse(line) as { task: string; number: number; provider: number });
+    assert.deepEqual(
+      [...new Set(providers.filter(({ task }) => task === 'honest').map(({ provider }) => provider))].sort(),
+      [0, 1, 2],
+    );
+    assert.deepEqual([...new Set(cheating)].sort(), ['one', 'three']);
+    assert.equal(
+      report.exact.answers,
+      providers.filter(({ task, provider }) => task === 'honest' && provider !== 1).length,
+    );
+  });
+
   it('computes with a class once, though it is named twice', async (context) => {
     const dir = await folder(context);
     const twice = [null, 'one'].map((build) => ({ build, batch: null }));

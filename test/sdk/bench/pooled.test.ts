@@ -18,8 +18,8 @@ function sample(number: number, meanMiss: number, change: Partial<Sample> = {}):
     same: '',
     listed: '',
   };
-  const base = { name: 'sparse', number, temperature: 70, provider: 0, length: 100, isFitted: false } as const;
-  return { ...base, record: { ...record, name: 'sparse' }, ...change };
+  const base = { name: 'sparse', number, temperature: 70, provider: 0, length: 100 } as const;
+  return { ...base, isOwnClass: false, isFitted: false, record: { ...record, name: 'sparse' }, ...change };
 }
 
 const answers = (count: number, meanMiss: number, change: Partial<Sample> = {}): readonly Sample[] =>

@@ -106,14 +106,15 @@ function schemesTable({ cases }: AuditReport): string {
 }
 
 function costTable({ cost, classes }: AuditReport): string {
-  const rows = cost.map(({ execClass, generationMs, verificationMs, ratio }) => [
+  const rows = cost.map(({ execClass, generationMs, verificationMs, ratio, clockRatio }) => [
     classes.find((each) => each.execClass === execClass)?.kernels.split(' | ')[0] ?? execClass,
     generationMs.toFixed(0),
     verificationMs.toFixed(0),
     ratio.toFixed(2),
+    clockRatio.toFixed(2),
   ]);
   return `<h2>CPU time of an answer of 64 tokens</h2>
-${table(['Class', 'Generation, ms', 'Verification, ms', 'Ratio'], rows)}`;
+${table(['Class', 'Generation, ms', 'Verification, ms', 'Ratio', 'Ratio by the clock'], rows)}`;
 }
 
 function rateAt({ statistical }: CaseFigures, length: number): Rate | null {

@@ -58,6 +58,8 @@ export interface Cost {
   readonly verificationMs: number;
   /** Verification ÷ generation, CPU time, one answer at a time. */
   readonly ratio: number;
+  /** The same by the clock, which counts what a GPU does, too. */
+  readonly clockRatio: number;
 }
 
 export interface ReportInit {
@@ -70,7 +72,7 @@ export interface ReportInit {
 }
 
 export function reportOf({ dear, cheap, classes, entries, table, cost }: ReportInit): AuditReport {
-  const samples = samplesOf(entries);
+  const samples = samplesOf(entries, classes);
   const fit = fitLimits(samples.filter(({ isFitted }) => isFitted));
   const limits = { table, fitted: fit.limits, fittedTo: fit.answers };
   return {
@@ -79,22 +81,17 @@ export function reportOf({ dear, cheap, classes, entries, table, cost }: ReportI
     cheap,
     classes,
     limits,
-    exact: exactnessOf(samples, classes),
+    exact: exactnessOf(samples),
     cases: caseNames.flatMap((name) => {
       const own = samples.filter((sample) => sample.name === name);
-      return own.length === 0 ? [] : [caseFigures(name, own, table, fit, classes)];
+      return own.length === 0 ? [] : [caseFigures(name, own, table, fit)];
     }),
     cost,
   };
 }
 
-/** Whether the verifier is of the provider's class and computes its bits. */
-function isOwnClass({ provider, record }: Sample, classes: readonly LabFacts[]): boolean {
-  return record.verifier === provider && classes[provider]?.sameBits.includes('prefill') === true;
-}
-
-function exactnessOf(samples: readonly Sample[], classes: readonly LabFacts[]): Exactness {
-  const own = samples.filter((sample) => sample.name === 'honest' && isOwnClass(sample, classes));
+function exactnessOf(samples: readonly Sample[]): Exactness {
+  const own = samples.filter((sample) => sample.name === 'honest' && sample.isOwnClass);
   const flags = own.map(({ record }) => record.same);
   return {
     answers: own.length,
@@ -103,19 +100,13 @@ function exactnessOf(samples: readonly Sample[], classes: readonly LabFacts[]): 
   };
 }
 
-function caseFigures(
-  name: CaseName,
-  all: readonly Sample[],
-  table: Limits,
-  fit: Fit,
-  classes: readonly LabFacts[],
-): CaseFigures {
+function caseFigures(name: CaseName, all: readonly Sample[], table: Limits, fit: Fit): CaseFigures {
   // Limits are fitted to honest answers alone: of cheats all count. A cheat of a class that shares the verifier's bits
   // is a cheat, an honest answer of such a class says nothing.
   const across = all.filter((sample) =>
-    name === 'honest' ? !sample.isFitted && isAcross(sample) : sample.record.verifier !== sample.provider,
+    name === 'honest' ? !sample.isFitted && isAcross(sample) : !sample.isOwnClass,
   );
-  const own = all.filter((sample) => isOwnClass(sample, classes));
+  const own = all.filter(({ isOwnClass }) => isOwnClass);
   const checkOf = (sample: Sample): Check => ({ length: sample.length, count: usualCount });
   return {
     name,

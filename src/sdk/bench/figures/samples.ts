@@ -2,6 +2,7 @@ import { challengePositions } from '../../../proofs/tree/challenge.ts';
 import { randomOf } from '../answers/job.ts';
 import type { CaseName } from '../answers/tasks.ts';
 import type { JournalEntry, Record } from '../journal.ts';
+import type { LabFacts } from '../labs/lab.ts';
 import { isFitted } from '../plan.ts';
 
 /** One answer as one class found it, with the job that it was for. */
@@ -14,11 +15,13 @@ export interface Sample {
   readonly record: Record;
   /** Tokens of the answer. */
   readonly length: number;
+  /** True if the verifier is of the provider's class, and computes its bits. */
+  readonly isOwnClass: boolean;
   /** True if limits may be fitted to it; figures are of the others. */
   readonly isFitted: boolean;
 }
 
-export function samplesOf(entries: readonly JournalEntry[]): readonly Sample[] {
+export function samplesOf(entries: readonly JournalEntry[], classes: readonly LabFacts[]): readonly Sample[] {
   return entries.flatMap(({ number, temperature, provider, records }) =>
     records.map(
       (record): Sample => ({
@@ -28,6 +31,7 @@ export function samplesOf(entries: readonly JournalEntry[]): readonly Sample[] {
         provider,
         record,
         length: record.tv.length,
+        isOwnClass: record.verifier === provider && classes[provider]?.sameBits.includes('prefill') === true,
         isFitted: isFitted(number),
       }),
     ),
@@ -35,8 +39,8 @@ export function samplesOf(entries: readonly JournalEntry[]): readonly Sample[] {
 }
 
 /** Whether the verifier's bits were others than the provider's: only then a statistical comparison says something. */
-export function isAcross({ provider, record }: Sample): boolean {
-  return record.verifier !== provider && record.same.includes('0');
+export function isAcross({ isOwnClass, record }: Sample): boolean {
+  return !isOwnClass && record.same.includes('0');
 }
 
 /**

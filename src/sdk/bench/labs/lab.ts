@@ -28,10 +28,12 @@ export interface LabFacts {
   readonly sameBits: readonly string[];
 }
 
-/** Work with the CPU time that it took, all threads; what ran beside it in the same process included. */
+/** Work with the time that it took. */
 export interface Timed<Value> {
   readonly value: Value;
+  /** CPU time of all threads; what ran beside it in the same process included. */
   readonly cpuMs: number;
+  readonly clockMs: number;
 }
 
 export interface LabComponents {
@@ -62,10 +64,10 @@ export function createLab({ open }: LabComponents): Lab {
     },
     async measure(job, answers, options = {}) {
       const [first] = answers;
-      if (first === undefined) return { value: [], cpuMs: 0 };
+      if (first === undefined) return { value: [], cpuMs: 0, clockMs: 0 };
       const engine = await engineOf('dear', options);
       const topK = Math.min(job.topK + followingTokens, engine.facts.vocab);
-      const { value: tops, cpuMs } = await timed(async () => {
+      const { value: tops, ...times } = await timed(async () => {
         const session = await engine.open(options);
         try {
           return await session.replay(promptOf(engine.tokenizer, job), first.tokens, topK, options);
@@ -73,7 +75,7 @@ export function createLab({ open }: LabComponents): Lab {
           await session.release();
         }
       });
-      return { value: answers.map((answer) => measureAnswer(job, answer, tops)), cpuMs };
+      return { value: answers.map((answer) => measureAnswer(job, answer, tops)), ...times };
     },
     async dispose() {
       for (const engine of engines.values()) await (await engine.catch(() => null))?.dispose();
@@ -83,8 +85,8 @@ export function createLab({ open }: LabComponents): Lab {
 }
 
 async function timed<Value>(work: () => Promise<Value>): Promise<Timed<Value>> {
-  const before = process.cpuUsage();
+  const [before, begun] = [process.cpuUsage(), performance.now()];
   const value = await work();
   const { user, system } = process.cpuUsage(before);
-  return { value, cpuMs: (user + system) / 1000 };
+  return { value, cpuMs: (user + system) / 1000, clockMs: performance.now() - begun };
 }

@@ -22,8 +22,8 @@ export async function startRemoteLab(command: readonly string[], name: string, i
   return {
     facts: async () => (await calls.run({ op: 'facts' })) as LabFacts,
     async answer(task, job) {
-      const { value, cpuMs } = (await calls.run({ op: 'answer', task, job })) as Timed<readonly WireCase[]>;
-      return { value: value.map(({ name, answer }): CaseAnswer => ({ name, answer: fromWire(answer) })), cpuMs };
+      const { value, ...times } = (await calls.run({ op: 'answer', task, job })) as Timed<readonly WireCase[]>;
+      return { value: value.map(({ name, answer }): CaseAnswer => ({ name, answer: fromWire(answer) })), ...times };
     },
     measure: async (job, answers) =>
       (await calls.run({ op: 'measure', job, answers: answers.map(toWire) })) as Timed<readonly StepMeasures[]>,

@@ -24,8 +24,8 @@ export async function serveLab(channel: Channel, options: AbortOptions = {}): Pr
     if (lab === null) throw new QvacError('E_BUG', 'the lab was not opened');
     if (request.op === 'facts') return await lab.facts(options);
     if (request.op === 'measure') return await lab.measure(request.job, request.answers.map(fromWire), options);
-    const { value, cpuMs } = await lab.answer(request.task, request.job, options);
-    return { value: value.map(({ name, answer: made }) => ({ name, answer: toWire(made) })), cpuMs };
+    const { value, ...times } = await lab.answer(request.task, request.job, options);
+    return { value: value.map(({ name, answer: made }) => ({ name, answer: toWire(made) })), ...times };
   };
   channel.onMessage(({ id, request }) => {
     answer(request).then(
