@@ -20,6 +20,7 @@ import { createBounds } from './bounds.ts';
 import { dimensionsOfFile } from './embedding-facts.ts';
 import { createGapRenderer } from './gap-prompt.ts';
 import { describeGguf, flagOf, type GgufHeader, numberOf, textOf } from './gguf.ts';
+import { withoutLongRuns } from './long-runs.ts';
 import { createPromptRenderer, rawText, refusalOf } from './prompt.ts';
 import { encodeTexts, type TextEncoder } from './text-tokens.ts';
 import { type TokenTable, tokenTypes } from './token-bytes.ts';
@@ -38,7 +39,8 @@ export interface TokenizerComponents {
   dispose(): Promise<void>;
 }
 
-export function createTokenizer({ header, table, init, vocabulary, dispose }: TokenizerComponents): Tokenizer {
+export function createTokenizer({ header, table, init, dispose, ...components }: TokenizerComponents): Tokenizer {
+  const vocabulary = withoutLongRuns(components.vocabulary, header);
   const facts = factsOf(header, init, vocabulary, table);
   const bos = numberOf(header, 'tokenizer.ggml.bos_token_id');
   const vocabularyTexts = { size: table.size, textOf: (id: number) => table.textOf(id) ?? null, typeOf: table.typeOf };

@@ -34,6 +34,8 @@ export interface TinyInit {
   readonly addBos?: boolean | undefined;
   /** Byte-level BPE or SentencePiece. @default 'gpt2' */
   readonly family?: 'gpt2' | 'llama' | undefined;
+  /** Pre-tokenizer of byte-level BPE. @default 'qwen2' */
+  readonly pre?: string | undefined;
   /** Byte tokens of a SentencePiece vocabulary. @default 256 */
   readonly byteTokens?: number | undefined;
   /** Tokens in the place of the vocabulary's last fillers, with their types (`TinyVocabulary`); it has to have some. */
@@ -146,7 +148,7 @@ function metadataOf(arch: string, kind: Kind, vocab: number, init: TinyInit): Ra
     of(`${arch}.rope.freq_base`, f32(arch === 'qwen3' ? 1_000_000 : 10_000), 'f32'),
     number(`${arch}.vocab_size`, tokens.length),
     words('tokenizer.ggml.model', family),
-    ...(isBytes ? [words('tokenizer.ggml.pre', 'qwen2')] : []),
+    ...(isBytes ? [words('tokenizer.ggml.pre', init.pre ?? 'qwen2')] : []),
     of('tokenizer.ggml.tokens', texts(tokens), 'list'),
     of('tokenizer.ggml.token_type', integers(types), 'list'),
     isBytes ? of('tokenizer.ggml.merges', texts(merges), 'list') : of('tokenizer.ggml.scores', floats(scores), 'list'),
