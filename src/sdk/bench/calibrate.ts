@@ -9,7 +9,7 @@ import type { JournalEntry } from './journal.ts';
 /**
  * The limits of one model as a file of section 6. They are fitted to half of the honest answers, and the evidence
  * counts those.
- * @throws QvacError E_USAGE if there are too few answers, or if the other half's honest answers are flagged by them
+ * @throws QvacError E_USAGE if there are too few answers
  */
 export function calibrationOf(report: AuditReport, entries: readonly JournalEntry[]): Calibration {
   const fitted = samplesOf(entries, report.classes).filter(({ isFitted }) => isFitted);

@@ -59,7 +59,12 @@ export async function openJournal(path: string, head: JournalHead): Promise<Jour
   const lines = text.split('\n').slice(0, -1);
   const [first, ...rest] = lines;
   const isCut = text !== '' && !text.endsWith('\n');
-  const entries: JournalEntry[] = rest.flatMap((line) => entryOf(line) ?? []);
+  const keyOf = ({ task, number }: JournalEntry): string => `${task} ${number}`;
+  // Two runs at once may have written the same task: the first counts.
+  const found = new Map<string, JournalEntry>();
+  for (const entry of rest.flatMap((line) => entryOf(line) ?? []))
+    if (!found.has(keyOf(entry))) found.set(keyOf(entry), entry);
+  const entries = [...found.values()];
   const append = async (line: string): Promise<void> => {
     await appendFile(path, line).catch((error: unknown) => {
       throw fileError(error, `write ${path}`);
@@ -68,14 +73,14 @@ export async function openJournal(path: string, head: JournalHead): Promise<Jour
   if (first === undefined) await writeFileAtomic(path, `${JSON.stringify(head)}\n`);
   else if (first !== JSON.stringify(head)) throw otherRun(path);
   else if (isCut) await append('\n');
-  const known = new Set(entries.map(({ task, number }) => `${task} ${number}`));
+  const known = new Set(found.keys());
   return {
     entries,
     has: (task, number) => known.has(`${task} ${number}`),
     async add(entry) {
       await append(`${JSON.stringify(entry)}\n`);
       entries.push(entry);
-      known.add(`${entry.task} ${entry.number}`);
+      known.add(keyOf(entry));
     },
   };
 }

@@ -107,10 +107,11 @@ function caseFigures(name: CaseName, all: readonly Sample[], table: Limits, fit:
     name === 'honest' ? !sample.isFitted && isAcross(sample) : !sample.isOwnClass,
   );
   const own = all.filter(({ isOwnClass }) => isOwnClass);
+  const answers = new Set(across.map(({ number }) => number)).size;
   const checkOf = (sample: Sample): Check => ({ length: sample.length, count: usualCount });
   return {
     name,
-    answers: new Set(across.map(({ number }) => number)).size,
+    answers,
     allAnswers: new Set(all.map(({ number }) => number)).size,
     exact: rateOf(own, (sample) => judgeExactly(sample, checkOf(sample))),
     statistical: checks().map((check) => {
@@ -124,8 +125,8 @@ function caseFigures(name: CaseName, all: readonly Sample[], table: Limits, fit:
     pooled: { table: poolSamples(across, table), fitted: poolSamples(across, fit.limits) },
     schemes: {
       // The provider itself makes the hash, the paths and the recomputation: they agree with whatever it sent.
-      hash: rateFrom(0, across.length),
-      paths: rateFrom(0, across.length),
+      hash: rateFrom(0, answers),
+      paths: rateFrom(0, answers),
       logits: rateOf(across, (sample) => judgeLogits(sample, checkOf(sample), table)),
       tokens: rateOf(across, (sample) => judgeTokens(sample, checkOf(sample), fit.maxUnlisted)),
     },
@@ -141,9 +142,17 @@ function checks(): readonly Check[] {
   return [...byLength, ...byCount];
 }
 
+/**
+ * Of answers, not of comparisons: what several classes say of one answer is not independent. An honest answer counts as
+ * flagged if any of them flags it, a cheat if all do.
+ */
 function rateOf(samples: readonly Sample[], judge: (sample: Sample) => Judgement): Rate {
-  const flagged = samples.filter((sample) => judge(sample).result === 'fail').length;
-  return rateFrom(flagged, samples.length);
+  const answers = [...Map.groupBy(samples, ({ number }) => number).values()];
+  const isFlagged = (sample: Sample): boolean => judge(sample).result === 'fail';
+  const flagged = answers.filter((found) =>
+    found[0]?.name === 'honest' ? found.some(isFlagged) : found.every(isFlagged),
+  ).length;
+  return rateFrom(flagged, answers.length);
 }
 
 function rateFrom(flagged: number, answers: number): Rate {
