@@ -21,6 +21,9 @@ const wordMark = '▁';
 /** Characters of a word from which on it is unknown as a whole. */
 const maxWordCharacters = 100;
 
+/** Marks in a row. The time to bring them into canonical order grows with the square of their number. */
+const maxMarks = 256;
+
 /** llama.cpp's ids for files that do not state theirs: those of `bert-base-uncased`. */
 const usualIds = { cls: 101, unknown: 100, separator: 102 };
 
@@ -87,7 +90,10 @@ export function createWordPiece(header: GgufHeader, table: TokenTable): WordPiec
   };
 }
 
-/** The words of a text, each punctuation mark and Chinese character one of its own. */
+/**
+ * The words of a text, each punctuation mark and Chinese character one of its own.
+ * @throws QvacError E_CONTEXT for a text with more than 256 marks in a row
+ */
 export function wordsOf(text: string): readonly string[] {
   const words: string[] = [];
   let word = '';
@@ -108,7 +114,11 @@ export function wordsOf(text: string): readonly string[] {
 
 /** White space as a space, no accents, lower case. */
 function* normalisedCharacters(text: string): Generator<string> {
-  for (const character of cleaned(text).normalize('NFD')) {
+  const clean = cleaned(text);
+  for (const [marks] of clean.matchAll(/\p{M}+/gu))
+    if (marks.length > maxMarks)
+      throw new QvacError('E_CONTEXT', `a text has more than ${maxMarks} combining marks in a row`);
+  for (const character of clean.normalize('NFD')) {
     if (mark.test(character)) continue;
     // Character by character: in a whole text the last sigma of a word would become another letter.
     yield* character.toLowerCase();

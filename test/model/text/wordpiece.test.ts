@@ -10,6 +10,13 @@ import { tinyEmbedder } from '../../support/models.ts';
 fc.configureGlobal({ seed: 1 });
 
 describe('the words of a text', () => {
+  it('are those of a text with 256 combining marks in a row, and it is refused with more', () => {
+    const marked = (marks: number): string => `a${'\u0301\u0316'.repeat(marks / 2)} b`;
+    assert.deepEqual(wordsOf(marked(256)), ['a', 'b']);
+    // To order a million of them takes half an hour.
+    assert.throws(() => wordsOf(marked(1_000_000)), { code: 'E_CONTEXT' });
+  });
+
   /** As `tokenizers` 0.22 gives them with a `BertNormalizer` and a `BertPreTokenizer`. */
   const cases: readonly (readonly [text: string, words: string])[] = [
     ['', ''],
