@@ -48,6 +48,17 @@ test('asks, shows the answer and opens its receipt', { skip }, async (context) =
   assert.deepEqual([strayed, complaints], [[], []]);
 });
 
+test('a question names who must consent to payments, whatever the page knows of the gateway’s limit', {
+  skip,
+}, async (context) => {
+  const { page } = await openSaying(context, 'It scatters.');
+  const sent = page.waitForRequest('**/v1/chat/completions');
+  await ask(page, 'why is the sky blue?');
+  const { qvac } = (await sent).postDataJSON() as { readonly qvac: { readonly consent?: string } };
+  assert.match(qvac.consent ?? '', /^page-[0-9a-f]{24}$/);
+  await page.locator('.trust').waitFor();
+});
+
 test('shows what the model thought apart from its answer', { skip }, async (context) => {
   const { page } = await openSaying(context, '<think>\nBlue light <b>scatters</b>.\n</think>\n\nIt scatters.');
   await ask(page, 'why?');

@@ -189,8 +189,8 @@ export class HeldWallets {
   }
 
   /**
-   * Forgets the wallet that was unused for longest. Those with a channel stay, since this process holds its lock, and so
-   * do those with a step or a signature under way.
+   * Forgets the wallet that was unused for longest. Those with a channel stay, since this process holds its lock, and
+   * so do those with a step or a signature under way.
    */
   #dropOne(): void {
     const { signatures } = this.#components;
