@@ -170,7 +170,8 @@ test('an answer too deep or too costly to be rendered is shown as it came, also 
   skip,
 }, async (context) => {
   const { page, complaints } = await openSaying(context, 'It scatters.');
-  const asItCame = [`${'- '.repeat(6_000)}deep`, `${'> '.repeat(6_000)}deep`, `# a${' '.repeat(60_000)}b`];
+  const wide = `${'a|'.repeat(1_000)}\n${'-|'.repeat(1_000)}\n${'b\n'.repeat(20_000)}c`;
+  const asItCame = [wide, `${'- '.repeat(6_000)}deep`, `${'> '.repeat(6_000)}deep`, `# a${' '.repeat(60_000)}b`];
   const paragraph = '*a_'.repeat(20_000);
   for (const [content, shown = content] of [...asItCame.map((text) => [text]), [paragraph, `${paragraph}\n`]]) {
     assert.ok(content !== undefined);
