@@ -5,7 +5,7 @@ import { type GrammarItem, type GrammarRule, type GrammarRules, parseGrammar } f
 /** A part of a text: items that follow each other. */
 export type Items = readonly GrammarItem[];
 
-/** Units of work that a grammar may cost to compile. Forty tools, or an honest schema of 64 KiB, need a fifth of them. */
+/** Units of work that a grammar may cost to compile. Forty tools, or an honest schema of 64 KiB, take a fifth. */
 const maxWork = 5_000_000;
 /** Repetitions of so few items are written out; of more, rules share their halves. */
 const fewItems = 4;
