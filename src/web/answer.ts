@@ -67,11 +67,8 @@ async function receive(
   changed: () => void,
   known: (id: string) => void,
 ): Promise<void> {
-  // The gateway's own wallet pays only with this person's consent, and only if its operator set a limit.
-  const consent =
-    wallets.account === null && (market.view.state?.defaults.maxPrice ?? 0) > 0
-      ? signatureRequests.forQuestion()
-      : null;
+  // The gateway's own wallet pays only with this person's consent, whatever the page knows of its limit so far.
+  const consent = wallets.account === null ? signatureRequests.forQuestion() : null;
   try {
     await receiveAnswer(
       await request('/v1/chat/completions', {
@@ -196,8 +193,8 @@ const [firstLookMs, lastLookMs, givesUpMs] = [200, 3_000, 600_000];
 
 /** Polls until the answer is verified, for at most ten minutes. */
 export async function settled(trust: Trust, changed: (trust: Trust) => void): Promise<void> {
-  const deadline = Date.now() + givesUpMs;
-  for (let pauseMs = firstLookMs; Date.now() < deadline; pauseMs = Math.min(pauseMs * 1.5, lastLookMs)) {
+  const deadline = performance.now() + givesUpMs;
+  for (let pauseMs = firstLookMs; performance.now() < deadline; pauseMs = Math.min(pauseMs * 1.5, lastLookMs)) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     try {
       const report = await getReport(trust.receipt);

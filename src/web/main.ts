@@ -14,7 +14,7 @@ import { wallets } from './wallet.ts';
 
 session.begin();
 applyTheme();
-store.start();
+addEventListener('storage', ({ key }) => store.changed(key));
 
 const chat = new ChatView({ saved: () => drawHistory(), go: (view) => go(view) });
 const receipts = receiptsView();

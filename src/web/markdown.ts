@@ -37,7 +37,19 @@ class BoundedLexer extends Lexer {
 
 const lexer = (): Lexer => new BoundedLexer(marked.defaults);
 
-const isTooMuch = (text: string): boolean => text.length > maxText || tangled.test(text);
+/** The most cells of tables: each line of one makes a whole row, however short it is. */
+const maxCells = 20_000;
+/** The line below a table's heading, in quotes or not. */
+const delimiterRow = /^[ \t>]*[|:-][ \t>|:-]*$/gm;
+
+const isTooMuch = (text: string): boolean =>
+  text.length > maxText || tangled.test(text) || widthOf(text) * text.split('\n').length > maxCells;
+
+/** Columns of the widest table. */
+function widthOf(text: string): number {
+  const widths = Array.from(text.matchAll(delimiterRow), ([row]) => row.match(/-+/g)?.length ?? 0);
+  return widths.reduce((most, width) => Math.max(most, width), 0);
+}
 
 const allowed: Config = {
   ALLOWED_TAGS: [

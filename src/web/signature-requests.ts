@@ -1,21 +1,19 @@
 import { GatewayError, request } from './api.ts';
+import { type Demand, isSameDemand } from './demand.ts';
 import { deposits } from './deposits.ts';
+import { market } from './market.ts';
 import { objections } from './objections.ts';
 import { depositLimitLamports, limitLamports } from './price-limit.ts';
 import { isChannelPurpose, isObjection, type Purpose, subjectOf } from './purpose.ts';
 import { randomHex } from './random.ts';
-import { feeOf } from './transaction.ts';
 import { objection } from './transaction-checks.ts';
 import { wallets } from './wallet.ts';
 
 /** A payment that waits for this person's signature or consent. */
-export interface SignatureRequest {
+export interface SignatureRequest extends Demand {
   /** Stays the same when the gateway builds the transaction again. */
   readonly key: string;
   readonly id: string;
-  readonly purpose: Purpose;
-  /** The transaction to sign; null if the gateway's own wallet signs and only consent is needed. */
-  readonly transaction: Uint8Array | null;
   /** When this transaction expires, by this browser's clock, unix ms. */
   readonly expiresAt: number;
   /** The last moment that an objection counts, unix ms; null if this is not an objection. */
@@ -60,6 +58,7 @@ class SignatureRequests {
 
   start(): void {
     wallets.onChange(() => this.#start());
+    market.onChange(() => this.#start());
   }
 
   /** Watches for the consents that one prompt needs, under an id of its own, until `end` is called. */
@@ -117,7 +116,9 @@ class SignatureRequests {
   }
 
   #names(): readonly string[] {
-    return [...(wallets.account === null ? [] : [wallets.account.address]), ...this.#pages];
+    // A gateway whose own wallet pays nothing asks for no consent.
+    const pages = (market.view.state?.defaults.maxPrice ?? 0) > 0 ? this.#pages : [];
+    return [...(wallets.account === null ? [] : [wallets.account.address]), ...pages];
   }
 
   #start(): void {
@@ -153,7 +154,7 @@ class SignatureRequests {
     // A refusal counts for the objection, not only for one of its transactions.
     const waiting = asked.filter(({ purpose }) => !isObjection(purpose) || !objections.isDeclined(subjectOf(purpose)));
     for (const each of waiting) {
-      this.pending.set(each.key, each);
+      this.pending.set(each.key, { ...each, chain: wallets.overview?.chain ?? '' });
       this.#missedSince.delete(each.key);
     }
     for (const { key, purpose, deadline, expiresAt } of [...this.pending.values()]) {
@@ -174,18 +175,6 @@ class SignatureRequests {
 }
 
 const answered = 'This was answered already, or is not needed any more.';
-
-/** Whether two requests ask for the same, at the same fee, so that who saw one knows the other. */
-export function isSameDemand(a: SignatureRequest, b: SignatureRequest): boolean {
-  return demandOf(a) === demandOf(b);
-}
-
-function demandOf({ purpose, transaction }: SignatureRequest): string {
-  const fee = transaction === null ? null : feeOf(transaction);
-  // When it must be signed is shown from the request itself, and differs a little each time.
-  const said = Object.entries(purpose).filter(([name]) => name !== 'deadline');
-  return JSON.stringify([said, transaction === null, fee?.base.toString(), fee?.priority.toString()]);
-}
 
 /** Why this transaction must not be signed, as a sentence for the person; null if it is what it claims to be. */
 export function objectionTo({ purpose, transaction }: SignatureRequest): string | null {
@@ -217,6 +206,7 @@ async function waitingFor(name: string): Promise<readonly SignatureRequest[]> {
     id,
     purpose,
     transaction: transaction === null ? null : bytesOf(transaction),
+    chain: '',
     expiresAt: now + expiresInMs,
     deadline: deadlineInMs === null ? null : now + deadlineInMs,
   }));

@@ -27,6 +27,8 @@ export interface PageSettings {
 const forgottenKey = 'qvac.forgotten';
 const settingsKey = 'qvac.settings';
 const maxConversations = 100;
+/** The longest text of an answer in storage, characters, so that one answer cannot push out all conversations. */
+const maxAnswer = 200_000;
 const maxForgotten = 1_000;
 
 const fresh: PageSettings = {
@@ -58,13 +60,12 @@ class Store {
     this.#listeners.add(listener);
   }
 
-  start(): void {
-    addEventListener('storage', ({ key }) => {
-      if (key !== null && key !== conversationsKey && key !== settingsKey) return;
-      this.conversations = readConversations();
-      Object.assign(this.settings, readSettings(), this.#unsaved);
-      for (const listener of this.#listeners) listener();
-    });
+  /** Another tab changed the value under `key`, or all values (null). */
+  changed(key: string | null): void {
+    if (key !== null && key !== conversationsKey && key !== settingsKey) return;
+    this.conversations = readConversations();
+    Object.assign(this.settings, readSettings(), this.#unsaved);
+    for (const listener of this.#listeners) listener();
   }
 
   /** Changes some settings and keeps those that another tab changed. */
@@ -78,12 +79,15 @@ class Store {
     return { id: randomHex(16), title: '', at: Date.now(), turns: [], removed: [] };
   }
 
-  turn(role: Turn['role'], content: string): Turn {
-    return { id: randomHex(8), role, at: nextTime(Date.now()), content };
+  /** A turn for the end of a conversation, even if the clock was set back since its last one. */
+  turn({ turns }: Conversation, role: Turn['role'], content: string): Turn {
+    const before = turns.at(-1)?.at ?? 0;
+    return { id: randomHex(8), role, at: nextTime(Math.max(Date.now(), before + 1)), content };
   }
 
   /**
-   * Stores a conversation as the newest one, merged with the stored copy. Drops the oldest ones when storage is full.
+   * Stores a conversation as the newest one, merged with the stored copy; of a very long answer only the beginning.
+   * Drops the oldest ones when storage is full.
    */
   save(conversation: Conversation): void {
     if (this.isForgotten(conversation.id)) return;
@@ -92,7 +96,7 @@ class Store {
     const copy = stored.find(({ id }) => id === conversation.id);
     if (copy !== undefined) absorb(conversation, copy);
     const others = stored.filter(({ id }) => id !== conversation.id);
-    this.#keep([conversation, ...others].slice(0, maxConversations));
+    this.#keep([shortened(conversation), ...others].slice(0, maxConversations));
   }
 
   /**
@@ -103,7 +107,7 @@ class Store {
     const copy = readConversations().find(({ id }) => id === conversation.id);
     if (copy === undefined) return false;
     const changed = absorb(conversation, copy);
-    if (absorb(copy, conversation)) this.save(conversation);
+    if (absorb(copy, shortened(conversation))) this.save(conversation);
     return changed;
   }
 
@@ -121,8 +125,11 @@ class Store {
   }
 
   #forget(ids: readonly string[]): void {
-    write(forgottenKey, [...readForgotten(), ...ids].slice(-maxForgotten));
+    const forgotten = [...readForgotten(), ...ids].slice(-maxForgotten);
+    const isNoted = write(forgottenKey, forgotten);
     this.#keep(readConversations().filter(({ id }) => !ids.includes(id)));
+    // Storage was full: what left it makes room.
+    if (!isNoted) write(forgottenKey, forgotten);
   }
 
   #keep(conversations: readonly Conversation[]): void {
@@ -130,6 +137,20 @@ class Store {
     while (!write(conversationsKey, kept) && kept.length > 1) kept = kept.slice(0, -1);
     this.conversations = kept;
   }
+}
+
+/** A conversation as it is stored. */
+function shortened(conversation: Conversation): Conversation {
+  return { ...conversation, turns: conversation.turns.map((turn) => (turn.role === 'user' ? turn : cut(turn))) };
+}
+
+function cut(turn: Turn): Turn {
+  const { content, reasoning } = turn;
+  return { ...turn, content: beginningOf(content), ...(reasoning && { reasoning: beginningOf(reasoning) }) };
+}
+
+function beginningOf(text: string): string {
+  return text.length <= maxAnswer ? text : `${text.slice(0, maxAnswer - 1)}…`;
 }
 
 const amounts: ReadonlySet<string> = new Set<keyof PageSettings>(['maxPrice', 'maxDeposit']);

@@ -152,10 +152,10 @@ export function decodeTransaction(transaction: Uint8Array): Decoded {
   };
 }
 
-/** The network's fee for a transaction; null if it cannot be read. */
-export function feeOf(transaction: Uint8Array): NetworkFee | null {
+/** As `decodeTransaction`; null if it cannot be read. */
+export function readTransaction(transaction: Uint8Array): Decoded | null {
   try {
-    return decodeTransaction(transaction).fee;
+    return decodeTransaction(transaction);
   } catch {
     return null;
   }

@@ -46,7 +46,6 @@ export interface WalletOverview {
   readonly address: string;
   readonly chain: string;
   readonly program: string;
-  readonly walletChain: string;
   readonly balance: string;
   readonly now: number;
   readonly jobs: readonly WalletJob[];

@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.ts';
+import { walletChainOf } from './chains.ts';
 import { sol } from './labels.ts';
 import { objections } from './objections.ts';
 import { keepText } from './storage.ts';
@@ -80,10 +81,15 @@ class Wallets {
     this.#use(wallet, accounts);
     const forget = wallet.features['standard:events']?.on('change', ({ accounts: now }) => {
       if (now === undefined || this.wallet !== wallet) return;
+      const same = now.find(({ address }) => address === this.account?.address);
       if (now.length === 0) this.disconnect();
-      else if (!now.some(({ address }) => address === this.account?.address)) {
+      else if (same === undefined) {
         this.#use(wallet, now);
         this.refresh().catch(() => undefined);
+      } else {
+        // It may sign for other chains now.
+        this.account = same;
+        this.#changed();
       }
     });
     this.#forget();
@@ -118,7 +124,7 @@ class Wallets {
     const { account } = this;
     if (account === null) return;
     const overview = await getWallet(account.address);
-    if (this.account !== account) return;
+    if (this.account?.address !== account.address) return;
     this.overview = overview;
     this.#changed();
     for (const { job, submitted } of overview.jobs.filter((each) => isRejectable(each, overview.now))) {
@@ -141,7 +147,7 @@ class Wallets {
 
   /** Looks whether the connected wallet can still object to a job or a channel. */
   async #isOpen(account: Account, subject: string): Promise<boolean> {
-    if (this.account !== account) return false;
+    if (this.account?.address !== account.address) return false;
     await this.refresh();
     const { overview } = this;
     if (overview === null) return true;
@@ -154,10 +160,11 @@ class Wallets {
   /** Why the connected wallet cannot sign here, or null. */
   get unfit(): string | null {
     const { wallet, account, overview } = this;
-    if (wallet === null || account === null || overview === null || account.chains.includes(overview.walletChain))
-      return null;
+    if (wallet === null || account === null || overview === null) return null;
+    const chain = walletChainOf(overview.chain);
+    if (account.chains.includes(chain)) return null;
     return (
-      `${wallet.name} does not sign for this gateway’s chain (${overview.walletChain}). Switch its network, ` +
+      `${wallet.name} does not sign for this gateway’s chain (${chain}). Switch its network, ` +
       'or use the gateway’s own wallet.'
     );
   }
@@ -166,13 +173,13 @@ class Wallets {
   async sign(transaction: Uint8Array): Promise<Uint8Array> {
     const { wallet, account, overview } = this;
     const signing = wallet?.features['solana:signTransaction'];
-    if (wallet === null || signing === undefined || account === null)
+    if (wallet === null || signing === undefined || account === null || overview === null)
       throw new Error('The wallet is disconnected. Connect it again under Money.');
     try {
       const [signed] = await signing.signTransaction({
         account,
         transaction,
-        chain: overview?.walletChain ?? 'solana:mainnet',
+        chain: walletChainOf(overview.chain),
       });
       if (signed === undefined) throw new Error('it returned nothing');
       return signed.signedTransaction;

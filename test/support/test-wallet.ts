@@ -14,7 +14,8 @@ export interface TestWalletInit {
 /**
  * Registers a Wallet Standard wallet in the page. It signs whatever it is given and lists it in `signedByTestWallet`.
  * It connects silently to a page that it was connected to before. `testWallet.mood` makes it refuse ('refuse'), lock
- * ('locked') or sign another transaction ('other'); `testWallet.leave()` disconnects it.
+ * ('locked') or sign another transaction ('other'); `testWallet.leave()` disconnects it, and
+ * `testWallet.switchTo(chains)` has it sign for other chains.
  */
 export function testWalletScript(
   seed: Uint8Array,
@@ -37,6 +38,7 @@ export function testWalletScript(
     globalThis.testWallet = {
       mood: 'willing',
       leave: () => { for (const listener of listeners) listener({ accounts: [] }); },
+      switchTo: (chains) => { for (const listener of listeners) listener({ accounts: [{ ...account, chains }] }); },
     };
     const wallet = {
       version: '1.0.0',

@@ -1,24 +1,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import { fakeStorage } from '../support/browser-storage.ts';
 
-/** A browser's storage with room for so many characters. */
-class Storage {
-  readonly texts = new Map<string, string>();
-  room = Infinity;
-
-  getItem(key: string): string | null {
-    return this.texts.get(key) ?? null;
-  }
-
-  setItem(key: string, text: string): void {
-    const others = [...this.texts].filter(([name]) => name !== key);
-    if (others.reduce((sum, [, each]) => sum + each.length, text.length) > this.room) throw new Error('full');
-    this.texts.set(key, text);
-  }
-}
-
-const storage = new Storage();
-Object.defineProperty(globalThis, 'localStorage', { value: storage, configurable: true });
+const storage = fakeStorage();
 const { deposits } = await import('../../src/web/deposits.ts');
 
 beforeEach(() => {

@@ -48,6 +48,17 @@ test('asks, shows the answer and opens its receipt', { skip }, async (context) =
   assert.deepEqual([strayed, complaints], [[], []]);
 });
 
+test('a question names who must consent to payments, whatever the page knows of the gateway’s limit', {
+  skip,
+}, async (context) => {
+  const { page } = await openSaying(context, 'It scatters.');
+  const sent = page.waitForRequest('**/v1/chat/completions');
+  await ask(page, 'why is the sky blue?');
+  const { qvac } = (await sent).postDataJSON() as { readonly qvac: { readonly consent?: string } };
+  assert.match(qvac.consent ?? '', /^page-[0-9a-f]{24}$/);
+  await page.locator('.trust').waitFor();
+});
+
 test('shows what the model thought apart from its answer', { skip }, async (context) => {
   const { page } = await openSaying(context, '<think>\nBlue light <b>scatters</b>.\n</think>\n\nIt scatters.');
   await ask(page, 'why?');
@@ -159,7 +170,8 @@ test('an answer too deep or too costly to be rendered is shown as it came, also 
   skip,
 }, async (context) => {
   const { page, complaints } = await openSaying(context, 'It scatters.');
-  const asItCame = [`${'- '.repeat(6_000)}deep`, `${'> '.repeat(6_000)}deep`, `# a${' '.repeat(60_000)}b`];
+  const wide = `${'a|'.repeat(1_000)}\n${'-|'.repeat(1_000)}\n${'b\n'.repeat(20_000)}c`;
+  const asItCame = [wide, `${'- '.repeat(6_000)}deep`, `${'> '.repeat(6_000)}deep`, `# a${' '.repeat(60_000)}b`];
   const paragraph = '*a_'.repeat(20_000);
   for (const [content, shown = content] of [...asItCame.map((text) => [text]), [paragraph, `${paragraph}\n`]]) {
     assert.ok(content !== undefined);

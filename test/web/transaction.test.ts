@@ -16,6 +16,7 @@ import { openEscrow } from '../../src/escrow/program.ts';
 import { toHex } from '../../src/lib/bytes.ts';
 import { peerIdOf, signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { jobIdOf } from '../../src/protocol/digests.ts';
+import { isSameDemand } from '../../src/web/demand.ts';
 import { isAccountOf } from '../../src/web/derived.ts';
 import { type Instruction, networkFeeOf } from '../../src/web/network-fee.ts';
 import { decodeTransaction } from '../../src/web/transaction.ts';
@@ -111,6 +112,17 @@ test('objects to every difference from the description', async (context) => {
   assert.equal(says({}, { limit: expected.limit - 1n }), 'it locks more than your limit');
   assert.equal(says({ isScore: true }), 'it is for a referee, or is not');
   assert.equal(says({ kind: 'job_reject' }), 'it does something other than what you were asked to sign');
+});
+
+test('the same call of another program, or on another chain, is shown again before it is signed', async (context) => {
+  const { transaction, purpose, expected, program } = await jobCreation(context);
+  const { chain } = expected;
+  const shown = { purpose, transaction, chain };
+  const other = Buffer.from(transaction);
+  other.set(random(), other.indexOf(program));
+  assert.equal(isSameDemand({ ...shown, purpose: { ...purpose } }, shown), true);
+  assert.equal(isSameDemand({ ...shown, transaction: Uint8Array.from(other) }, shown), false);
+  assert.equal(isSameDemand({ ...shown, chain: 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1' }, shown), false);
 });
 
 test('refuses an offer that another wallet is to pay', async (context) => {

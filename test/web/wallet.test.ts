@@ -36,6 +36,8 @@ test('the wallet signs once per question after showing amount and payee, and the
   await dialog.waitFor();
   assert.equal(await dialog.getByText(addressText(paid.escrow.wallet)).count(), 1);
   assert.match((await dialog.textContent()) ?? '', /at most 0\.\d+ SOL/);
+  assert.equal(await dialog.getByText(addressText(escrow.program), { exact: true }).count(), 1);
+  assert.equal(await dialog.getByText(escrow.chain, { exact: true }).count(), 1);
   assert.deepEqual(await paid.escrow.jobs({ provider: paid.escrow.wallet }), []);
   assert.deepEqual(await violations(page), []);
   await dialog.getByRole('button', { name: 'Sign with the wallet' }).click();

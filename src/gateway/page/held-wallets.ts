@@ -138,10 +138,12 @@ export class HeldWallets {
   async #resume(address: string): Promise<void> {
     const { signal } = this.#end;
     try {
-      const held = this.#of(address);
-      held.hasChannels = await hasNotes(join(this.#init.channelDir, address));
+      const hasChannels = await hasNotes(join(this.#init.channelDir, address));
+      // The folder stays when its last channel has ended: it takes no other wallet's place.
+      const held = hasChannels ? this.#of(address) : this.#held.get(address);
+      if (held !== undefined) held.hasChannels = hasChannels;
       // A step that waits for the wallet goes on by itself.
-      if (!held.hasChannels || held.closing.size > 0) return;
+      if (held === undefined || !hasChannels || held.closing.size > 0) return;
       await withoutSigning(async () => (await channelsIn(held, { signal }))?.resume({ signal }));
     } catch (error) {
       const facts = { wallet: address, reason: messageOf(error) };
@@ -150,12 +152,11 @@ export class HeldWallets {
   }
 
   #of(address: string): Held {
-    const known = this.#held.get(address);
-    if (known !== undefined) return known;
-    const made = this.#make(address);
-    if (this.#held.size >= maxWallets) this.#dropOne();
-    this.#held.set(address, made);
-    return made;
+    const held = this.#held.get(address) ?? this.#make(address);
+    if (!this.#held.delete(address) && this.#held.size >= maxWallets) this.#dropOne();
+    // In the order of their last use.
+    this.#held.set(address, held);
+    return held;
   }
 
   #make(address: string): Held {
@@ -187,14 +188,21 @@ export class HeldWallets {
     return made;
   }
 
-  /** Forgets the oldest wallet without a channel: this process holds the locks of the others. */
+  /**
+   * Forgets the wallet that was unused for longest. Those with a channel stay, since this process holds its lock, and
+   * so do those with a step or a signature under way.
+   */
   #dropOne(): void {
-    const oldest = [...this.#held].find(([, { hasChannels }]) => !hasChannels);
-    if (oldest === undefined)
-      throw new QvacError('E_BUSY', `${maxWallets} browser wallets have open channels here`, {
-        hint: 'close some of them',
+    const { signatures } = this.#components;
+    const idle = [...this.#held].find(
+      ([address, { hasChannels, closing }]) =>
+        !hasChannels && closing.size === 0 && signatures.pendingOf(address).length === 0,
+    );
+    if (idle === undefined)
+      throw new QvacError('E_BUSY', `${maxWallets} browser wallets are in use here`, {
+        hint: 'close some of their channels',
       });
-    this.#held.delete(oldest[0]);
+    this.#held.delete(idle[0]);
   }
 }
 

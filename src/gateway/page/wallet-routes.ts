@@ -1,6 +1,6 @@
 import type { Hono } from 'hono';
 import type { JobAccount } from '../../escrow/accounts.ts';
-import { addressText, chainNames } from '../../escrow/addresses.ts';
+import { addressText } from '../../escrow/addresses.ts';
 import { toHex } from '../../lib/bytes.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import { parseJson } from '../api/json.ts';
@@ -11,12 +11,6 @@ import type { AppComponents, Bindings } from '../request-context.ts';
 import type { EndedChannel, PageChannel } from './page-channels.ts';
 
 const maxBodyBytes = 8_192;
-
-/** The Wallet Standard's names for the chains. */
-const walletChains: Readonly<Record<string, string>> = {
-  'Solana mainnet': 'solana:mainnet',
-  'Solana devnet': 'solana:devnet',
-};
 
 /** Adds the page's routes for money: a wallet's balance, jobs and channels, signature requests, and actions. */
 export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppComponents): void {
@@ -31,7 +25,6 @@ export function addWalletRoutes(app: Hono<Bindings>, { wallets, signal }: AppCom
       address,
       chain,
       program,
-      walletChain: walletChains[chainNames[chain] ?? ''] ?? 'solana:localnet',
       balance: balance.toString(),
       now,
       jobs: jobs.map(({ job, failed }) => ({ ...jobOf(job), failed })),

@@ -175,7 +175,7 @@ export class ChatView {
       this.#conversation.title = question.slice(0, 60);
       this.#log.replaceChildren();
     }
-    this.#append(store.turn('user', question), false);
+    this.#append(store.turn(this.#conversation, 'user', question), false);
     void this.#answer();
   }
 
@@ -200,7 +200,7 @@ export class ChatView {
   async #answer(): Promise<void> {
     const conversation = this.#conversation;
     const asked = [...conversation.turns];
-    const turn = store.turn('assistant', '');
+    const turn = store.turn(conversation, 'assistant', '');
     this.#append(turn, true);
     const running = ask(asked, store.settings, turn, () => this.#articleNow(turn)?.grown((draw) => this.#pinned(draw)));
     this.#running.set(conversation.id, { running, conversation, turn });

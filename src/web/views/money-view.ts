@@ -1,5 +1,6 @@
 import { messageOf } from '../../errors.ts';
 import { GatewayError } from '../api.ts';
+import { chainWords } from '../chains.ts';
 import { h, replace } from '../dom.ts';
 import { sol } from '../labels.ts';
 import { market } from '../market.ts';
@@ -98,7 +99,7 @@ export class MoneyView {
         h('dt', {}, 'Balance'),
         h('dd', {}, overview === null ? '…' : sol(BigInt(overview.balance))),
         h('dt', {}, 'Chain'),
-        h('dd', {}, overview?.walletChain ?? '…'),
+        h('dd', {}, overview === null ? '…' : chainWords(overview.chain)),
       ),
       unfit === null ? null : h('p', { class: 'error' }, unfit),
       h(

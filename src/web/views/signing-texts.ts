@@ -16,15 +16,15 @@ export function sourceOf(purpose: Purpose): string {
   const read = 'read in this browser from the transaction that your wallet signs.';
   switch (purpose.kind) {
     case 'job_create':
-      return `Amount, payee and job were ${read}`;
+      return `Amount, payee, job and program were ${read}`;
     case 'channel_open':
       return `Deposit, payee, nodes, expiry, chain and program were ${read}`;
     case 'channel_top_up':
-      return `Amount and channel were ${read} This browser opened that channel.`;
+      return `Amount, channel and program were ${read} This browser opened that channel.`;
     default:
       return isChannelPurpose(purpose)
-        ? `The action and the channel were ${read}`
-        : `The action, payee and job were ${read}`;
+        ? `The action, channel and program were ${read}`
+        : `The action, payee, job and program were ${read}`;
   }
 }
 
@@ -137,7 +137,6 @@ function channelText(purpose: ChannelPurpose, channel: WalletChannel | null): Re
           who,
           ['Acknowledged by', purpose.client],
           ['Open until', `${when(purpose.expiresAt)}, unless you close it`],
-          ['Chain', purpose.chain],
           ['Rent, back with the rest', sol(BigInt(purpose.rent))],
           id,
         ],

@@ -1,21 +1,27 @@
 import { messageOf } from '../../errors.ts';
+import { chainWords } from '../chains.ts';
+import { isSameDemand } from '../demand.ts';
 import { h } from '../dom.ts';
 import { sol } from '../labels.ts';
 import { isChannelPurpose, isObjection, type Purpose } from '../purpose.ts';
-import { isSameDemand, objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
-import { feeOf } from '../transaction.ts';
+import { objectionTo, type SignatureRequest, signatureRequests } from '../signature-requests.ts';
+import { readTransaction } from '../transaction.ts';
 import { wallets } from '../wallet.ts';
 import type { WalletChannel } from '../wallet-api.ts';
 import { openReceipt } from './receipt-view.ts';
 import { type RequestText, sourceOf, textOf } from './signing-texts.ts';
 
-/** What the network takes for a transaction that the wallet signs; nothing if it cannot be read. */
-function feeFacts(transaction: Uint8Array | null): RequestText['facts'] {
-  const fee = transaction === null ? null : feeOf(transaction);
-  if (fee === null) return [];
-  const { base, priority } = fee;
+/** Where a transaction that the wallet signs counts, and what the network takes; nothing if it cannot be read. */
+function transactionFacts({ transaction, chain }: SignatureRequest): RequestText['facts'] {
+  const read = transaction === null ? null : readTransaction(transaction);
+  if (read === null) return [];
+  const { base, priority } = read.fee;
   const more = priority === 0n ? '' : `, of which priority fee ${sol(priority)}`;
-  return [['Network fee', `${sol(base + priority)}${more}`]];
+  return [
+    ['Chain', chainWords(chain)],
+    ['Program', read.program],
+    ['Network fee', `${sol(base + priority)}${more}`],
+  ];
 }
 
 /** The channel that a purpose is about, as the gateway knows it now. */
@@ -126,7 +132,10 @@ export class SigningView {
         h(
           'dl',
           {},
-          ...[...facts, ...feeFacts(transaction)].flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
+          ...[...facts, ...transactionFacts(request)].flatMap(([name, value]) => [
+            h('dt', {}, name),
+            h('dd', {}, value),
+          ]),
         ),
         source,
         h('p', { role: 'timer', class: 'timer', 'data-until': request.key }),
@@ -149,7 +158,8 @@ export class SigningView {
     run: (request: SignatureRequest) => Promise<void>,
   ): Promise<void> {
     if (this.#open?.dialog !== dialog) return;
-    const buttons = dialog.querySelectorAll<HTMLButtonElement>('.row button');
+    // The button to sign what is wrong stays disabled.
+    const buttons = dialog.querySelectorAll<HTMLButtonElement>('.row button:enabled');
     for (const button of buttons) button.disabled = true;
     problem.textContent = '';
     try {
