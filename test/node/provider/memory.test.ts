@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -37,6 +37,29 @@ test('an offer is remembered until it expires, even by the next process', async 
   const third = createSeenJobs(components, { file });
   assert.equal(third.add(id(1), now + 600_000), 'seen');
   third.close();
+});
+
+test('the journal of offers is replaced as a whole, so that a crash meanwhile loses none', async (context) => {
+  const dir = await mkdtemp(join(tmpdir(), 'qvac-seen-'));
+  context.after(() => rm(dir, { recursive: true }));
+  const file = join(dir, 'seen');
+  const clock = movedClock();
+  const components = { clock, logger: silentLogger };
+  const first = createSeenJobs(components, { file });
+  for (let job = 0; job < 1_024; job++) assert.equal(first.add(id(job), clock.now() + 1_000), 'new');
+  const before = await open(file);
+  context.after(() => before.close());
+  clock.move(1_001);
+  // The 1,025th record replaces the journal; what a crash before the end of that would leave is the old one.
+  assert.equal(first.add(id(5_000), clock.now() + 1_000), 'new');
+  assert.equal((await before.stat()).size, 40 * 1_024);
+  assert.equal(first.add(id(5_001), clock.now() + 1_000), 'new');
+  assert.equal((await stat(file)).size, 40 * 2);
+  first.close();
+  const second = createSeenJobs(components, { file });
+  assert.equal(second.add(id(5_000), clock.now() + 1_000), 'seen');
+  assert.equal(second.add(id(5_001), clock.now() + 1_000), 'seen');
+  second.close();
 });
 
 test('the memory of offers is bounded on disk and refuses rather than forgets', async (context) => {

@@ -44,6 +44,37 @@ const cases: Readonly<Record<string, Case>> = {
     yes: ['{"ab":null}', '{"ab":null,"a":1}', '{"ab":null,"abc":1,"":2}'],
     no: ['{"ab":null,"ab":1}', '{"ab":null,"x":null}', '{"ab":null,"\\u0061b":1}', '{"a":1}'],
   },
+  'a property that must come and is not listed': {
+    schema: { type: 'object', required: ['a'], additionalProperties: { type: 'string' } },
+    yes: ['{"a":"b"}', '{"a":"b","c":"d"}'],
+    no: ['{}', '{"a":1}', '{"a":"b","c":1}'],
+  },
+  'whole numbers between the bounds of a type': {
+    schema: { type: 'integer', minimum: -9_007_199_254_740_991, maximum: 2 ** 64 },
+    yes: ['0', '-7', '999999999999999'],
+    no: ['0.5', '01', '"1"'],
+  },
+  'a type that one of two parts widens to null': {
+    schema: { allOf: [{ type: 'string', nullable: true }, { type: 'string' }] },
+    yes: ['"a"'],
+    no: ['null'],
+  },
+  'a type that both parts widen to null': {
+    schema: { allOf: [{ type: 'string', nullable: true }, { type: ['string', 'null'] }] },
+    yes: ['"a"', 'null'],
+    no: ['1'],
+  },
+  'bounds that draft 4 excludes, in two parts': {
+    schema: {
+      allOf: [
+        { type: 'integer', minimum: 0, exclusiveMinimum: true, maximum: 10, exclusiveMaximum: true },
+        { type: 'integer', minimum: 3, exclusiveMinimum: false, maximum: 20, exclusiveMaximum: false },
+      ],
+    },
+    yes: ['3', '9'],
+    no: ['0', '2', '10', '-1'],
+  },
+  'a listed value that is a constant': { schema: { const: 'b', enum: ['a', 'b'] }, yes: ['"b"'], no: ['"a"'] },
   'an object of any names': {
     schema: { type: 'object', additionalProperties: { type: 'boolean' }, minProperties: 1, maxProperties: 2 },
     yes: ['{"a":true}', '{"a":true,"b":false}'],
@@ -91,6 +122,17 @@ const cases: Readonly<Record<string, Case>> = {
     yes: ['"ab"', '"a\\n"', '"éß€"', '"\\u00e9\\ud83d\\ude00"', '"🙂🙂"', '"a\\/b"'],
     no: ['"a"', '"abcd"', '"🙂"', '"\\ud83da"', '"\\ude00a"', '"a\nb"', '"a\\x"', 'ab'],
   },
+  'strings as long as Java has them': {
+    schema: { type: 'string', maxLength: 2 ** 31 - 1 },
+    yes: ['""', '"abc"'],
+    no: ['1'],
+  },
+  'strings as long as can be counted': {
+    schema: { type: 'string', maxLength: Number.MAX_SAFE_INTEGER },
+    yes: ['""', '"abc"'],
+    no: ['1'],
+  },
+  'strings longer than any': { schema: { type: 'string', minLength: 2 ** 32 }, yes: [], no: ['""', '"abc"'] },
   'a pattern, anywhere in the text': {
     schema: { type: 'string', pattern: '\\d{2}' },
     yes: ['"12"', '"a12b"', '"123"', '"\\"12"'],
@@ -236,6 +278,51 @@ describe('a JSON schema as a grammar', () => {
   });
 });
 
+/** As many texts as asked for, with commas between. */
+function listOf(count: number, textOf: (at: number) => string): string {
+  return Array.from({ length: count }, (_, at) => textOf(at)).join(',');
+}
+
+/** Schemas of less than 64 KiB that took seconds, or memory without end. */
+const bombs: Readonly<Record<string, readonly [schema: string, expected: RegExp]>> = {
+  'alternatives that are multiplied': [
+    `{"allOf":[{"anyOf":[${listOf(6_000, () => '{}')}]},{"anyOf":[${listOf(6_000, () => 'true')}]}]}`,
+    /"anyOf" twice for the same part/,
+  ],
+  'many properties, merged again and again': [
+    `{"$defs":{"a":{"properties":{${listOf(3_500, (at) => `"${at}":{}`)}}}},
+      "allOf":[${listOf(1_000, () => '{"$ref":"#/$defs/a"}')}]}`,
+    /costs too much to compile/,
+  ],
+  'a long list of parts that doubles': [
+    JSON.stringify({
+      $defs: Object.fromEntries(
+        Array.from({ length: 40 }, (_, at) => {
+          const [a, b] = [{ $ref: `#/$defs/a${at + 1}` }, { $ref: `#/$defs/b${at + 1}` }];
+          return [
+            [`a${at}`, { allOf: [a, b] }],
+            [`b${at}`, { allOf: [b, a] }],
+          ];
+        }).flat(),
+      ),
+      $ref: '#/$defs/a0',
+    }),
+    /costs too much to compile/,
+  ],
+  'properties in each of many alternatives': [
+    `{"anyOf":[${listOf(3_000, (at) => `{"minimum":${at}}`)}],"properties":{${listOf(1_500, (at) => `"${at}":{}`)}}}`,
+    /costs too much to compile/,
+  ],
+  'many items by place': [
+    `{"type":"array","prefixItems":[${listOf(13_000, () => 'true')}]}`,
+    /more than the 4096 rules/,
+  ],
+  'many items by place that must come': [
+    `{"type":"array","prefixItems":[${listOf(13_000, () => 'true')}],"minItems":13000}`,
+    /at most 65536 bytes/,
+  ],
+};
+
 const refusals: Readonly<Record<string, readonly [schema: unknown, expected: RegExp]>> = {
   'an unknown keyword': [{ type: 'object', properties: { a: { not: {} } } }, /"not" \(at #\/properties\/a\)/],
   'all unknown keywords at once': [
@@ -256,6 +343,30 @@ const refusals: Readonly<Record<string, readonly [schema: unknown, expected: Reg
   ],
   'more to say of a value that is named': [{ enum: ['a', 'bc'], minLength: 2 }, /"minLength" beside enum/],
   'a multiple of 7': [{ type: 'integer', multipleOf: 7 }, /"multipleOf" at #: expected 1, 0.1/],
+  'a value that its own list lacks': [{ const: 'c', enum: ['a', 'b'] }, /no value fits the schema/],
+  'a property that must come and must not': [
+    { type: 'object', properties: {}, required: ['a'], additionalProperties: false },
+    /no value fits the schema/,
+  ],
+  'names beside properties': [
+    { type: 'object', properties: { a: {} }, propertyNames: { pattern: '^b' } },
+    /"propertyNames" beside other properties/,
+  ],
+  'names beside a pattern of names': [
+    { type: 'object', patternProperties: { a: {} }, additionalProperties: false, propertyNames: { maxLength: 1 } },
+    /"propertyNames" beside other properties/,
+  ],
+  'items of one part beside places of the other': [
+    { allOf: [{ prefixItems: [{ type: 'integer' }], items: true }, { items: { type: 'string' } }] },
+    /"items" twice for the same part/,
+  ],
+  'places in two forms': [
+    { allOf: [{ items: [{ type: 'integer' }] }, { prefixItems: [{ type: 'string' }] }] },
+    /"prefixItems" twice for the same part/,
+  ],
+  'a keyword that every object has': [{ allOf: [{ valueOf: 1 }] }, /"valueOf" \(at #\)/],
+  'a keyword that is the prototype': [JSON.parse('{"allOf":[{"__proto__":{"a":1}}]}'), /"__proto__" \(at #\)/],
+  'a bound of 16 digits': [{ type: 'number', maximum: 0.1234567890123456 }, /more than 15 digits/],
   'two patterns for one text': [{ allOf: [{ pattern: 'a' }, { pattern: 'b' }] }, /"pattern" twice for the same part/],
   'a reference to nothing': [{ $ref: '#/$defs/x' }, /there is no "#\/\$defs\/x"/],
   'a reference to elsewhere': [{ $ref: 'https://example.com/a.json' }, /there is no "https/],
@@ -286,6 +397,16 @@ describe('a JSON schema is refused in one line', () => {
       assert.throws(
         () => grammarOfJsonSchema(schema),
         (error) => error instanceof BadInputError && expected.test(error.message) && !error.message.includes('\n'),
+      );
+    });
+  }
+
+  for (const [what, [schema, expected]] of Object.entries(bombs)) {
+    it(`soon, for ${what}`, () => {
+      assert.ok(schema.length < 65_536);
+      assert.throws(
+        () => grammarOfJsonSchema(JSON.parse(schema)),
+        (error) => error instanceof BadInputError && expected.test(error.message),
       );
     });
   }

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { concat, fromHex, readU64, toHex, u64 } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { fileError, privateFileMode } from '../../../lib/files.ts';
@@ -34,18 +34,17 @@ export function createSeenJobs(
 ): SeenJobs {
   const expiries = new Map<JobId, number>();
   let records = 0;
-  const descriptor = file === null ? null : load(file);
+  let descriptor = file === null ? null : load(file);
 
   function load(path: string): number {
     try {
-      const opened = openSync(path, 'a+', privateFileMode);
+      closeSync(openSync(path, 'a', privateFileMode));
       const bytes = readFileSync(path);
       for (let at = 0; at + recordBytes <= bytes.length; at += recordBytes) {
         const expiresAt = Number(readU64(bytes.subarray(at + 32, at + 40)));
         if (expiresAt > clock.now()) expiries.set(toHex(bytes.subarray(at, at + 32)) as JobId, expiresAt);
       }
-      rewrite(opened);
-      return opened;
+      return rewrite(path);
     } catch (error) {
       throw fileError(error, `open ${path}`);
     }
@@ -55,11 +54,22 @@ export function createSeenJobs(
     return concat(fromHex(jobId), u64(BigInt(expiresAt)));
   }
 
-  function rewrite(journal: number): void {
-    ftruncateSync(journal, 0);
-    if (expiries.size > 0)
-      writeSync(journal, concat(...[...expiries].map(([jobId, expiresAt]) => record(jobId, expiresAt))));
+  /** Beside the old journal, which a crash leaves whole. @returns the descriptor of the new one */
+  function rewrite(path: string): number {
+    const temporary = `${path}.tmp`;
+    rmSync(temporary, { force: true });
+    const journal = openSync(temporary, 'ax', privateFileMode);
+    try {
+      const bytes = concat(...[...expiries].map(([jobId, expiresAt]) => record(jobId, expiresAt)));
+      for (let at = 0; at < bytes.length; ) at += writeSync(journal, bytes, at);
+      fsyncSync(journal);
+      renameSync(temporary, path);
+    } catch (error) {
+      closeSync(journal);
+      throw error;
+    }
     records = expiries.size;
+    return journal;
   }
 
   function forgetExpired(): void {
@@ -68,9 +78,14 @@ export function createSeenJobs(
   }
 
   function remember(jobId: JobId, expiresAt: number): void {
-    if (descriptor === null) return;
+    if (file === null || descriptor === null) return;
     try {
-      if (records >= 1024 && records >= 2 * expiries.size) return rewrite(descriptor);
+      if (records >= 1024 && records >= 2 * expiries.size) {
+        const former = descriptor;
+        descriptor = rewrite(file);
+        closeSync(former);
+        return;
+      }
       writeSync(descriptor, record(jobId, expiresAt));
       records++;
     } catch (error) {

@@ -27,6 +27,7 @@ const maxIndent = 32;
 export class JsonText {
   readonly rules: RuleBuilder;
   #anyValue: number | null = null;
+  #space: Items | null = null;
 
   constructor(rules: RuleBuilder) {
     this.rules = rules;
@@ -34,8 +35,11 @@ export class JsonText {
 
   /** What may stand between two parts of an object or list: nothing, a blank, or a line feed and an indent. */
   get space(): Items {
-    const indent = this.rules.repeat([[0x09, 0x09, 0x20, 0x20]], 0, maxIndent);
-    return [this.rules.add([[], literal(' '), [...literal('\n'), ...indent]])];
+    if (this.#space === null) {
+      const indent = this.rules.repeat([[0x09, 0x09, 0x20, 0x20]], 0, maxIndent);
+      this.#space = [this.rules.add([[], literal(' '), [...literal('\n'), ...indent]])];
+    }
+    return this.#space;
   }
 
   /** One character of a string, as it is or escaped. Escapes of half a character come in pairs. */

@@ -5,6 +5,8 @@ import { type GrammarItem, type GrammarRule, type GrammarRules, parseGrammar } f
 /** A part of a text: items that follow each other. */
 export type Items = readonly GrammarItem[];
 
+/** Units of work that a grammar may cost to compile. Forty tools, or an honest schema of 64 KiB, take a fifth. */
+const maxWork = 5_000_000;
 /** Repetitions of so few items are written out; of more, rules share their halves. */
 const fewItems = 4;
 
@@ -15,10 +17,12 @@ export class RuleBuilder {
   readonly #known = new Map<string, number>();
   /** What errors call the rules that have a name. */
   readonly #names = new Map([[0, 'the whole answer']]);
+  #workLeft = maxWork;
 
-  /** A rule of these alternatives. @throws BadInputError for more rules than a grammar may have */
+  /** A rule of these alternatives. @throws BadInputError for more rules or work than a grammar may have */
   add(alternatives: readonly Items[]): number {
     const key = JSON.stringify(alternatives);
+    this.#take(key.length);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const number = this.reserve();
@@ -38,6 +42,28 @@ export class RuleBuilder {
     const rule = this.#rules.push([]) - 1;
     if (name !== undefined) this.#names.set(rule, name);
     return rule;
+  }
+
+  /**
+   * Counts the work on a part of a schema before it is done: a part with all that it refers to may be far larger than
+   * the schema.
+   * @param weight units for a value or a character of a text
+   * @throws BadInputError once the grammar has cost more than a stranger's may
+   */
+  spend(part: unknown, weight = 1): void {
+    const queue = [part];
+    while (queue.length > 0) {
+      const next = queue.pop();
+      this.#take(weight * (typeof next === 'string' ? 1 + next.length : 1));
+      if (typeof next !== 'object' || next === null) continue;
+      if (Array.isArray(next)) for (const each of next) queue.push(each);
+      else for (const [name, each] of Object.entries(next)) queue.push(name, each);
+    }
+  }
+
+  #take(work: number): void {
+    this.#workLeft -= work;
+    if (this.#workLeft < 0) throw new BadInputError('it costs too much to compile');
   }
 
   define(rule: number, alternatives: readonly Items[]): void {
@@ -143,7 +169,7 @@ export class RuleBuilder {
 
   #exactly(item: GrammarItem, count: number): Items {
     if (count <= fewItems) return Array.from({ length: count }, () => item);
-    const half = this.add([this.#exactly(item, count >> 1)]);
+    const half = this.add([this.#exactly(item, Math.floor(count / 2))]);
     return count % 2 === 0 ? [half, half] : [half, half, item];
   }
 
@@ -153,10 +179,21 @@ export class RuleBuilder {
    */
   #upTo(item: GrammarItem, most: number): Items {
     if (most <= 0) return [];
-    if (most <= fewItems) return [this.add([[item, ...this.#upTo(item, most - 1)], []])];
-    const power = 2 ** Math.floor(Math.log2(most));
-    const longer = [...this.#exactly(item, power), ...this.#upTo(item, most - power)];
-    return [this.add([this.#upTo(item, power - 1), longer])];
+    const key = `${most} ${JSON.stringify(item)}`;
+    let rule = this.#known.get(key);
+    if (rule === undefined) {
+      rule = this.add(this.#countsUpTo(item, most));
+      // Both alternatives ask for the same smaller counts, which would double with every digit.
+      this.#known.set(key, rule);
+    }
+    return [rule];
+  }
+
+  #countsUpTo(item: GrammarItem, most: number): readonly Items[] {
+    if (most <= fewItems) return [[item, ...this.#upTo(item, most - 1)], []];
+    let power = 1;
+    while (2 * power <= most) power *= 2;
+    return [this.#upTo(item, power - 1), [...this.#exactly(item, power), ...this.#upTo(item, most - power)]];
   }
 }
 

@@ -14,7 +14,7 @@ import {
   withoutNotes,
 } from './keywords.ts';
 import { listItems } from './lists.ts';
-import { merge, UnmergedError } from './merge.ts';
+import { isSame, merge, UnmergedError } from './merge.ts';
 import { numberItems, readRange } from './numbers.ts';
 import { objectItems } from './objects.ts';
 import { stringItems } from './strings.ts';
@@ -22,8 +22,8 @@ import { stringItems } from './strings.ts';
 /** Parts of a schema that are looked at, and how many of them within each other. */
 const maxParts = 20_000;
 const maxDepth = 200;
-/** Characters of all of them together. */
-const maxLength = 20_000_000;
+/** To merge a value costs several times as much as to read it. */
+const mergeWeight = 4;
 /** Unsupported keywords that an error names. */
 const maxNamed = 10;
 
@@ -36,7 +36,6 @@ export class SchemaCompiler {
   /** Where keywords are that cannot be followed. */
   readonly #unsupported = new Set<string>();
   #parts = 0;
-  #length = 0;
   #depth = 0;
 
   constructor(json: JsonText, document: SchemaDocument) {
@@ -55,12 +54,12 @@ export class SchemaCompiler {
   #value(schema: Schema, place: string): Items | null {
     if (schema === false) return null;
     if (schema === true) return this.#json.anyValue;
+    this.#json.rules.spend(schema);
     const key = JSON.stringify(withoutNotes(schema));
     if (key === '{}') return this.#json.anyValue;
     const known = this.#known.get(key);
     if (known !== undefined) return known === null ? null : [known];
-    this.#length += key.length;
-    if (++this.#parts > maxParts || this.#length > maxLength || this.#depth > maxDepth)
+    if (++this.#parts > maxParts || this.#depth > maxDepth)
       throw new BadInputError(
         `the schema's parts, each with what it refers to, are too many or too large (at ${place})`,
       );
@@ -97,7 +96,7 @@ export class SchemaCompiler {
     const parts = reader.schemas('allOf');
     if (parts === undefined) return null;
     const { allOf: _parts, ...rest } = schema;
-    return parts.map((part) => this.#resolved(part, reader)).reduce(merge, rest);
+    return parts.map((part) => this.#resolved(part, reader)).reduce((a, b) => this.#mergeOf(a, b), rest);
   }
 
   /** A schema with what its `$ref` names, which may name another in turn. */
@@ -107,9 +106,14 @@ export class SchemaCompiler {
       const { $ref, ...others } = resolved;
       if (typeof $ref !== 'string') throw reader.bad('$ref', 'a text');
       if (count === maxDepth) throw new BadInputError(`the schema's "$ref" ${JSON.stringify($ref)} names only itself`);
-      resolved = merge(this.#document.find($ref), others);
+      resolved = this.#mergeOf(this.#document.find($ref), others);
     }
     return resolved;
+  }
+
+  #mergeOf(a: Schema, b: Schema): Schema {
+    this.#json.rules.spend([a, b], mergeWeight);
+    return merge(a, b);
   }
 
   #alternatives(schema: SchemaObject, alternatives: readonly Schema[], place: string): Items | null {
@@ -131,10 +135,12 @@ export class SchemaCompiler {
 
   /** A schema without `$ref` and combinations. */
   #plain(schema: SchemaObject, reader: Reader, place: string): Items | null {
-    const values = reader.values('enum');
+    const listed = reader.values('enum');
+    const values = reader.has('const')
+      ? [schema.const].filter((value) => listed?.some((each) => isSame(value, each)) ?? true)
+      : listed;
     const types = typesOf(schema, reader);
-    if (reader.has('const') || values !== undefined)
-      return this.#values(schema, reader.has('const') ? [schema.const] : (values ?? []), types, place);
+    if (values !== undefined) return this.#values(schema, values, types, place);
     return this.#anyOf(types.map((type) => this.#typed(type, reader, place)));
   }
 

@@ -22,8 +22,7 @@ export function listItems(
   if (schema.flag('uniqueItems') === true && (max === null || max > 1)) onUnsupported('uniqueItems');
   if (max !== null && min > max) return null;
   if (places.length === 0) return json.list(restItems ?? [], min, max);
-  const writer = new PlaceWriter(json, places, restItems, min, max);
-  return json.bracketed('[', writer.from(0), ']');
+  return json.bracketed('[', placeItems(json, places, restItems, min, max), ']');
 }
 
 /** `items` was a list itself, before `prefixItems` came. */
@@ -35,32 +34,20 @@ function partsOf(schema: Reader): { readonly first: readonly Schema[]; readonly 
   return { first, rest: schema.schema('items') ?? first.length === 0 };
 }
 
-class PlaceWriter {
-  readonly #json: JsonText;
-  readonly #places: readonly (Items | null)[];
-  readonly #rest: Items | null;
-  readonly #min: number;
-  readonly #max: number | null;
-
-  constructor(json: JsonText, places: readonly (Items | null)[], rest: Items | null, min: number, max: number | null) {
-    this.#json = json;
-    this.#places = places;
-    this.#rest = rest;
-    this.#min = min;
-    this.#max = max;
-  }
-
-  /** What a list holds behind its first `at` items. */
-  from(at: number): Items {
-    const { space, comma, rules } = this.#json;
-    if (this.#max !== null && at >= this.#max) return space;
-    const place = this.#places[at];
-    const before = at === 0 ? space : comma;
-    if (at >= this.#places.length) {
-      const more = this.#max === null ? null : this.#max - at;
-      return [...rules.repeat([...before, ...(this.#rest ?? [])], Math.max(0, this.#min - at), more), ...space];
-    }
-    const written = [...before, ...(place ?? []), ...this.from(at + 1)];
-    return at < this.#min ? written : [rules.add([space, written])];
-  }
+/** What a list holds whose first items have places of their own. */
+function placeItems(
+  json: JsonText,
+  places: readonly (Items | null)[],
+  rest: Items | null,
+  min: number,
+  max: number | null,
+): Items {
+  const { space, comma, rules } = json;
+  const end = Math.min(places.length, max ?? places.length);
+  const more = max === null ? null : max - end;
+  const others = (): Items => rules.repeat([...comma, ...(rest ?? [])], Math.max(0, min - end), more);
+  const written = (at: number): Items => [...(at === 0 ? space : comma), ...(places[at] ?? [])];
+  let following: Items = more === 0 ? space : [...others(), ...space];
+  for (let at = end - 1; at >= min; at--) following = [rules.add([space, [...written(at), ...following]])];
+  return [...places.slice(0, Math.min(min, end)).flatMap((_, at) => written(at)), ...following];
 }

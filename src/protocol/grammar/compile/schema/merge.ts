@@ -52,19 +52,60 @@ const merged: Readonly<Record<string, MergedKeyword>> = {
 export function merge(a: Schema, b: Schema): Schema {
   if (a === true || b === false) return b;
   if (b === true || a === false) return a;
-  const result: Record<string, unknown> = { ...withoutProperties(a) };
-  for (const [name, value] of Object.entries(withoutProperties(b))) {
+  checkPlaces(a, b);
+  // A map, since a stranger's keyword may be called like a method of every object.
+  const keywords = new Map(Object.entries(independent(withoutProperties(a))));
+  for (const [name, value] of Object.entries(independent(withoutProperties(b)))) {
     if (isNote(name)) continue;
-    const own = result[name];
-    if (own === undefined) result[name] = value;
-    else if (!isSame(own, value)) result[name] = mergeValues(name, own, value);
+    const own = keywords.get(name);
+    if (own === undefined) keywords.set(name, value);
+    else if (!isSame(own, value)) keywords.set(name, mergeValues(name, own, value));
   }
-  if (Array.isArray(result.enum) && result.enum.length === 0) return false;
-  return { ...result, ...mergedProperties(a, b) };
+  const values = keywords.get('enum');
+  if (Array.isArray(values) && values.length === 0) return false;
+  return { ...Object.fromEntries(keywords), ...mergedProperties(a, b) };
+}
+
+/**
+ * The schema without keywords that change the meaning of another one beside them, which may come from the other schema:
+ * `nullable` beside a type, and draft 4's flags that exclude a bound.
+ */
+function independent(schema: SchemaObject): SchemaObject {
+  const { nullable, type, minimum, exclusiveMinimum, maximum, exclusiveMaximum, ...rest } = schema;
+  const isWidened = nullable === true && type !== undefined;
+  return Object.fromEntries(
+    Object.entries({
+      ...rest,
+      ...(isWidened ? { type: [...listOf(type), 'null'] } : { nullable, type }),
+      ...(typeof exclusiveMinimum === 'boolean'
+        ? { [exclusiveMinimum ? 'exclusiveMinimum' : 'minimum']: minimum }
+        : { minimum, exclusiveMinimum }),
+      ...(typeof exclusiveMaximum === 'boolean'
+        ? { [exclusiveMaximum ? 'exclusiveMaximum' : 'maximum']: maximum }
+        : { maximum, exclusiveMaximum }),
+    }).filter(([, value]) => value !== undefined),
+  );
+}
+
+/**
+ * `items` is about what follows the places of its own schema, so it would miss those that the other schema adds.
+ * @throws UnmergedError
+ */
+function checkPlaces(a: SchemaObject, b: SchemaObject): void {
+  const [own, others] = [placesOf(a), placesOf(b)];
+  if (own === undefined && others === undefined) return;
+  const isApart = (places: unknown, { items = true }: SchemaObject): boolean => places === undefined && items !== true;
+  if (isApart(own, a) || isApart(others, b)) throw new UnmergedError('items');
+  if (own !== undefined && others !== undefined && !isSame(own, others)) throw new UnmergedError('prefixItems');
+}
+
+/** The schemas of a list's first items; `items` was a list itself, before `prefixItems` came. */
+function placesOf({ items, prefixItems }: SchemaObject): unknown {
+  return Array.isArray(items) ? items : prefixItems;
 }
 
 function mergeValues(name: string, a: unknown, b: unknown): unknown {
-  const merger = merged[name];
+  const merger = Object.hasOwn(merged, name) ? merged[name] : undefined;
   if (merger === undefined) throw new UnmergedError(name);
   return merger(a, b);
 }
@@ -119,9 +160,9 @@ function commonValues(a: unknown, b: unknown): readonly unknown[] {
 }
 
 function combined(a: unknown, b: unknown): readonly unknown[] {
-  const pairs = listOf(a).flatMap((one) => listOf(b).map((other) => both(one, other)));
-  if (pairs.length > maxCombined) throw new UnmergedError('anyOf');
-  return pairs;
+  const [own, others] = [listOf(a), listOf(b)];
+  if (own.length * others.length > maxCombined) throw new UnmergedError('anyOf');
+  return own.flatMap((one) => others.map((other) => both(one, other)));
 }
 
 function listOf(value: unknown): readonly unknown[] {
@@ -129,7 +170,7 @@ function listOf(value: unknown): readonly unknown[] {
 }
 
 /** Whether two JSON values are equal, whatever the order of keys. */
-function isSame(a: unknown, b: unknown): boolean {
+export function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (jsonTypeOf(a) !== jsonTypeOf(b) || typeof a !== 'object' || typeof b !== 'object' || a === null || b === null)
     return false;

@@ -55,7 +55,7 @@ export function numberItems(json: JsonText, range: NumberRange): Items | null {
   if (low === null && high === null && fractionDigits === maxDigits) return json.number;
   if (low === null && high === null && fractionDigits === 0) return json.wholeNumber;
   for (const bound of [low, high])
-    if (bound !== null && significantDigits(bound) > maxDigits)
+    if (bound !== null && Math.abs(bound.value) < beyondDigits && significantDigits(bound) > maxDigits)
       throw new BadInputError(`the schema's bound ${bound.value} has more than ${maxDigits} digits`);
   const writer = new RangeWriter(json.rules, fractionDigits);
   const zero: Bound = { value: 0, isExcluded: false };

@@ -36,21 +36,26 @@ export function objectItems(
     return json.object(json.separated(others, ...bounds));
   }
   checkBounds(bounds, names.length, required.length, others !== null, onUnsupported);
-  const members = membersOf(json, names, new Set(required), properties ?? {}, compile);
+  const unlisted = schema.schema('additionalProperties') ?? true;
+  const members = membersOf(json, names, new Set(required), properties ?? {}, unlisted, compile);
   return members === null ? null : json.object(new MemberWriter(json, members, others).first(0));
 }
 
-/** Null if a required property fits no value. */
+/**
+ * Null if a required property fits no value.
+ * @param others of a required property that is not among `properties`
+ */
 function membersOf(
   json: JsonText,
   names: readonly string[],
   required: ReadonlySet<string>,
   properties: Readonly<Record<string, Schema>>,
+  others: Schema,
   compile: ValueCompiler,
 ): readonly Member[] | null {
   const members: Member[] = [];
   for (const name of names) {
-    const schema = Object.hasOwn(properties, name) ? (properties[name] ?? true) : true;
+    const schema = Object.hasOwn(properties, name) ? (properties[name] ?? true) : others;
     const value = compile(schema, `properties/${name}`);
     const isRequired = required.has(name);
     if (value === null && isRequired) return null;
@@ -69,6 +74,9 @@ function othersOf(
 ): Items | null {
   const patterns = Object.entries(schema.named('patternProperties') ?? {});
   const said = schema.schema('additionalProperties');
+  const propertyNames = schema.schema('propertyNames');
+  if (propertyNames !== undefined && (names.length > 0 || patterns.length > 0))
+    onUnsupported('propertyNames', 'beside other properties');
   const [only] = patterns;
   if (only !== undefined) {
     if (patterns.length > 1 || names.length > 0 || said !== false)
@@ -76,9 +84,7 @@ function othersOf(
     return memberOf(json, compile({ type: 'string', pattern: only[0] }, 'patternProperties'), only[1], compile);
   }
   const isOpen = said !== undefined || (names.length === 0 && !schema.has('properties'));
-  const propertyNames = schema.schema('propertyNames');
   if (!isOpen || said === false) return null;
-  if (propertyNames !== undefined && names.length > 0) onUnsupported('propertyNames', 'beside other properties');
   const name =
     propertyNames === undefined
       ? nameOtherThan(json, names)
