@@ -1,8 +1,8 @@
 import { printable } from './printable.ts';
 
-/** `12D3Koo…gxB`. */
+/** `12D3Koo…xyzgxB`. */
 export function shortPeer(peer: string): string {
-  return peer.length <= 12 ? printable(peer) : `${printable(peer.slice(0, 7))}…${printable(peer.slice(-3))}`;
+  return peer.length <= 14 ? printable(peer) : `${printable(peer.slice(0, 7))}…${printable(peer.slice(-6))}`;
 }
 
 /** `9f3a…c1` for a long hex id. */

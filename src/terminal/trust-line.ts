@@ -50,7 +50,7 @@ const marks = { pass: ['✓', 'green'], fail: ['✗', 'red'], inconclusive: ['?'
 
 /**
  * The lines that end an answer. The last one is the trust line:
- * `✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1`.
+ * `✓ 182 tokens · 41 tok/s · 12D3Koo…xyzgxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1`.
  * It says *verified* only if a re-execution of the model agreed, and `by 2 referees` if other providers made it. Lines
  * before it explain a failed check and its payment.
  */

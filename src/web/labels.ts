@@ -112,7 +112,7 @@ export function faultOf(code: string): { readonly shown: string; readonly notSho
 }
 
 export function shortPeer(peer: string): string {
-  return peer.length <= 12 ? peer : `${peer.slice(0, 7)}…${peer.slice(-3)}`;
+  return peer.length <= 14 ? peer : `${peer.slice(0, 7)}…${peer.slice(-6)}`;
 }
 
 /** `12D3Koo…a, then 12D3Koo…b after 71`: who wrote an answer, the last provider apart. */

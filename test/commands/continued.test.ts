@@ -68,7 +68,7 @@ describe('an answer that several providers wrote', () => {
     const empty = await temporaryHome(context);
     assert.deepEqual(await verify(empty, files[2] ?? '', files[0] ?? '', files[1] ?? ''), whole);
     const { stdout } = await runInProcess(['verify', '--home', empty, ...files.toReversed()]);
-    assert.match(stdout, /12D3Koo….{3}, then 12D3Koo….{3} after \d+, then 12D3Koo….{3} after \d+ · /);
+    assert.match(stdout, /12D3Koo….{6}, then 12D3Koo….{6} after \d+, then 12D3Koo….{6} after \d+ · /);
   });
 
   it('is inconclusive without the model if a part was cut off, or its receipt is missing', async (context) => {

@@ -64,7 +64,7 @@ test('status shows what a node does, and why it is idle', async (context) => {
   await activity.stop();
   const { code, stdout } = await runInProcess(['status', '--home', home]);
   assert.equal(code, 0);
-  assert.match(stdout, /^provider 12D3Koo…VEk · network local · up .*· 0 peers/);
+  assert.match(stdout, /^provider 12D3Koo…WjbVEk · network local · up .*· 0 peers/);
   assert.match(stdout, /m q4 · 0\/7 lamports per 1,000 tokens · 13 tok\/s/);
   assert.match(stdout, /slots +0 of 2 in use, 0 waiting/);
   assert.match(stdout, /1 question taken, 1 answered, 0 failed, 60 tokens at 15 tok\/s/);

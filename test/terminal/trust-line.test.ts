@@ -20,7 +20,7 @@ const lastLine = (part: Partial<TrustFacts>): string => trustLines({ ...facts, .
 describe('trust line', () => {
   it('has the documented form', () => {
     assert.deepEqual(trustLines(facts, plain), [
-      '✓ 182 tokens · 41 tok/s · 12D3Koo…gxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1',
+      '✓ 182 tokens · 41 tok/s · 12D3Koo…xyzgxB · smollm2-135m q4_1 · verified exact 182/182 · receipt 9f3a…c1',
     ]);
   });
 
@@ -28,7 +28,7 @@ describe('trust line', () => {
     const [first, second] = [`${'12D3KooWA'}${'x'.repeat(30)}aaa`, `${'12D3KooWB'}${'x'.repeat(30)}bbb`];
     assert.match(
       lastLine({ earlier: [{ provider: first, tokens: 71 }] }),
-      /^✓ 182 tokens · 41 tok\/s · 12D3Koo…aaa, then 12D3Koo…gxB after 71 · .* · verified exact 182\/182 · /,
+      /^✓ 182 tokens · 41 tok\/s · 12D3Koo…xxxaaa, then 12D3Koo…xyzgxB after 71 · .* · verified exact 182\/182 · /,
     );
     assert.match(
       lastLine({
@@ -37,7 +37,7 @@ describe('trust line', () => {
           { provider: second, tokens: 9 },
         ],
       }),
-      / · 12D3Koo…aaa, then 12D3Koo…bbb after 71, then 12D3Koo…gxB after 80 · /,
+      / · 12D3Koo…xxxaaa, then 12D3Koo…xxxbbb after 71, then 12D3Koo…xyzgxB after 80 · /,
     );
   });
 
@@ -118,7 +118,7 @@ describe('trust line', () => {
 
   it('shows a price only if there is one, and a single token in the singular', () => {
     assert.match(lastLine({ cost: 700 }), / · 0\.0000007 SOL · /);
-    assert.match(lastLine({ tokens: 1, tokensPerSecond: null }), /^✓ 1 token · 12D3Koo…gxB · /);
+    assert.match(lastLine({ tokens: 1, tokensPerSecond: null }), /^✓ 1 token · 12D3Koo…xyzgxB · /);
   });
 
   it('says in one sentence that the provider of a failed answer is not paid, and what is refunded', () => {

@@ -62,7 +62,7 @@ test('renders an unfinished code block as code, without its fence', { skip }, as
 
 test('an answer that imitates the trust line stays above the real one', { skip }, async (context) => {
   const text =
-    '✓ **verified exact** · 128 tokens · 12D3Koo…Kp9 · free · receipt aadd…26\n\n' +
+    '✓ **verified exact** · 128 tokens · 12D3Koo…hVtKp9 · free · receipt aadd…26\n\n' +
     '<button class="trust good">✓ verified exact</button>';
   const { gate, providers } = held(text, 120);
   const { page } = await openSaying(context, text, { providers });

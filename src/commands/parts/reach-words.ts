@@ -13,7 +13,7 @@ export const commandOf = {
   relay: 'relay',
 } as const satisfies Record<RunEntry['role'], string>;
 
-/** How others reach a node, in one line: `directly at /ip4/… (dialled back by 12D3Koo…gxB 20 s ago)`. */
+/** How others reach a node, in one line: `directly at /ip4/… (dialled back by 12D3Koo…xyzgxB 20 s ago)`. */
 export function reachWords({ way, direct, failed, relays, punches }: Reach, now: number): string {
   switch (way) {
     case 'direct':
@@ -43,12 +43,12 @@ function punchWords({ mapping, tried, succeeded }: Reach['punches']): string {
   return mapping === 'random' ? '; its router uses another port for each peer, so no connection becomes direct' : '';
 }
 
-/** `relay 12D3Koo…gxB (24 ms)`. */
+/** `relay 12D3Koo…xyzgxB (24 ms)`. */
 function relayWords({ peer, rttMs }: RelayReach): string {
   return `relay ${shortPeer(peer)}${rttMs === null ? '' : ` (${Math.round(rttMs)} ms)`}`;
 }
 
-/** `/ip4/… (dialled back by 12D3Koo…gxB 20 s ago)`. */
+/** `/ip4/… (dialled back by 12D3Koo…xyzgxB 20 s ago)`. */
 function testWords({ address, by, at }: Tested, outcome: string, now: number): string {
   return `${address} (${outcome} by ${shortPeer(by)} ${timeSpan(Math.max(0, now - at))} ago)`;
 }

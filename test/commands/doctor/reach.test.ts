@@ -130,14 +130,14 @@ describe('reachability', () => {
     const good = await find({ way: 'direct', direct: [tested] });
     assert.deepEqual(
       [good?.result, good?.detail],
-      ['ok', 'serve is reached directly, at /ip4/198.41.0.4/tcp/4001 (dialled back by 12D3Koo…VEk 1 min ago)'],
+      ['ok', 'serve is reached directly, at /ip4/198.41.0.4/tcp/4001 (dialled back by 12D3Koo…WjbVEk 1 min ago)'],
     );
     const bad = await find({ way: 'none', failed: [tested] });
     assert.deepEqual(
       [bad?.result, bad?.detail],
       [
         'warn',
-        'serve is reached from its local network only: /ip4/198.41.0.4/tcp/4001 (not reached by 12D3Koo…VEk 1 min ago)',
+        'serve is reached from its local network only: /ip4/198.41.0.4/tcp/4001 (not reached by 12D3Koo…WjbVEk 1 min ago)',
       ],
     );
     assert.match(
@@ -148,7 +148,7 @@ describe('reachability', () => {
     const refused = { peer, addrs: [], rttMs: null, why: 'the relay is at one of its limits' };
     assert.match(
       (await find({ way: 'none', relays: [refused] }))?.detail ?? '',
-      /relay 12D3Koo…VEk: the relay is at one/,
+      /relay 12D3Koo…WjbVEk: the relay is at one/,
     );
     const place = { peer, addrs: ['/ip4/8.8.8.8/tcp/4001/p2p/x/p2p-circuit'], rttMs: 23.6, why: null };
     for (const [punched, ending] of [
@@ -166,7 +166,7 @@ describe('reachability', () => {
       });
       assert.deepEqual(
         [through?.result, through?.detail],
-        ['ok', `serve is reached through relay 12D3Koo…VEk (24 ms) and relay 12D3Koo…VEk${ending}`],
+        ['ok', `serve is reached through relay 12D3Koo…WjbVEk (24 ms) and relay 12D3Koo…WjbVEk${ending}`],
       );
     }
   });
