@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { appendFile, mkdtemp, open, rm, stat } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -37,6 +39,37 @@ test('an offer is remembered until it expires, even by the next process', async 
   const third = createSeenJobs(components, { file });
   assert.equal(third.add(id(1), now + 600_000), 'seen');
   third.close();
+});
+
+test('a full disk that takes a part of a record costs no other offer', async (context) => {
+  const dir = await mkdtemp(join(tmpdir(), 'qvac-seen-'));
+  context.after(() => rm(dir, { recursive: true }));
+  const file = join(dir, 'seen');
+  const components = { clock: movedClock(), logger: silentLogger };
+  const expiresAt = components.clock.now() + 600_000;
+  const first = createSeenJobs(components, { file });
+  assert.equal(first.add(id(1), expiresAt), 'new');
+  const write = fs.writeSync;
+  const full = (descriptor: number, bytes: Uint8Array, offset = 0, _length = 0, position?: number): number => {
+    if (offset > 0) throw new Error('ENOSPC: no space left on device');
+    return write(descriptor, bytes, 0, 17, position);
+  };
+  const mock = context.mock.method(fs, 'writeSync', full);
+  syncBuiltinESMExports();
+  try {
+    assert.equal(first.add(id(2), expiresAt), 'new');
+  } finally {
+    mock.mock.restore();
+    syncBuiltinESMExports();
+  }
+  assert.equal((await stat(file)).size, 40 + 17);
+  assert.equal(first.add(id(3), expiresAt), 'new');
+  assert.equal((await stat(file)).size, 40 * 2);
+  first.close();
+  const second = createSeenJobs(components, { file });
+  assert.equal(second.add(id(1), expiresAt), 'seen');
+  assert.equal(second.add(id(3), expiresAt), 'seen');
+  second.close();
 });
 
 test('the journal of offers is replaced as a whole, so that a crash meanwhile loses none', async (context) => {

@@ -58,10 +58,10 @@ export function createSeenJobs(
   function rewrite(path: string): number {
     const temporary = `${path}.tmp`;
     rmSync(temporary, { force: true });
-    const journal = openSync(temporary, 'ax', privateFileMode);
+    const journal = openSync(temporary, 'wx', privateFileMode);
     try {
       const bytes = concat(...[...expiries].map(([jobId, expiresAt]) => record(jobId, expiresAt)));
-      for (let at = 0; at < bytes.length; ) at += writeSync(journal, bytes, at);
+      writeAll(journal, bytes, 0);
       fsyncSync(journal);
       renameSync(temporary, path);
     } catch (error) {
@@ -86,7 +86,8 @@ export function createSeenJobs(
         closeSync(former);
         return;
       }
-      writeSync(descriptor, record(jobId, expiresAt));
+      // At its place: the next record overwrites what a full disk took of this one.
+      writeAll(descriptor, record(jobId, expiresAt), recordBytes * records);
       records++;
     } catch (error) {
       logger.warn('a job could not be written to disk; its offer could be replayed after a restart', {
@@ -109,4 +110,9 @@ export function createSeenJobs(
       if (descriptor !== null) closeSync(descriptor);
     },
   };
+}
+
+/** @param position in the file */
+function writeAll(descriptor: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at, bytes.length - at, position + at);
 }
