@@ -287,6 +287,23 @@ describe('grammars of strangers', () => {
     assert.deepEqual(matcher.allowedUpTo(3), [1]);
   });
 
+  it('may go on thousands deep, however much of the stack is in use', () => {
+    const last = 4094;
+    // The chain from 2 on is there, each rule ended by the next one, when rule 1 puts another end behind all of it.
+    const chain = Array.from({ length: last - 1 }, (_, at): readonly GrammarItem[][] =>
+      at === last - 2 ? [[[97, 97]]] : [[at + 3]],
+    );
+    const rules: GrammarRules = [[[1], [2, [98, 98]]], [[2, [99, 99]]], ...chain];
+    const allowedDeep = (frames: number): readonly number[] => {
+      if (frames > 0) return allowedDeep(frames - 1);
+      const vocabulary = new Vocabulary(['a', 'b', 'c', ''].map(utf8));
+      const matcher = createGrammarMatcher({ rules: parseGrammar(rules), vocabulary, stops: [3] });
+      assert.ok(matcher.accept(0));
+      return matcher.allowedUpTo(4);
+    };
+    assert.deepEqual(allowedDeep(4_000), [1, 2]);
+  });
+
   it('are given up if they cost too much', () => {
     const matcher = matcherOf([[[[97, 97], 0, 0], [[97, 97]]]]);
     assert.throws(() => {

@@ -284,9 +284,13 @@ class Closure {
 
   #addEdge(to: OpenContinuation, edge: OpenEdge): void {
     const key = edgeKey(edge);
-    this.#work.spend(placeWork);
-    if (to.edges.has(key)) return;
-    to.edges.set(key, edge);
-    for (const follower of to.followers) this.#addEdge(follower, edge);
+    // Without recursion: a stranger's rules may follow each other thousands deep.
+    const waiting = [to];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      this.#work.spend(placeWork);
+      if (next.edges.has(key)) continue;
+      next.edges.set(key, edge);
+      for (const follower of next.followers) waiting.push(follower);
+    }
   }
 }
