@@ -51,6 +51,8 @@ export interface ProviderInit {
   readonly seenFile: string | null;
   /** Keeps what the openings of finished jobs need, over a restart. @default null: in memory only */
   readonly kept?: KeptFilesInit | null | undefined;
+  /** Approximate memory for finished jobs, in bytes: beyond it, those that files hold are forgotten. @default 256 MiB */
+  readonly maxKeptBytes?: number | undefined;
   /** How long a client may take for its first frame, in ms. @default 10_000 */
   readonly firstFrameMs?: number | undefined;
   /** How long a client may leave a frame unread, in ms. @default 15_000 */
@@ -131,6 +133,7 @@ class EngineProvider implements Provider {
       ackStallMs,
       maxAckWaitMs,
       keepMs = protocolKeepMs,
+      maxKeptBytes,
       perSecond = 10,
       burst = 128,
       channelPriceJob = null,
@@ -144,7 +147,7 @@ class EngineProvider implements Provider {
     const card = () => cards.current().card;
     const { key } = peer;
     const openings = new Openings(
-      { kept: createKeptJobs({ clock }), keptFiles, receipts, key, clock, logger },
+      { kept: createKeptJobs({ clock }, { maxBytes: maxKeptBytes }), keptFiles, receipts, key, clock, logger },
       { keepMs, onEvent },
     );
     const jobs = new JobHandler(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { QvacError } from '../../../src/errors.ts';
 import { equalBytes, fromHex } from '../../../src/lib/bytes.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { decodeHead, isFinal } from '../../../src/proofs/head.ts';
@@ -216,6 +217,35 @@ test('an opening survives a restart of the provider, before it was made and afte
   clock.move(600_000);
   await restart();
   assert.deepEqual([await readdir(notes), await readdir(steps)], [[], []]);
+});
+
+test('finished jobs that files hold make room in memory, and still open', { timeout: 60_000 }, async (context) => {
+  const home = await temporaryHome(context);
+  const kept = { notes: join(home, 'notes'), steps: join(home, 'steps') };
+  const provider = await startProvider(context, { provider: { kept, maxKeptBytes: 1, burst: 1e6, perSecond: 1e6 } });
+  const client = await startPeer(context, { role: 'client' });
+  /** Asks again until the one before has been written. */
+  const finish = async (): Promise<{ readonly secret: Uint8Array; readonly first: Signed }> => {
+    const { job, secret } = await openTestJob(context, provider, {}, client);
+    try {
+      await receiveAll(job);
+    } catch (error) {
+      if (!(error instanceof QvacError) || error.code !== 'E_BUSY') throw error;
+      await new Promise((resume) => setImmediate(resume));
+      return finish();
+    }
+    const first = await job.challenge(secret);
+    await job.close();
+    return { secret, first };
+  };
+  const jobs = [await finish(), await finish(), await finish()];
+  for (const { secret, first } of jobs) {
+    const stream = await client.open(provider.address, jobProtocol);
+    await stream.write({ t: 'challenge', secret });
+    const { found } = await readUntil(stream, 'opening');
+    await stream.close();
+    assert.deepEqual({ body: found.body, sig: found.sig }, first);
+  }
 });
 
 test('a client whose stream broke after the final head fetches its opening on a new one by itself', async (context) => {

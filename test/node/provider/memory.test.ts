@@ -6,16 +6,43 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fromHex, utf8 } from '../../../src/lib/bytes.ts';
+import type { Clock } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
 import { createRateLimit } from '../../../src/node/provider/admission/rate-limit.ts';
 import { createSeenJobs } from '../../../src/node/provider/admission/seen-jobs.ts';
+import { createKeptFiles, type KeptFiles } from '../../../src/node/provider/job/kept-files.ts';
 import { createKeptJobs, type KeptJob } from '../../../src/node/provider/job/kept-jobs.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { movedClock } from '../../support/clock.ts';
 import { chat } from '../../support/models/inputs.ts';
 
 const id = (number: number): JobId => number.toString(16).padStart(64, '0') as JobId;
+
+/** @param change of a job of 220 KiB that only memory holds */
+function finishedJob(number: number, clock: Clock, change: Partial<KeptJob> = {}): KeptJob {
+  const receipt = {
+    input: null,
+    extra: new Uint8Array(),
+    promptTokens: new Array<number>(8_000).fill(1),
+    tokens: [],
+  } as unknown as Receipt;
+  return {
+    jobId: id(number),
+    client: new Uint8Array(32),
+    commit: fromHex(id(number)),
+    root: new Uint8Array(32),
+    isScore: false,
+    keepUntil: clock.now() + 600_000,
+    paid: null,
+    transcript: null,
+    opening: null,
+    receipt,
+    saved: Promise.resolve(),
+    holds: 1,
+    ...change,
+  };
+}
 
 test('an offer is remembered until it expires, even by the next process', async (context) => {
   const dir = await mkdtemp(join(tmpdir(), 'qvac-seen-'));
@@ -113,32 +140,49 @@ test('the memory of offers is bounded on disk and refuses rather than forgets', 
 test('finished jobs are kept within bounds: without room, no new job is admitted until some expire', () => {
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
-  const receipt = {
-    input: null,
-    extra: new Uint8Array(),
-    promptTokens: new Array<number>(8_000).fill(1),
-    tokens: [],
-  } as unknown as Receipt;
-  const job = (number: number): KeptJob => ({
-    jobId: id(number),
-    client: new Uint8Array(32),
-    commit: fromHex(id(number)),
-    root: new Uint8Array(32),
-    isScore: false,
-    keepUntil: clock.now() + 600_000,
-    paid: null,
-    transcript: null,
-    opening: null,
-    receipt,
-    saved: Promise.resolve(),
-  });
   let number = 0;
-  while (!kept.full) kept.add(job(number++));
+  while (!kept.full) kept.add(finishedJob(number++, clock));
   assert.ok(number > 1 && number < 100, `${number} jobs`);
   assert.equal(kept.find(new Uint8Array(32), fromHex(id(0)))?.jobId, id(0));
   clock.move(600_000);
   assert.equal(kept.full, false);
   assert.equal(kept.find(new Uint8Array(32), fromHex(id(0))), null);
+});
+
+test('a full memory forgets the oldest jobs that files hold, and no others', () => {
+  const clock = movedClock();
+  const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
+  const jobs = [1, 0, 0, 0, 0].map((holds, number) => finishedJob(number, clock, { holds }));
+  for (const job of jobs) kept.add(job);
+  assert.equal(kept.full, false);
+  const known = jobs.map(({ client, commit }) => kept.find(client, commit) !== null);
+  assert.deepEqual(known, [true, false, true, true, true]);
+  for (const job of jobs) job.holds++;
+  kept.add(finishedJob(5, clock));
+  assert.equal(kept.full, true);
+});
+
+test('a job beyond the room on disk is not written, until others expire', async (context) => {
+  const dir = await mkdtemp(join(tmpdir(), 'qvac-kept-'));
+  context.after(() => rm(dir, { recursive: true }));
+  const clock = movedClock();
+  const init = { notes: join(dir, 'notes'), steps: join(dir, 'steps'), maxBytes: 100_000 };
+  const create = (): KeptFiles => createKeptFiles({ clock, logger: silentLogger }, init);
+  const write = (files: KeptFiles, number: number): Promise<boolean> => {
+    const { jobId, client, commit, root, isScore, keepUntil } = finishedJob(number, clock);
+    const opening = { jobId, client, commit, root, isScore, keepUntil, n: 1, count: 1, payment: null };
+    return files.write(opening, () => new Uint8Array(30_000));
+  };
+  const first = create();
+  assert.deepEqual([await write(first, 1), await write(first, 2), await write(first, 3)], [true, true, false]);
+  const { client, commit } = finishedJob(3, clock);
+  assert.equal(await first.read(client, commit), null);
+  const second = create();
+  await second.clean();
+  assert.equal(await write(second, 4), false, 'what an earlier process wrote counts');
+  clock.move(600_000);
+  await second.clean();
+  assert.equal(await write(second, 5), true);
 });
 
 test('every part of an offer that a kept job holds counts', () => {
@@ -157,20 +201,7 @@ test('every part of an offer that a kept job holds counts', () => {
     const clock = movedClock();
     const kept = createKeptJobs({ clock }, { maxBytes: 8 << 20 });
     let number = 0;
-    for (; !kept.full && number < 100; number++)
-      kept.add({
-        jobId: id(number),
-        client: new Uint8Array(32),
-        commit: fromHex(id(number)),
-        root: new Uint8Array(32),
-        isScore: false,
-        keepUntil: clock.now() + 600_000,
-        paid: null,
-        transcript: null,
-        opening: null,
-        receipt: receipt as Receipt,
-        saved: Promise.resolve(),
-      });
+    for (; !kept.full && number < 100; number++) kept.add(finishedJob(number, clock, { receipt: receipt as Receipt }));
     assert.ok(number <= 8, `${part}: ${number} jobs`);
   }
 });

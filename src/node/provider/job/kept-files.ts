@@ -42,8 +42,9 @@ export interface KeptFiles {
    * Writes the note, and for a free job its steps, until it expires. Never rejects: a full disk must not cost a client
    * its answer.
    * @param stepsOf the job's steps; a paid job has kept them already
+   * @returns whether they are on disk now
    */
-  write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<void>;
+  write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<boolean>;
   /** Null if there is none, or it expired. The steps are null if they are not there: an embedding job has none. */
   read(client: Uint8Array, commit: Uint8Array): Promise<KeptFinished | null>;
   /** Removes what expired. Never rejects. */
@@ -62,40 +63,67 @@ export interface KeptFilesInit {
   readonly notes: string;
   /** Folder of the steps, which the payments share. */
   readonly steps: string;
+  /** Disk space for the notes and the steps of free jobs, bytes; a job beyond it is not written. @default 2 GiB */
+  readonly maxBytes?: number | undefined;
 }
 
 const suffix = '.json';
+/** Estimated bytes on disk of a note, and of a folder and a file of steps beside the steps: each takes whole blocks. */
+const jobBytes = 16 * 1024;
 
 /** @param init null: nothing is kept */
 export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: KeptFilesInit | null): KeptFiles {
   if (init === null) return nothingKept;
-  const { notes } = init;
+  const { notes, maxBytes = 2 ** 31 } = init;
   const steps = createStepFiles(init.steps, logger);
   const fileAt = (path: string): JsonFile<KeptOpening> =>
     createJsonFile(path, { what: 'a finished job', onDamaged: 'start-anew', logger, ...keptForm });
   const warn = (error: unknown): void => logger.warn('a finished job was not kept', { reason: messageOf(error) });
-  const writes = new Set<Promise<void>>();
+  const writes = new Set<Promise<boolean>>();
+  const sizes = new Map<JobId, number>();
+  let usedBytes = 0;
 
-  async function write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<void> {
-    const { jobId, payment } = opening;
-    const own = payment === null ? stepsOf() : new Uint8Array();
-    if (own.length > 0) await steps.append(jobId, jobId, own);
-    await fileAt(pathOf(notes, opening)).write(opening);
+  async function write(opening: KeptOpening, own: Uint8Array): Promise<boolean> {
+    const { jobId } = opening;
+    try {
+      if (own.length > 0) await steps.append(jobId, jobId, own);
+      await fileAt(pathOf(notes, opening)).write(opening);
+      return true;
+    } catch (error) {
+      warn(error);
+      return false;
+    }
+  }
+
+  function count({ jobId }: KeptOpening, bytes: number): void {
+    usedBytes += bytes - (sizes.get(jobId) ?? 0);
+    sizes.set(jobId, bytes);
   }
 
   async function remove(path: string, opening: KeptOpening | null): Promise<void> {
     await rm(path, { force: true }).catch(warn);
     if (opening?.payment === null) await steps.remove(opening.jobId);
+    if (opening === null) return;
+    count(opening, 0);
+    sizes.delete(opening.jobId);
+  }
+
+  function removeInTime(path: string, opening: KeptOpening): void {
+    setTimeout(() => void remove(path, opening), opening.keepUntil - clock.now()).unref();
   }
 
   return {
     flush: async () => void (await Promise.all(writes)),
     async write(opening, stepsOf) {
-      const writing = write(opening, stepsOf).catch(warn);
+      const own = opening.payment === null ? stepsOf() : new Uint8Array();
+      const bytes = jobBytes + own.length;
+      if (usedBytes + bytes > maxBytes) return false;
+      count(opening, bytes);
+      const writing = write(opening, own);
       writes.add(writing);
-      await writing.finally(() => writes.delete(writing));
-      const leftMs = opening.keepUntil - clock.now();
-      setTimeout(() => void remove(pathOf(notes, opening), opening), leftMs).unref();
+      const isWritten = await writing.finally(() => writes.delete(writing));
+      removeInTime(pathOf(notes, opening), opening);
+      return isWritten;
     },
     async read(client, commit) {
       const opening = await fileAt(pathOf(notes, { client, commit })).read();
@@ -113,6 +141,11 @@ export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: Ke
               .catch(() => null)
           : null;
         if (opening === null || opening.keepUntil <= clock.now()) await remove(path, opening);
+        else {
+          const { jobId, payment } = opening;
+          count(opening, jobBytes + (payment === null ? await steps.size(jobId, jobId) : 0));
+          removeInTime(path, opening);
+        }
       }
       await steps.clean(clock.now());
     },
@@ -120,7 +153,7 @@ export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: Ke
 }
 
 const nothingKept: KeptFiles = {
-  write: async () => undefined,
+  write: async () => false,
   read: async () => null,
   clean: async () => undefined,
   flush: async () => undefined,

@@ -31,6 +31,11 @@ export interface KeptJob {
   readonly paid: Pick<PaidJob, 'verdict'> | null;
   /** Resolves when the last write of the receipt has ended, even if it failed. */
   saved: Promise<void>;
+  /**
+   * What needs it in memory: streams, writes that have not succeeded, and a payment without a verdict. At 0 its files
+   * are enough.
+   */
+  holds: number;
 }
 
 /** @param keepUntil unix milliseconds */
@@ -49,6 +54,7 @@ export function keptJobOf(finished: FinishedJob, keepUntil: number): KeptJob {
     receipt: receiptOf(finished),
     paid,
     saved: Promise.resolve(),
+    holds: paid === null ? 0 : 1,
   };
 }
 
@@ -68,9 +74,9 @@ export function isKept(finished: FinishedJob): boolean {
   return isOpened(finished) && (!isPaidScore || (ack !== null && decodeAck(ack.body).n === final.n));
 }
 
-/** Finished jobs, kept while they may be challenged. */
+/** Finished jobs, kept in memory while they may be challenged, or while there is room if files hold them, too. */
 export interface KeptJobs {
-  /** True if no further job can be kept: then no new job may be admitted. */
+  /** True if no further job can be kept: then no new job may be admitted. Forgets the oldest that files hold first. */
   readonly full: boolean;
   add(job: KeptJob): void;
   find(client: Uint8Array, commit: Uint8Array): KeptJob | null;
@@ -92,15 +98,26 @@ export function createKeptJobs(
     for (const [key, { job }] of jobs) if (job.keepUntil <= now) jobs.delete(key);
   }
 
+  /** @returns whether there is room for another one */
+  function makeRoom(): boolean {
+    forgetExpired();
+    let bytes = 0;
+    for (const { job, offerBytes } of jobs.values()) bytes += offerBytes + weightOf(job);
+    for (const [key, { job, offerBytes }] of jobs) {
+      if (bytes < maxBytes) break;
+      if (job.holds > 0) continue;
+      bytes -= offerBytes + weightOf(job);
+      jobs.delete(key);
+    }
+    return bytes < maxBytes;
+  }
+
   return {
     get full() {
-      forgetExpired();
-      let bytes = 0;
-      for (const { job, offerBytes } of jobs.values()) bytes += offerBytes + weightOf(job);
-      return bytes >= maxBytes;
+      return !makeRoom();
     },
     add(job) {
-      forgetExpired();
+      makeRoom();
       const { input, extra } = job.receipt;
       const offerBytes = (input === null ? 0 : promptTokenBound(input)) + extraCopies * extra.length;
       jobs.set(keyOf(job.client, job.commit), { job, offerBytes });

@@ -79,30 +79,41 @@ export class Openings {
   async conclude(finished: FinishedJob, { stream, run, first, end }: Concluding): Promise<void> {
     const keepMs = isOpened(finished) ? this.#init.keepMs : verdictWaitMs;
     const job = keptJobOf(finished, this.#components.clock.now() + keepMs);
+    job.holds++;
     // Not awaited: a slow disk must not delay the opening.
-    if (isKept(finished)) {
-      this.#components.kept.add(job);
-      const stepsOf = (): Uint8Array => finished.transcript.keptSteps(0);
-      void this.#components.keptFiles.write(keptOpeningOf(job, finished), stepsOf);
-    }
+    if (isKept(finished)) void this.#keep(job, finished);
     void this.#save(job);
     const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
     timer.unref();
     try {
       await this.#converse(stream, job, run, await first, end.signal);
     } finally {
+      job.holds--;
       clearTimeout(timer);
     }
+  }
+
+  async #keep(job: KeptJob, finished: FinishedJob): Promise<void> {
+    const { kept, keptFiles } = this.#components;
+    kept.add(job);
+    job.holds++;
+    const isOnDisk = await keptFiles.write(keptOpeningOf(job, finished), () => finished.transcript.keptSteps(0));
+    if (isOnDisk) job.holds--;
   }
 
   /** Answers a challenge that is the first frame of a new stream (section 4.3). Errors as of `conclude`. */
   async answerLate(stream: FrameStream, challenge: FrameOf<'challenge'>): Promise<void> {
     const job = await this.#find(stream.remote.publicKey, sha256(challenge.secret));
     if (job === null) throw new OfferRefusal('gone', 'no kept job has this secret');
-    await this.#converse(stream, job, null, challenge, patience(verdictWaitMs));
+    job.holds++;
+    try {
+      await this.#converse(stream, job, null, challenge, patience(verdictWaitMs));
+    } finally {
+      job.holds--;
+    }
   }
 
-  /** A finished job of this process or, with what was kept of it on disk, of an earlier one. */
+  /** A finished job from memory or, with what was kept of it on disk, even by an earlier process, from there. */
   async #find(client: Uint8Array, commit: Uint8Array): Promise<KeptJob | null> {
     const { kept, keptFiles, receipts } = this.#components;
     const known = kept.find(client, commit);
@@ -123,6 +134,7 @@ export class Openings {
       receipt,
       paid: null,
       saved: Promise.resolve(),
+      holds: 0,
     };
     kept.add(job);
     return job;
@@ -185,6 +197,7 @@ export class Openings {
   #takeVerdict(job: KeptJob, signed: Signed): Verdict {
     const verdict = verdictBy(job.client, job, signed);
     if (verdict === null) throw new QvacError('E_BAD_PEER', 'the verdict is not the client’s own on this job');
+    if (job.paid !== null && job.receipt.verdicts.length === 0) job.holds--;
     job.receipt = { ...job.receipt, verdicts: [signed] };
     job.paid?.verdict(verdict.result);
     return verdict;
@@ -194,11 +207,12 @@ export class Openings {
   #save(job: KeptJob): Promise<void> {
     const { receipts, logger } = this.#components;
     const { receipt } = job;
+    job.holds++;
     // One after another, so that the newest receipt remains.
     job.saved = job.saved
       .then(() => receipts.save(receipt))
       .then(
-        () => undefined,
+        () => void job.holds--,
         (error: unknown) =>
           logger.warn('receipt not saved', {
             job: job.jobId,

@@ -21,6 +21,8 @@ export interface StepFiles {
   append(payment: string, jobId: JobId, steps: Uint8Array): Promise<void>;
   /** The record over the first `n` steps of an answer; null if fewer are kept. @throws QvacError E_HOME */
   read(payment: string, jobId: JobId, n: number): Promise<StepRecord | null>;
+  /** Bytes of what is kept of an answer; 0 without it. */
+  size(payment: string, jobId: JobId): Promise<number>;
   /** The payment has ended: nothing of it can be challenged any more. Never throws. */
   remove(payment: string): Promise<void>;
   /**
@@ -52,6 +54,10 @@ export function createStepFiles(dir: string, logger: Logger): StepFiles {
     async read(payment, jobId, n) {
       const bytes = await readFileIfAny(join(dir, payment, `${jobId}.steps`));
       return bytes === null ? null : decodeKeptSteps(bytes, n);
+    },
+    async size(payment, jobId) {
+      const file = await stat(join(dir, payment, `${jobId}.steps`)).catch(() => null);
+      return file?.size ?? 0;
     },
     async remove(payment) {
       await rm(join(dir, payment), { recursive: true, force: true }).catch((error: unknown) =>
