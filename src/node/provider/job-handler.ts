@@ -5,6 +5,7 @@ import type { FrameOf } from '../../protocol/frames.ts';
 import { modeName, modes, payFrom } from '../../protocol/messages.ts';
 import { type FrameStream, readWithin } from '../streams/streams.ts';
 import { type Admission, type AdmissionComponents, admit, payableOffer } from './admission/admission.ts';
+import type { TimeLimit } from './admission/time-limit.ts';
 import type { ProviderEvent } from './events.ts';
 import { AnswerRun } from './job/answer-run.ts';
 import { EmbedRun } from './job/embed-run.ts';
@@ -16,6 +17,7 @@ import { OfferRefusal } from './refusal.ts';
 
 export interface JobHandlerComponents extends AdmissionComponents, JobRunComponents {
   readonly openings: Openings;
+  readonly timeLimit: TimeLimit;
   /** Null: the provider takes no payment. */
   readonly payouts: ProviderPayouts | null;
 }
@@ -109,16 +111,18 @@ export class JobHandler {
     frame: FrameOf<'offer'>,
     isEmbedding: boolean,
   ): { readonly admission: Admission; readonly run: JobRun } {
-    const { openings, payouts } = this.#components;
+    const { openings, timeLimit, payouts } = this.#components;
     try {
       // On a stream that was opened before.
       if (this.#isStopping) throw new OfferRefusal('busy', 'this provider is stopping');
       if (openings.full) throw new OfferRefusal('busy', 'too many finished jobs are kept');
       if ((frame.input.template === 'embed') !== isEmbedding)
         throw new OfferRefusal('bad-offer', 'this stream is not the one for such an offer');
-      const admission = admit(this.#components, frame, stream.remote);
-      const Kind = kindOf(admission);
-      return { admission, run: new Kind(this.#components, admission, stream, this.#init) };
+      return timeLimit.spend(stream.remote.peer, () => {
+        const admission = admit(this.#components, frame, stream.remote);
+        const Kind = kindOf(admission);
+        return { admission, run: new Kind(this.#components, admission, stream, this.#init) };
+      });
     } catch (error) {
       const refused = payouts === null ? null : payableOffer(frame, stream.remote);
       if (refused !== null) payouts?.decline(refused);

@@ -20,6 +20,7 @@ import type { FrameStream } from '../streams/streams.ts';
 import { createQuotes } from './admission/quotes.ts';
 import { createRateLimit } from './admission/rate-limit.ts';
 import { createSeenJobs, type SeenJobs } from './admission/seen-jobs.ts';
+import { createTimeLimit, type TimeLimitInit } from './admission/time-limit.ts';
 import { handleChannel } from './channel-handler.ts';
 import type { ProviderEvent } from './events.ts';
 import { createKeptFiles, type KeptFiles, type KeptFilesInit } from './job/kept-files.ts';
@@ -51,7 +52,7 @@ export interface ProviderInit {
   readonly seenFile: string | null;
   /** Keeps what the openings of finished jobs need, over a restart. @default null: in memory only */
   readonly kept?: KeptFilesInit | null | undefined;
-  /** Approximate memory for finished jobs, in bytes: beyond it, those that files hold are forgotten. @default 256 MiB */
+  /** Approximate memory of finished jobs, in bytes: beyond it, those on disk are forgotten. @default 256 MiB */
   readonly maxKeptBytes?: number | undefined;
   /** How long a client may take for its first frame, in ms. @default 10_000 */
   readonly firstFrameMs?: number | undefined;
@@ -67,6 +68,8 @@ export interface ProviderInit {
   readonly burst?: number | undefined;
   /** Sustained requests per second of one peer. @default 10 */
   readonly perSecond?: number | undefined;
+  /** Time of this thread for the offers of one peer. @default a quarter of it, and 5 s at once */
+  readonly offerTime?: TimeLimitInit | undefined;
   /**
    * Price of a job in a channel beside its tokens, lamports, at most that of the card: it costs no transaction.
    * @default that of the card
@@ -136,6 +139,7 @@ class EngineProvider implements Provider {
       maxKeptBytes,
       perSecond = 10,
       burst = 128,
+      offerTime = { share: 0.25, burstMs: 5_000 },
       channelPriceJob = null,
       onEvent = () => undefined,
     } = this.#init;
@@ -150,8 +154,10 @@ class EngineProvider implements Provider {
       { kept: createKeptJobs({ clock }, { maxBytes: maxKeptBytes }), keptFiles, receipts, key, clock, logger },
       { keepMs, onEvent },
     );
+    const timeLimit = createTimeLimit(offerTime);
+    const seen = this.#seen;
     const jobs = new JobHandler(
-      { engine, card, quotes, seen: this.#seen, openings, payouts, key, createTranscript, clock, timer, logger },
+      { engine, card, quotes, seen, openings, timeLimit, payouts, key, createTranscript, clock, timer, logger },
       { firstFrameMs, stallMs, ackStallMs, maxAckWaitMs, onEvent },
     );
     const channels = payouts?.channels ?? null;

@@ -11,6 +11,7 @@ import { silentLogger } from '../../../src/lib/log.ts';
 import type { JobId, PeerIdString } from '../../../src/lib/types.ts';
 import { createRateLimit } from '../../../src/node/provider/admission/rate-limit.ts';
 import { createSeenJobs } from '../../../src/node/provider/admission/seen-jobs.ts';
+import { createTimeLimit } from '../../../src/node/provider/admission/time-limit.ts';
 import { createKeptFiles, type KeptFiles } from '../../../src/node/provider/job/kept-files.ts';
 import { createKeptJobs, type KeptJob } from '../../../src/node/provider/job/kept-jobs.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
@@ -152,11 +153,13 @@ test('finished jobs are kept within bounds: without room, no new job is admitted
 test('a full memory forgets the oldest jobs that files hold, and no others', () => {
   const clock = movedClock();
   const kept = createKeptJobs({ clock }, { maxBytes: 1 << 20 });
-  const jobs = [1, 0, 0, 0, 0].map((holds, number) => finishedJob(number, clock, { holds }));
+  const paid = { verdict: () => undefined };
+  const changes = [{ holds: 1 }, { holds: 0, paid }, { holds: 0 }, { holds: 0 }, { holds: 0 }];
+  const jobs = changes.map((change, number) => finishedJob(number, clock, change));
   for (const job of jobs) kept.add(job);
   assert.equal(kept.full, false);
   const known = jobs.map(({ client, commit }) => kept.find(client, commit) !== null);
-  assert.deepEqual(known, [true, false, true, true, true]);
+  assert.deepEqual(known, [true, true, false, true, true]);
   for (const job of jobs) job.holds++;
   kept.add(finishedJob(5, clock));
   assert.equal(kept.full, true);
@@ -216,4 +219,26 @@ test('each peer has a burst and a rate of its own, and many peers cost bounded m
   now += 1_000;
   assert.deepEqual([limit.take(a), limit.take(a)], [true, false]);
   assert.equal(limit.take(c), true, 'b has paused and is forgotten');
+});
+
+test('each peer’s offers have a share of the time, and failed ones count', () => {
+  let [now, spent] = [0, 0];
+  const limit = createTimeLimit({ share: 0.25, burstMs: 100, computed: () => spent, monotonic: () => now });
+  const [a, b] = ['a', 'b'] as PeerIdString[] as [PeerIdString, PeerIdString];
+  const refused = { name: 'OfferRefusal', code: 'busy' };
+  const spend = (peer: PeerIdString, ms: number): number => limit.spend(peer, () => (spent += ms));
+  assert.equal(spend(a, 10), 10);
+  const fail = (): never => {
+    spend(b, 0);
+    spent += 990;
+    throw new Error('a prompt that is refused');
+  };
+  assert.throws(() => limit.spend(a, fail), /a prompt that is refused/);
+  assert.throws(() => spend(a, 0), refused);
+  assert.equal(spend(b, 1), 1_001, 'others have their own');
+  // 1,002 ms in all, of which all but 99 have to be waited for four times as long.
+  now += 4 * (1_002 - 99) - 1;
+  assert.throws(() => spend(a, 0), refused);
+  now += 1;
+  assert.equal(spend(a, 0), 1_001);
 });

@@ -107,6 +107,14 @@ test('100 questions of one client at once are all answered', async (context) => 
   assert.deepEqual(new Set(jobs.map(({ received }) => received.final?.n)), new Set([2]));
 });
 
+test('a client whose offers take too much time receives busy, others are served', async (context) => {
+  const provider = await startProvider(context, { provider: { offerTime: { share: 1e-6, burstMs: 1 } } });
+  const client = await startPeer(context, { role: 'client' });
+  await receiveAll((await openTestJob(context, provider, {}, client)).job);
+  await assert.rejects(receiveAll((await openTestJob(context, provider, {}, client)).job), { code: 'E_BUSY' });
+  await receiveAll((await openTestJob(context, provider)).job);
+});
+
 test('jobs beyond the limit of one peer receive busy, and are not cut off', async (context) => {
   const gate = createGate(0);
   const provider = await startProvider(context, {

@@ -16,6 +16,8 @@ export interface RateLimitInit {
 export interface RateLimit {
   /** Whether `peer` may make one request now; counts it if so. */
   take(peer: PeerIdString): boolean;
+  /** Counts further requests of a peer, also those beyond its limit: it has to wait for them. */
+  charge(peer: PeerIdString, requests: number): void;
 }
 
 /** The generic cell rate algorithm (GCRA), one cell per peer. A peer that paused long enough uses no memory. */
@@ -44,6 +46,11 @@ export function createRateLimit({
       }
       theoreticalArrival.set(peer, arrival + intervalMs);
       return true;
+    },
+    charge(peer, requests) {
+      const now = monotonic();
+      const arrival = Math.max(theoreticalArrival.get(peer) ?? now, now);
+      theoreticalArrival.set(peer, arrival + requests * intervalMs);
     },
   };
 }

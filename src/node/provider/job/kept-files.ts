@@ -36,7 +36,7 @@ export interface KeptFinished {
   readonly record: StepRecord | null;
 }
 
-/** Finished jobs on disk, a note and a file of steps each, so that a restart loses no opening. */
+/** Finished jobs on disk, a note and a file of steps each, so that a restart or a full memory loses no opening. */
 export interface KeptFiles {
   /**
    * Writes the note, and for a free job its steps, until it expires. Never rejects: a full disk must not cost a client
@@ -83,11 +83,20 @@ export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: Ke
   const sizes = new Map<JobId, number>();
   let usedBytes = 0;
 
-  async function write(opening: KeptOpening, own: Uint8Array): Promise<boolean> {
-    const { jobId } = opening;
+  async function write(opening: KeptOpening, stepsOf: () => Uint8Array): Promise<boolean> {
+    const { jobId, payment } = opening;
+    const path = pathOf(notes, opening);
     try {
-      if (own.length > 0) await steps.append(jobId, jobId, own);
-      await fileAt(pathOf(notes, opening)).write(opening);
+      const own = payment === null ? stepsOf() : new Uint8Array();
+      const bytes = jobBytes + own.length;
+      if (usedBytes + bytes > maxBytes) return false;
+      count(opening, bytes);
+      try {
+        if (own.length > 0) await steps.append(jobId, jobId, own);
+        await fileAt(path).write(opening);
+      } finally {
+        removeInTime(path, opening);
+      }
       return true;
     } catch (error) {
       warn(error);
@@ -115,15 +124,9 @@ export function createKeptFiles({ clock, logger }: KeptFilesComponents, init: Ke
   return {
     flush: async () => void (await Promise.all(writes)),
     async write(opening, stepsOf) {
-      const own = opening.payment === null ? stepsOf() : new Uint8Array();
-      const bytes = jobBytes + own.length;
-      if (usedBytes + bytes > maxBytes) return false;
-      count(opening, bytes);
-      const writing = write(opening, own);
+      const writing = write(opening, stepsOf);
       writes.add(writing);
-      const isWritten = await writing.finally(() => writes.delete(writing));
-      removeInTime(pathOf(notes, opening), opening);
-      return isWritten;
+      return await writing.finally(() => writes.delete(writing));
     },
     async read(client, commit) {
       const opening = await fileAt(pathOf(notes, { client, commit })).read();

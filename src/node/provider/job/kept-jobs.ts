@@ -31,10 +31,7 @@ export interface KeptJob {
   readonly paid: Pick<PaidJob, 'verdict'> | null;
   /** Resolves when the last write of the receipt has ended, even if it failed. */
   saved: Promise<void>;
-  /**
-   * What needs it in memory: streams, writes that have not succeeded, and a payment without a verdict. At 0 its files
-   * are enough.
-   */
+  /** Streams that use it, and writes that have not succeeded. */
   holds: number;
 }
 
@@ -54,7 +51,7 @@ export function keptJobOf(finished: FinishedJob, keepUntil: number): KeptJob {
     receipt: receiptOf(finished),
     paid,
     saved: Promise.resolve(),
-    holds: paid === null ? 0 : 1,
+    holds: 0,
   };
 }
 
@@ -105,7 +102,7 @@ export function createKeptJobs(
     for (const { job, offerBytes } of jobs.values()) bytes += offerBytes + weightOf(job);
     for (const [key, { job, offerBytes }] of jobs) {
       if (bytes < maxBytes) break;
-      if (job.holds > 0) continue;
+      if (!isSpare(job)) continue;
       bytes -= offerBytes + weightOf(job);
       jobs.delete(key);
     }
@@ -127,6 +124,14 @@ export function createKeptJobs(
       return jobs.get(keyOf(client, commit))?.job ?? null;
     },
   };
+}
+
+/**
+ * Whether its files are enough. The steps of a paid job go with its payment, which may end before the job expires, and
+ * the payment hears the verdict.
+ */
+function isSpare({ holds, paid, opening, receipt }: KeptJob): boolean {
+  return holds === 0 && (paid === null || (opening !== null && receipt.verdicts.length > 0));
 }
 
 /** Estimated bytes of an unopened step, of a token with its text, and of the rest of a job. */

@@ -197,7 +197,6 @@ export class Openings {
   #takeVerdict(job: KeptJob, signed: Signed): Verdict {
     const verdict = verdictBy(job.client, job, signed);
     if (verdict === null) throw new QvacError('E_BAD_PEER', 'the verdict is not the client’s own on this job');
-    if (job.paid !== null && job.receipt.verdicts.length === 0) job.holds--;
     job.receipt = { ...job.receipt, verdicts: [signed] };
     job.paid?.verdict(verdict.result);
     return verdict;
