@@ -6,6 +6,7 @@ import { withEagerStreams } from '../libp2p/eager.ts';
 import { sparseUpdates } from '../libp2p/sparse-updates.ts';
 import type { Bans } from './bans.ts';
 import { type IpLimits, IpPlaces } from './ip-places.ts';
+import { anySends, isOnThisMachine, type NetworkWatch } from './network-watch.ts';
 
 /** yamux's muxer, whose type its package does not export. */
 type Muxer = StreamMuxer & { ping(): Promise<number> };
@@ -126,6 +127,24 @@ export class LinkGuard {
   unansweredMs(peer: PeerIdString): number {
     const waits = [...(this.#linksOf.get(peer) ?? [])].map(({ waiting, ticks }) => (waiting ? ticks * tickMs : 0));
     return waits.length === 0 ? 0 : Math.min(...waits);
+  }
+
+  /** Watches this node's network while it waits for `peer`. Loopback is compared with loopback alone. */
+  watchNetwork(peer: PeerIdString): NetworkWatch {
+    const isLocal = [...(this.#linksOf.get(peer) ?? [])].some(({ maConn }) => isOnThisMachine(maConn));
+    const comparable = (): readonly Link[] =>
+      [...this.#links].filter(({ maConn }) => isOnThisMachine(maConn) === isLocal);
+    const hasOthers = comparable().some((link) => link.peer !== peer && link.rttMs !== null);
+    return {
+      isCutOff: async () => {
+        if (!hasOthers) return false;
+        const links = comparable();
+        const connections = links.map(({ maConn }) => maConn);
+        return !(await anySends(connections, this.#limits.deadAfterMs, () => {
+          for (const link of links) if (!link.waiting) this.#probe(link);
+        }));
+      },
+    };
   }
 
   start(): void {

@@ -99,3 +99,53 @@ test('a question waits for the other side on a new connection beside one that wo
   await second.answer();
   assert.ok(await second.isEager());
 });
+
+/** A connection to `peer`, whose first probe is answered; later ones are if `answers`, which brings bytes. */
+function connectTo(t: TestContext, guard: LinkGuard, peer: string) {
+  const [connection, other] = multiaddrConnectionPair();
+  const muxer = guard.muxer(muxerInit)().createStreamMuxer(connection);
+  const link = { answers: false, close: () => connection.abort(new Error('gone')) };
+  let probes = 0;
+  Object.assign(muxer, {
+    ping: async () => {
+      if (probes++ === 0) return 1;
+      if (link.answers) other.send(probe);
+      return Promise.withResolvers<number>().promise;
+    },
+  });
+  t.after(link.close);
+  guard.gater().denyOutboundUpgradedConnection?.({ toString: () => peer } as unknown as PeerId, connection);
+  return link;
+}
+
+/** A probe of yamux. */
+const probe = Uint8Array.of(0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1);
+
+const firstProbes = () => new Promise((resolve) => setImmediate(resolve));
+
+for (const [what, answering, isCutOff] of [
+  ['no other connection sends a byte either', [], true],
+  ['another connection answers', ['other'], false],
+  ['the connection to the peer itself answers', ['peer'], false],
+] as const)
+  test(`a silent peer and its own network are told apart: ${what}`, async (t) => {
+    const guard = new LinkGuard({ bans: new Bans() }, { deadAfterMs: isCutOff ? 100 : 30_000 });
+    const links = new Map(['peer', 'other', 'third'].map((name) => [name, connectTo(t, guard, name)]));
+    await firstProbes();
+    const watch = guard.watchNetwork('peer' as PeerIdString);
+    for (const [name, link] of links) link.answers = answering.some((each) => each === name);
+    assert.equal(await watch.isCutOff(), isCutOff);
+  });
+
+test('a node whose connections are all gone is cut off, unless it had none but those to the silent peer', async (t) => {
+  const guard = new LinkGuard({ bans: new Bans() });
+  const peer = connectTo(t, guard, 'peer');
+  await firstProbes();
+  const alone = guard.watchNetwork('peer' as PeerIdString);
+  const other = connectTo(t, guard, 'other');
+  await firstProbes();
+  const watch = guard.watchNetwork('peer' as PeerIdString);
+  peer.close();
+  other.close();
+  assert.deepEqual([await alone.isCutOff(), await watch.isCutOff()], [false, true]);
+});
