@@ -55,8 +55,9 @@ function startLongAnswer(
       address,
       '--max-tokens',
       '2000',
-      '--temperature',
-      '1',
+      // Without it a story may be short enough to be over before the client is killed.
+      '--regex',
+      '[a-z ]{8000,}',
       'Tell me a very long story.',
     ],
     { home },

@@ -10,6 +10,8 @@ import { muxerInit } from '../../../../src/node/peer/libp2p.ts';
 
 interface Trial {
   readonly muxer: StreamMuxer;
+  /** Has the other side probe the connection. */
+  probeBack(): void;
   probes: number;
   /** Lets `ms` pass. */
   pass(ms: number): Promise<void>;
@@ -19,10 +21,12 @@ interface Trial {
 function watchOne(t: TestContext, isWatched: (peer: PeerIdString) => boolean): Trial {
   mock.timers.enable({ apis: ['setInterval'] });
   const guard = new LinkGuard({ bans: new Bans(), isWatched });
-  const [connection] = multiaddrConnectionPair();
+  const [connection, remote] = multiaddrConnectionPair();
   const muxer = guard.muxer(muxerInit)().createStreamMuxer(connection);
   const trial: Trial = {
     muxer,
+    // A ping of yamux: version 0, type 2, flag SYN, stream 0, an opaque value.
+    probeBack: () => void remote.send(Uint8Array.of(0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1)),
     probes: 0,
     async pass(ms) {
       for (let passed = 0; passed < ms; passed += 250) {
@@ -60,6 +64,23 @@ test('an idle connection is probed every 10 s, from its first stream on every 2 
   assert.equal(trial.probes, 3);
   await trial.pass(4_000);
   assert.equal(trial.probes, 5);
+});
+
+test('an idle connection is not probed while the other side probes it, one with a stream is', async (t) => {
+  const trial = watchOne(t, () => false);
+  for (let probe = 0; probe < 4; probe++) {
+    await trial.pass(6_000);
+    trial.probeBack();
+  }
+  assert.equal(trial.probes, 1);
+  await trial.pass(10_250);
+  assert.equal(trial.probes, 2);
+  trial.muxer.streams.push({} as Stream);
+  for (let probe = 0; probe < 4; probe++) {
+    await trial.pass(1_000);
+    trial.probeBack();
+  }
+  assert.equal(trial.probes, 4);
 });
 
 test('an idle connection to a peer that is watched is probed every 2 s', async (t) => {
