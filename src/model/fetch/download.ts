@@ -39,8 +39,8 @@ class Interrupted extends Error {}
 
 /**
  * Downloads a file over HTTP. Resumes an interrupted download with a range request if the server's file is still the
- * same, and starts over if the server ignores ranges. A server that sends next
- * to nothing counts as broken off. The file appears at `path` only when it is complete.
+ * same, and starts over if the server ignores ranges. A server that sends next to nothing counts as broken off. The
+ * file appears at `path` only when it is complete.
  * @throws QvacError E_NO_MODEL if the server has no such file, E_NETWORK if it cannot be reached or keeps breaking off,
  * E_HOME if the disk is full or not writable
  * @throws the signal's reason if it aborts

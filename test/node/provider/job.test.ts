@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { equalBytes, fromHex } from '../../../src/lib/bytes.ts';
-import { requestOpening } from '../../../src/node/job/conclude.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { decodeHead, isFinal } from '../../../src/proofs/head.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
@@ -228,22 +226,6 @@ test('a client whose stream broke after the final head fetches its opening on a 
   const opening = await job.challenge(secret);
   assert.ok(opening.body.length > 0);
 });
-
-for (const [what, othersFail, fault] of [
-  ['is a fault while another connection of the client lives', false, 'silence'],
-  ['is no fault if every connection of the client is gone', true, null],
-] as const)
-  test(`silence after the final head ${what}`, async (context) => {
-    const provider = await startProvider(context);
-    const other = await startPeer(context);
-    const { job, secret, client } = await openTestJob(context, provider);
-    await client.connect(other.addrs()[0] ?? assert.fail('the other peer does not listen'));
-    const deadline = AbortSignal.timeout(30_000);
-    while (client.rtt(other.id) === null) await delay(5, undefined, { signal: deadline });
-    await receiveAll(job);
-    await Promise.all([provider.provider.stop(), provider.peer.stop(), othersFail ? other.stop() : null]);
-    assert.equal(await requestOpening(job, secret), fault);
-  });
 
 test('600 s after the final head a job can no longer be opened', async (context) => {
   const clock = movedClock();

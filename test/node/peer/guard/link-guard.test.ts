@@ -8,6 +8,9 @@ import { LinkGuard } from '../../../../src/node/peer/guard/link-guard.ts';
 import { type EagerOption, isUnanswered } from '../../../../src/node/peer/libp2p/eager.ts';
 import { muxerInit } from '../../../../src/node/peer/libp2p.ts';
 
+/** A ping of yamux: version 0, type 2, flag SYN, stream 0, an opaque value. */
+const ping = Uint8Array.of(0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1);
+
 interface Trial {
   readonly muxer: StreamMuxer;
   /** Has the other side probe the connection. */
@@ -25,8 +28,7 @@ function watchOne(t: TestContext, isWatched: (peer: PeerIdString) => boolean): T
   const muxer = guard.muxer(muxerInit)().createStreamMuxer(connection);
   const trial: Trial = {
     muxer,
-    // A ping of yamux: version 0, type 2, flag SYN, stream 0, an opaque value.
-    probeBack: () => void remote.send(Uint8Array.of(0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1)),
+    probeBack: () => void remote.send(ping),
     probes: 0,
     async pass(ms) {
       for (let passed = 0; passed < ms; passed += 250) {
@@ -130,7 +132,7 @@ function connectTo(t: TestContext, guard: LinkGuard, peer: string) {
   Object.assign(muxer, {
     ping: async () => {
       if (probes++ === 0) return 1;
-      if (link.answers) other.send(probe);
+      if (link.answers) other.send(ping);
       return Promise.withResolvers<number>().promise;
     },
   });
@@ -138,9 +140,6 @@ function connectTo(t: TestContext, guard: LinkGuard, peer: string) {
   guard.gater().denyOutboundUpgradedConnection?.({ toString: () => peer } as unknown as PeerId, connection);
   return link;
 }
-
-/** A probe of yamux. */
-const probe = Uint8Array.of(0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1);
 
 const firstProbes = () => new Promise((resolve) => setImmediate(resolve));
 
