@@ -172,8 +172,8 @@ export class LinkGuard {
       if (links.size === 0 && this.#linksOf.get(peer) === links) this.#linksOf.delete(peer);
     });
     maConn.addEventListener('message', () => {
-      // Whoever sends is alive, even if its answers wait behind much data. On an idle connection a probe that arrives is
-      // as good as an answer: so one of the two sides probes, not both.
+      // A peer that sends is alive, even if its answers wait behind much data. On an idle connection a probe that
+      // arrives is as good as an answer: so one of the two sides probes, not both.
       if (link.waiting || muxer.streams.length === 0) link.ticks = 0;
     });
     // Early streams are kept for the first listener, which must be libp2p.
