@@ -65,7 +65,7 @@ async function settleLeft({
     { createReceiptStore },
     { createEscrowPayments },
     { isSettled },
-    { needWallet, openEscrowOf },
+    { needWallet, openFundedEscrow },
     { paymentWords },
   ] = await Promise.all([
     import('../node/home/receipt-store.ts'),
@@ -77,7 +77,7 @@ async function settleLeft({
   const wallet = await needWallet(config);
   const receipts = createReceiptStore(config.home.receipts);
   const payments = createEscrowPayments(
-    { openEscrow: (options) => openEscrowOf(config, wallet, options), receipts, logger },
+    { openEscrow: (options) => openFundedEscrow(config, wallet, options), receipts, logger },
     { dir: config.home.payments.client },
   );
   const left = await (await payments.open({ signal })).resume({ signal });
@@ -222,7 +222,7 @@ async function actOn(
   act: (ledger: Ledger, open: OpenJob) => Promise<Executed>,
 ): Promise<void> {
   const { args, config, output, signal } = context;
-  const [{ agreeToMainnet }, { mainnetConsent }] = await Promise.all([
+  const [{ agreeToMainnet, fundPlayWallet }, { mainnetConsent }] = await Promise.all([
     import('../sdk/payment/escrow.ts'),
     import('./parts/consent.ts'),
   ]);
@@ -230,6 +230,7 @@ async function actOn(
   // The command itself is the consent: it costs a transaction fee.
   await agreeToMainnet(config, ledger.escrow, mainnetConsent(output, { yes: true }), { signal });
   const open = await find(ledger, args[0] ?? '', { signal });
+  await fundPlayWallet(config, ledger.escrow, { signal });
   const { signature, fee } = await act(ledger, open);
   const outcome = await outcomeOf(context, ledger.escrow, open.job);
   output.result(

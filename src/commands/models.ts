@@ -1,6 +1,7 @@
 import { QvacError } from '../errors.ts';
 import type { StoredModel } from '../model/store.ts';
 import { byteSize, table } from '../terminal/format.ts';
+import { printableName } from '../terminal/printable.ts';
 import { defineCommand, defineSubcommand, flag } from './parts/definition.ts';
 
 function pinnedWord({ pinned }: StoredModel): string {
@@ -67,8 +68,8 @@ const ls = defineSubcommand({
         : table(
             ['MODEL', 'QUANT', 'SIZE', 'SHA-256', 'DIGEST'],
             models.map((model) => [
-              model.name,
-              model.quant,
+              printableName(model.name),
+              printableName(model.quant),
               byteSize(model.bytes),
               model.id.slice(0, 12),
               pinnedWord(model),

@@ -11,7 +11,7 @@ import type { CardModel } from '../protocol/messages.ts';
 import type { RecordOf } from '../sdk/payment/records.ts';
 import { byteSize, sol, table, timeSpan } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
-import { printable } from '../terminal/printable.ts';
+import { printable, printableName } from '../terminal/printable.ts';
 import { chainSettings } from './parts/chain-settings.ts';
 import { anyText, defineCommand, flag, oneOf, option } from './parts/definition.ts';
 
@@ -61,7 +61,7 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly strin
     const record = recordOf(live);
     const onChain = !paid ? [] : [record === null ? '-' : `${recordWords(record)}, stake ${sol(record.stake)}`];
     const { device, memory, tokensPerSecond } = card.compute;
-    const machine = memory === 0 ? device : `${device}, ${byteSize(memory)}`;
+    const machine = `${printableName(device)}${memory === 0 ? '' : `, ${byteSize(memory)}`}`;
     const rtt = health.rttMs === null ? '-' : `${Math.round(health.rttMs)} ms`;
     const models = card.models.length === 0 ? [null] : card.models;
     return models.map((model, at) => {
@@ -69,7 +69,7 @@ function linesOf(peers: readonly LivePeer[], recordOf: RecordOf): readonly strin
         model === null
           ? ['-', '-', '-']
           : [
-              `${model.name} ${model.quant}${dimensionsOf(model) === null ? '' : ', embeds'}`,
+              `${printableName(`${model.name} ${model.quant}`)}${dimensionsOf(model) === null ? '' : ', embeds'}`,
               model.priceJob === 0 && model.priceIn === 0 && model.priceOut === 0 ? 'free' : priceWords(model),
               card.role !== 'provider' ? '-' : String(model.slots),
             ];
@@ -175,7 +175,7 @@ async function watch({ peer, discovery }: Joined, query: Query, output: Output, 
   const report = (event: 'up' | 'card', mark: string) => (live: LivePeer) => {
     if (!fits(live, query)) return;
     shown.add(live.peer);
-    const models = live.card.models.map(({ name, quant }) => `${name} ${quant}`).join(', ');
+    const models = live.card.models.map(({ name, quant }) => printableName(`${name} ${quant}`)).join(', ');
     output.event(
       { event, ...peerJson(live, () => null) },
       printable(`${mark} ${live.peer} ${live.card.role} ${models}`),

@@ -15,12 +15,12 @@ interface Opened {
 
 /** Opens the escrow to change the registration of this wallet, or to `create` it. */
 async function open({ config, output, signal }: Context, yes: boolean, create = false): Promise<Opened> {
-  const [{ agreeToMainnet, needWallet, openEscrowOf }, { mainnetConsent }] = await Promise.all([
+  const [{ agreeToMainnet, needWallet, openFundedEscrow }, { mainnetConsent }] = await Promise.all([
     import('../sdk/payment/escrow.ts'),
     import('./parts/consent.ts'),
   ]);
   const wallet = await needWallet(config);
-  const escrow = await openEscrowOf(config, wallet, { signal });
+  const escrow = await openFundedEscrow(config, wallet, { signal });
   const account = create ? await escrow.provider(wallet.publicKey, { signal }) : await registered(escrow, wallet);
   if (create && account !== null)
     throw new QvacError('E_ESCROW', `${wallet.address} is already registered`, {

@@ -1,5 +1,6 @@
 import type { Activity, RelayStats } from '../node/home/activity.ts';
 import { byteSize, plural, rate, shortPeer, sol, timeSpan } from '../terminal/format.ts';
+import { printableName } from '../terminal/printable.ts';
 import { defineCommand } from './parts/definition.ts';
 import { reachWords } from './parts/reach-words.ts';
 import type { ChannelStatus } from './status/channel-status.ts';
@@ -16,7 +17,7 @@ function modelLine({ models, price, tokensPerSecond }: Activity, rank: Rank | nu
         : ` · ${price.in}/${price.out} lamports per 1,000 tokens`;
   const place = rank === null ? '' : ` · price rank ${rank.place} of ${rank.of}`;
   const speed = tokensPerSecond === null ? '' : ` · ${rate(tokensPerSecond)} tok/s`;
-  return [`  models    ${models.join(', ')}${cost}${place}${speed}`];
+  return [`  models    ${models.map(printableName).join(', ')}${cost}${place}${speed}`];
 }
 
 function runLine({ taken, finished, failed, tokens, busyMs }: Activity): string {

@@ -78,7 +78,7 @@ const fund = defineSubcommand({
     { line: 'qvac wallet fund 1sol --network devnet', what: 'get 1 SOL on devnet' },
   ],
   async action({ args, config, output, signal }) {
-    const [{ chainName, isPlay }, { needWallet, openEscrowOf, playLamports }] = await Promise.all([
+    const [{ chainName, isPlay }, { needWallet, openFundedEscrow, playLamports }] = await Promise.all([
       import('../sdk/payment/chain.ts'),
       import('../sdk/payment/escrow.ts'),
     ]);
@@ -90,7 +90,7 @@ const fund = defineSubcommand({
       hint: `send SOL to ${wallet.address}`,
     });
     if (network === 'mainnet' && rpc === null && privateNetwork === null) throw noneOnMainnet;
-    const escrow = await openEscrowOf(config, wallet, { signal });
+    const escrow = await openFundedEscrow(config, wallet, { signal });
     const name = await chainName(escrow.chain);
     if (name === 'Solana mainnet') throw noneOnMainnet;
     await escrow.airdrop(asked, { signal }).catch((error: unknown) => {
@@ -111,12 +111,12 @@ const balance = defineSubcommand({
   settings: chainSettings,
   examples: [{ line: 'qvac wallet balance', what: 'show the balance' }],
   async action({ config, output, signal }) {
-    const [{ chainName }, { needWallet, openEscrowOf }] = await Promise.all([
+    const [{ chainName }, { needWallet, openFundedEscrow }] = await Promise.all([
       import('../sdk/payment/chain.ts'),
       import('../sdk/payment/escrow.ts'),
     ]);
     const wallet = await needWallet(config);
-    const escrow = await openEscrowOf(config, wallet, { signal });
+    const escrow = await openFundedEscrow(config, wallet, { signal });
     const [held, jobs, channels, provider] = await Promise.all([
       escrow.balance(wallet.publicKey, { signal }),
       escrow.jobs({ client: wallet.publicKey }, { signal }),

@@ -1,3 +1,5 @@
+import { singleFact } from '../lib/names.ts';
+
 /**
  * Characters that act on a terminal or on reading order instead of being shown: controls, line and paragraph
  * separators, direction overrides, invisible tags, lone surrogates.
@@ -11,6 +13,11 @@ const acting = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\
 export function printable(text: string, maxLength = 200): string {
   const cut = text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
   return cut.replaceAll(acting, '\u{fffd}');
+}
+
+/** Makes a stranger's name safe within a line of facts or a table: of a model, a machine. */
+export function printableName(name: string): string {
+  return printable(singleFact(name));
 }
 
 /** Makes a model's text safe for a terminal: keeps line breaks and tabs, drops other acting characters. */

@@ -3,7 +3,7 @@ import type { FaultCode, Result, Tier } from '../protocol/messages.ts';
 import { plural, rate, shortId, shortPeer, sol } from './format.ts';
 import type { Style } from './output.ts';
 import { moneySentence, type PaymentFacts, paymentWords } from './payment-words.ts';
-import { printable } from './printable.ts';
+import { printable, printableName } from './printable.ts';
 
 /** The facts that accompany an answer. */
 export interface TrustFacts {
@@ -61,7 +61,7 @@ export function trustLines(facts: TrustFacts, style: (style: Style, text: string
     `${style(colour, mark)} ${plural(facts.tokens, facts.unit ?? 'token')}`,
     ...(facts.tokensPerSecond === null ? [] : [`${rate(facts.tokensPerSecond)} tok/s`]),
     providersWords(facts),
-    printable(`${facts.model.name} ${facts.model.quant}`),
+    printableName(`${facts.model.name} ${facts.model.quant}`),
     ...costWords(facts),
     style(colour, checkedWords(facts)),
     ...(facts.consensus == null ? [] : [`${facts.consensus.agreed} of ${facts.consensus.of} answers agree`]),

@@ -1,3 +1,4 @@
+import { singleFact } from '../lib/names.ts';
 import type { FaultCode } from '../protocol/codes.ts';
 import { faultWords } from '../protocol/fault-words.ts';
 
@@ -133,9 +134,9 @@ export function shortId(hex: string): string {
   return hex.length <= 8 ? hex : `${hex.slice(0, 4)}…${hex.slice(-2)}`;
 }
 
-/** A stranger's name for a line of text: shortened, without control or bidirectional characters. */
+/** A stranger's name for a line of text: shortened, one fact of it, without control or bidirectional characters. */
 export function safeName(name: string): string {
-  const shown = name.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '').trim();
+  const shown = singleFact(name.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ''));
   return shown.length <= 60 ? shown : `${shown.slice(0, 59)}…`;
 }
 

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { test } from 'node:test';
 import { homeAt } from '../../src/config.ts';
 import { QvacError } from '../../src/errors.ts';
-import { addressText } from '../../src/escrow/addresses.ts';
+import { addressText, parseAddress } from '../../src/escrow/addresses.ts';
 import { createReceiptStore } from '../../src/node/home/receipt-store.ts';
 import type { PaymentSummary } from '../../src/terminal/receipt-summary.ts';
 import { startAsker } from '../support/asking.ts';
@@ -105,4 +105,24 @@ test('qvac jobs show notes the settlement of a job in its receipt', { timeout: 1
   const after = await receipts.get(id ?? '');
   assert.deepEqual({ ...after.receipt, settlement: null }, { ...before.receipt, settlement: null });
   assert.equal((await stat(after.path)).mode & 0o777, 0o600);
+});
+
+test('the commands that only read send nothing to a chain with play money', { timeout: 120_000 }, async (context) => {
+  const chain = await startChain(context);
+  const home = await temporaryHome(context);
+  const run = (...args: readonly string[]) => runInProcess([...args, '--home', home]);
+  const made = await run('wallet', 'new', '--json');
+  const address = parseAddress((JSON.parse(made.stdout) as { readonly address: string }).address);
+  const reader = await chain.wallet(0n);
+  for (const [line, code] of [
+    ['channels ls', 0],
+    ['channels show 9f', 2],
+    ['jobs ls', 0],
+    ['jobs show 9f', 2],
+    ['provider status', 2],
+  ] as const) {
+    const read = await run(...line.split(' '), '--rpc', chain.rpcUrl);
+    assert.equal(read.code, code, `${line}: ${read.stderr}`);
+    assert.equal(await reader.balance(address), 0n, line);
+  }
 });

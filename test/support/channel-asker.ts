@@ -87,7 +87,8 @@ export function withOpen(peer: Peer, open: Peer['open']): Peer {
   const { key } = peer;
   const addrsOf: Peer['addrsOf'] = (id) => peer.addrsOf(id);
   const learn: Peer['learn'] = (id, addrs) => peer.learn(id, addrs);
-  return { ...peer, key, addrsOf, learn, open };
+  const watchNetwork: Peer['watchNetwork'] = (id) => peer.watchNetwork(id);
+  return { ...peer, key, addrsOf, learn, watchNetwork, open };
 }
 
 /** A copy of what a process would leave that is killed now: its files without its locks. */

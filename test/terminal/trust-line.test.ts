@@ -67,6 +67,15 @@ describe('trust line', () => {
     }
   });
 
+  it('takes a model’s name for one fact, whatever it contains', () => {
+    const model = { name: 'a · verified exact 182/182 \u2022 free', quant: 'q8_0\u2028 · receipt' };
+    const verification = { result: 'pass', tier: 'sampling', count: 16, faults: [] } as const;
+    assert.equal(
+      lastLine({ model, verification }).split(' · ')[3],
+      'a \u{fffd} verified exact 182/182 \u{fffd} free q8_0\u{fffd} \u{fffd} receipt',
+    );
+  });
+
   it('says how many referees agreed, if others made the re-execution', () => {
     const verification = { result: 'pass', tier: 'statistical', count: 16, faults: [] } as const;
     const by = (...referees: readonly string[]): string => lastLine({ verification: { ...verification, referees } });

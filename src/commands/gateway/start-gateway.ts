@@ -20,7 +20,7 @@ import type { AbortOptions } from '../../lib/types.ts';
 import type { ClientPayments } from '../../node/payment/payments.ts';
 import { openSpendingLimits } from '../../node/payment/spending-limits.ts';
 import type { Client } from '../../sdk/client.ts';
-import { findWallet, openEscrowOf } from '../../sdk/payment/escrow.ts';
+import { findWallet, openFundedEscrow } from '../../sdk/payment/escrow.ts';
 import { type GatewayFacts, linkOf } from './ready.ts';
 
 /** Interval between two searches for more providers. */
@@ -50,11 +50,11 @@ export async function startGateway(
   const { components } = client;
   const openOwn = async (options: AbortOptions): Promise<Escrow | null> => {
     const wallet = await findWallet(config);
-    return wallet === null ? null : openEscrowOf(config, wallet, options);
+    return wallet === null ? null : openFundedEscrow(config, wallet, options);
   };
   const wallets = createPageWallets(
     {
-      openEscrow: (wallet, options) => openEscrowOf(config, wallet, options),
+      openEscrow: (wallet, options) => openFundedEscrow(config, wallet, options),
       openOwn,
       receipts: components.receipts,
       channels: {

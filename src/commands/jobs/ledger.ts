@@ -22,6 +22,7 @@ export interface Ledger {
   readonly jobs: readonly OpenJob[];
 }
 
+/** Reads the chain, and sends nothing. */
 export async function openLedger({ config, signal }: LedgerContext): Promise<Ledger> {
   const { needWallet, openEscrowOf } = await import('../../sdk/payment/escrow.ts');
   const wallet = await needWallet(config);

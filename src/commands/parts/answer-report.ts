@@ -7,7 +7,7 @@ import { maxReferees } from '../../protocol/constants.ts';
 import { channelLine } from '../../terminal/channel-words.ts';
 import { plural, shortPeer, sol } from '../../terminal/format.ts';
 import type { Output } from '../../terminal/output.ts';
-import { printable } from '../../terminal/printable.ts';
+import { printable, printableName } from '../../terminal/printable.ts';
 import { startProgress } from '../../terminal/progress.ts';
 import { trustLines } from '../../terminal/trust-line.ts';
 
@@ -39,12 +39,13 @@ export function observe(output: Output): AskObserver & { end(): void } {
   return {
     sending({ kind, peer, model, priceLamports }) {
       const price = priceLamports === null ? '' : priceLamports === 0n ? ' · free' : ` · at most ${sol(priceLamports)}`;
-      say(printable(`→ ${kind} ${peer} · ${model}${price} · sees your prompt`));
+      say(printable(`→ ${kind} ${peer} · ${printableName(model)}${price} · sees your prompt`));
       working('waiting for the first token');
     },
     picked(provider, model, price = 0n) {
       const limit = price === 0n ? '' : ` · at most ${sol(price)}`;
-      say(printable(`· the router chose ${shortPeer(provider)} · ${model.name} ${model.quant}${limit}`));
+      const name = printableName(`${model.name} ${model.quant}`);
+      say(`· the router chose ${shortPeer(provider)} · ${name}${limit}`);
     },
     prompted: (done, total) => progress.step(`reading the prompt: ${done} of ${total} tokens`),
     async text(piece) {

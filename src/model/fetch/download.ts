@@ -8,6 +8,14 @@ import { createProgressMeter, type OnProgress } from './progress.ts';
 
 /** Silence of a server after which the request is repeated, in ms. */
 const stallMs = 30_000;
+/** A server must send at least this much per period, so that a trickle does not hold a download for ever. */
+const minBytesPerPeriod = 65_536;
+/** In ms. */
+const periodMs = 60_000;
+/** Free space that a file of unannounced length leaves, in bytes. */
+const reserveBytes = 2 ** 30;
+/** Bytes of a file of unannounced length after which the free space is checked again. */
+const spaceCheckBytes = 2 ** 26;
 const maxAttempts = 6;
 /** If no byte ever arrived, there is no network, and more attempts are of no use. */
 const maxAttemptsAtNothing = 2;
@@ -20,6 +28,8 @@ export interface DownloadInit extends AbortOptions {
   readonly onProgress?: OnProgress | undefined;
   /** @default 30 s */
   readonly stallMs?: number | undefined;
+  /** Period over which the server must send at least 64 KiB, in ms. @default 60 s */
+  readonly periodMs?: number | undefined;
   /** Wait before the second attempt; doubles. @default 500 ms */
   readonly retryMs?: number | undefined;
 }
@@ -29,7 +39,8 @@ class Interrupted extends Error {}
 
 /**
  * Downloads a file over HTTP. Resumes an interrupted download with a range request if the server's file is still the
- * same, and starts over if the server ignores ranges. The file appears at `path` only when it is complete.
+ * same, and starts over if the server ignores ranges. A server that sends next to nothing counts as broken off. The
+ * file appears at `path` only when it is complete.
  * @throws QvacError E_NO_MODEL if the server has no such file, E_NETWORK if it cannot be reached or keeps breaking off,
  * E_HOME if the disk is full or not writable
  * @throws the signal's reason if it aborts
@@ -47,8 +58,8 @@ export async function downloadFile(init: DownloadInit): Promise<void> {
       init.signal?.throwIfAborted();
       if (!(error instanceof Interrupted)) throw error;
       const size = await sizeOf(`${init.path}.part`);
-      // An attempt that made progress resets the count.
-      failures = size > reached ? 1 : failures + 1;
+      // An attempt that made progress resets the count; a trickle is none.
+      failures = reached < 0 || size >= reached + minBytesPerPeriod ? 1 : failures + 1;
       reached = Math.max(reached, size);
       if (failures >= (reached > 0 ? maxAttempts : maxAttemptsAtNothing))
         throw new QvacError('E_NETWORK', `cannot download ${init.url} (${error.message})`, {
@@ -71,6 +82,11 @@ async function attempt(init: DownloadInit): Promise<void> {
   const resume = have > 0 && etag !== '';
   const stall = new AbortController();
   const watch = setTimeout(() => stall.abort(new Interrupted('the server sends nothing')), init.stallMs ?? stallMs);
+  let received = 0;
+  const pace = setInterval(() => {
+    if (received < minBytesPerPeriod) stall.abort(new Interrupted('the server sends next to nothing'));
+    received = 0;
+  }, init.periodMs ?? periodMs);
   const signal = anySignal(init.signal, stall.signal);
   try {
     const response = await fetch(init.url, {
@@ -79,22 +95,45 @@ async function attempt(init: DownloadInit): Promise<void> {
     }).catch((error: unknown) => {
       throw interruption(error);
     });
-    const plan = readPlan(response, resume ? have : 0, init.url);
+    const plan = readPlan(response, resume ? { have, tag: etag } : { have: 0, tag: '' }, init.url);
     if (plan === 'complete') return;
     if (plan === 'useless') {
       await rm(part, { force: true });
       throw new Interrupted('the file on the server has changed');
     }
     await checkSpace(init.path, plan.total === null ? 0 : plan.total - plan.start);
-    const stamp = response.headers.get('etag') ?? response.headers.get('last-modified') ?? '';
-    // A weak tag cannot be used to resume (RFC 9110 section 13.1.5).
-    await writeFile(`${part}.etag`, stamp.startsWith('W/') ? '' : stamp).catch((error: unknown) => {
-      throw fileError(error, `write ${part}`);
+    if (plan.start === 0) await keepTag(response, part);
+    await store(response, part, plan, init, (bytes) => {
+      watch.refresh();
+      received += bytes;
     });
-    await store(response, part, plan, init, () => watch.refresh());
   } finally {
     clearTimeout(watch);
+    clearInterval(pace);
   }
+}
+
+/** Keeps what names this version of the file, so that another attempt can continue it. */
+async function keepTag(response: Response, part: string): Promise<void> {
+  const tag = response.headers.get('etag') ?? response.headers.get('last-modified') ?? '';
+  // A weak tag cannot be used to resume (RFC 9110 section 13.1.5).
+  await writeFile(`${part}.etag`, tag.startsWith('W/') ? '' : tag).catch((error: unknown) => {
+    throw fileError(error, `write ${part}`);
+  });
+}
+
+/** What an earlier attempt left. */
+interface Saved {
+  readonly have: number;
+  /** Its ETag, or its Last-Modified. */
+  readonly tag: string;
+}
+
+/** Whether the answer to a range request says that it is of another version than the saved one. */
+function isOther(response: Response, { have, tag }: Saved): boolean {
+  const now = response.headers.get(tag.startsWith('"') ? 'etag' : 'last-modified');
+  // A server may leave Last-Modified out (RFC 9110 section 15.3.7).
+  return have > 0 && now !== null && now !== tag;
 }
 
 interface Plan {
@@ -104,17 +143,18 @@ interface Plan {
 }
 
 /** `useless`: the saved bytes cannot be continued. */
-function readPlan(response: Response, have: number, url: string): Plan | 'complete' | 'useless' {
+function readPlan(response: Response, saved: Saved, url: string): Plan | 'complete' | 'useless' {
+  const { have } = saved;
   const length = headerNumber(response.headers.get('content-length'));
   if (response.status === 200) return { start: 0, total: length };
   if (response.status === 206) {
     const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
-    if (range === null || Number(range[1]) !== have) return 'useless';
+    if (range === null || Number(range[1]) !== have || isOther(response, saved)) return 'useless';
     return { start: have, total: headerNumber(range[2] ?? null) };
   }
   if (response.status === 416) {
     const total = /^bytes \*\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
-    return Number(total) === have ? 'complete' : 'useless';
+    return Number(total) === have && !isOther(response, saved) ? 'complete' : 'useless';
   }
   if (response.status === 404 || response.status === 410)
     throw new QvacError('E_NO_MODEL', `there is no model file at ${url}`);
@@ -131,13 +171,14 @@ async function store(
   part: string,
   plan: Plan,
   init: DownloadInit,
-  onChunk: () => void,
+  onChunk: (bytes: number) => void,
 ): Promise<void> {
   const meter = createProgressMeter('download', new URL(init.url).host, plan.start, plan.total, init.onProgress);
   const file = await open(part, plan.start === 0 ? 'w' : 'r+').catch((error: unknown) => {
     throw fileError(error, `write ${part}`);
   });
   let at = plan.start;
+  let spaceCheckedAt = 0;
   try {
     const reader = response.body?.getReader();
     for (;;) {
@@ -145,9 +186,13 @@ async function store(
         throw interruption(error);
       });
       if (chunk === undefined || chunk.done) break;
-      onChunk();
+      onChunk(chunk.value.length);
       if (plan.total !== null && at + chunk.value.length > plan.total)
         throw new QvacError('E_NETWORK', `${init.url} sends more than the announced ${plan.total} bytes`);
+      if (plan.total === null && at - spaceCheckedAt >= spaceCheckBytes) {
+        await checkSpace(init.path, reserveBytes);
+        spaceCheckedAt = at;
+      }
       await writeAll(file, chunk.value, at).catch((error: unknown) => {
         throw fileError(error, `write ${part}`);
       });

@@ -209,6 +209,8 @@ async function concludeInTime(
   const window = depth === 'full' ? payment.openWindow() : null;
   try {
     const fault = depth === 'none' ? null : await openedInTime(job, secret, options);
+    if (depth !== 'none' && fault === null && job.received.openingSigned === null && options.signal?.aborted !== true)
+      observer.note('the network of this machine failed before the provider could show its steps: none were checked');
     const conclusion = await judge(
       components,
       job,

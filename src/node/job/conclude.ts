@@ -1,4 +1,5 @@
 import { ownWordsOf, toError } from '../../errors.ts';
+import { raceSignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { AbortOptions } from '../../lib/types.ts';
@@ -45,8 +46,9 @@ export interface Conclusion {
 
 /**
  * Reveals the secret after the final head and takes the opening. A paid provider that is silent is challenged once more
- * on a new stream, before it loses money for it.
- * @returns the fault if no valid opening arrived, else null
+ * on a new stream, before it loses money for it. If the network of this node failed, the silence of a provider that
+ * asks no money is not its fault: other peers could pretend an outage, but gain nothing by it then.
+ * @returns the fault, null if there is none: a valid opening arrived, or this node was cut off
  * @throws the signal's reason; any failure on this side
  */
 export async function requestOpening(
@@ -55,8 +57,9 @@ export async function requestOpening(
   options: AbortOptions = {},
 ): Promise<FaultCode | null> {
   const fault = await challengeOnce(job, secret, options, false);
-  const isPaid = job.offer.payment.pay !== payFrom.nothing;
-  return fault === 'silence' && isPaid ? challengeOnce(job, secret, options, true) : fault;
+  if (fault !== 'silence') return fault;
+  if (job.offer.payment.pay !== payFrom.nothing) return challengeOnce(job, secret, options, true);
+  return (await raceSignal(job.wasCutOff(), options.signal)) ? null : fault;
 }
 
 async function challengeOnce(

@@ -11,6 +11,7 @@ import type { SigningKey } from '../../proofs/signing.ts';
 import { MalformedError } from '../../protocol/codec.ts';
 import { openingTimeoutMs } from '../../protocol/constants.ts';
 import { modes, type Offer, type Signed } from '../../protocol/messages.ts';
+import type { NetworkWatch } from '../peer/guard/network-watch.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AckSender, type ArrivedCounts } from './ack-sender.ts';
 import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, JobTotals, RawAnswerFrame } from './job.ts';
@@ -24,6 +25,8 @@ export interface DirectJobComponents {
   readonly reopen: (signal: AbortSignal) => Promise<FrameStream>;
   /** How long the provider's connections have left a probe unanswered, in ms. */
   readonly unansweredMs: () => number;
+  /** Watches this node's own network from now on. */
+  readonly watchNetwork: () => NetworkWatch;
   readonly key: SigningKey;
   /** Measures the provider's deadlines. */
   readonly timer: Pick<Timer, 'delay'>;
@@ -59,6 +62,8 @@ export class DirectJob implements Job {
   #stream: FrameStream;
   #faulty: RawAnswerFrame | null = null;
   #accepted = false;
+  /** Since the final head. */
+  #network: NetworkWatch | null = null;
   readonly #acks: AckSender;
   readonly #encodePrompt: DirectJobInit['encodePrompt'];
   /** True while the job waits for the provider's next frame. */
@@ -143,6 +148,7 @@ export class DirectJob implements Job {
         this.#acks.frame(frame, this.#arrived);
         yield { frame, bytes };
       }
+      this.#network = this.#components.watchNetwork();
       await this.#acks.sent();
     } finally {
       this.#disarm();
@@ -173,6 +179,10 @@ export class DirectJob implements Job {
         error instanceof Error && !late.aborted ? error.message : `no opening within ${seconds(openingTimeoutMs)}`,
       );
     }
+  }
+
+  async wasCutOff(): Promise<boolean> {
+    return (await this.#network?.isCutOff()) ?? false;
   }
 
   async verdict(signed: Signed, options: AbortOptions = {}): Promise<void> {

@@ -136,6 +136,8 @@ export interface Job {
    * @throws FaultError `silence` if none arrives within 30 s
    */
   challenge(secret: Uint8Array, options?: ChallengeOptions): Promise<Signed>;
+  /** After a challenge without an opening: whether this node's own network has failed since the final head. */
+  wasCutOff(): Promise<boolean>;
   /** Sends a signed verdict. */
   verdict(signed: Signed, options?: AbortOptions): Promise<void>;
   /**

@@ -108,7 +108,7 @@ export async function openJob(
   const timeouts = { ...defaultTimeouts, ...init.timeouts };
   const unansweredMs = (): number => peer.unansweredMs(card.peer);
   return new DirectJob(
-    { stream, reopen, unansweredMs, key: peer.key, timer, logger },
+    { stream, reopen, unansweredMs, watchNetwork: () => peer.watchNetwork(card.peer), key: peer.key, timer, logger },
     { jobId, offer, offerSigned, received, timeouts, totals, encodePrompt: init.encodePrompt ?? null },
   );
 }

@@ -18,6 +18,7 @@ import { introduce } from './dial/introduce.ts';
 import { Bans } from './guard/bans.ts';
 import { IdleLinks } from './guard/idle-links.ts';
 import { LinkGuard } from './guard/link-guard.ts';
+import type { NetworkWatch } from './guard/network-watch.ts';
 import { Anchors } from './libp2p/anchors.ts';
 import { refillTable } from './libp2p/table-refill.ts';
 import {
@@ -194,6 +195,10 @@ class LibP2PPeer implements Peer {
 
   unansweredMs(peer: PeerIdString): number {
     return this.#guard.unansweredMs(peer);
+  }
+
+  watchNetwork(peer: PeerIdString): NetworkWatch {
+    return this.#guard.watchNetwork(peer);
   }
 
   start(): Promise<void> {

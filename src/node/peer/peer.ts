@@ -9,6 +9,7 @@ import type { FrameStream } from '../streams/streams.ts';
 import type { OpenOptions } from './dial/dialler.ts';
 import type { BanLimits } from './guard/bans.ts';
 import type { LinkLimits } from './guard/link-guard.ts';
+import type { NetworkWatch } from './guard/network-watch.ts';
 import type { PeerRole, QvacNode } from './libp2p.ts';
 import type { PeerEvents } from './peer-events.ts';
 import type { ReachMode } from './reach/peer-reach.ts';
@@ -43,6 +44,8 @@ export interface Peer {
   rtt(peer: PeerIdString): number | null;
   /** How long a connected peer has left every probe of its connections unanswered, in ms; 0 if it answers. */
   unansweredMs(peer: PeerIdString): number;
+  /** Watches this node's own network while it waits for `peer`. */
+  watchNetwork(peer: PeerIdString): NetworkWatch;
   /** @throws QvacError E_PORT_IN_USE, E_CONFIG if it cannot listen */
   start(): Promise<void>;
   /** Closes all connections, in bounded time. */

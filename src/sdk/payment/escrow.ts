@@ -40,7 +40,7 @@ export async function needWallet(config: Config): Promise<Wallet> {
 }
 
 /**
- * Opens the configured escrow program. With play money, an empty wallet is funded first.
+ * Opens the configured escrow program, and sends nothing.
  * @throws QvacError E_CHAIN, E_CONFIG if the chain or the program cannot be reached
  */
 export async function openEscrowOf(
@@ -53,20 +53,36 @@ export async function openEscrowOf(
     import('../../escrow/addresses.ts'),
   ]);
   const { escrow: program, priorityFee } = config.settings;
-  const play = isPlay(config);
-  const escrow = await openEscrow(
+  return openEscrow(
     {
       rpcUrl: await endpointOf(config, options),
       wallet,
       priorityFee,
       ...(program === null ? {} : { program: parseAddress(program, '--escrow') }),
-      ...(play ? { pollMs: playPollMs } : {}),
+      ...(isPlay(config) ? { pollMs: playPollMs } : {}),
     },
     options,
   );
-  if (play && wallet !== null && (await escrow.balance(wallet.publicKey, options)) === 0n)
-    await escrow.airdrop(playLamports, options);
+}
+
+/**
+ * Opens the configured escrow program for transactions: with play money, an empty wallet is funded first.
+ * @throws QvacError E_CHAIN, E_CONFIG if the chain or the program cannot be reached
+ */
+export async function openFundedEscrow(
+  config: Config,
+  wallet: WalletKey | null,
+  options: AbortOptions = {},
+): Promise<Escrow> {
+  const escrow = await openEscrowOf(config, wallet, options);
+  await fundPlayWallet(config, escrow, options);
   return escrow;
+}
+
+/** Funds the wallet of `escrow` if it is empty and its money is play money. */
+export async function fundPlayWallet(config: Config, escrow: Escrow, options: AbortOptions = {}): Promise<void> {
+  if (!isPlay(config) || escrow.wallet === null) return;
+  if ((await escrow.balance(escrow.wallet, options)) === 0n) await escrow.airdrop(playLamports, options);
 }
 
 /** Asks the owner of the wallet whether this home may spend real money from now on. */
@@ -101,7 +117,7 @@ export async function openPayingEscrow(
   consent: MainnetConsent,
   options: AbortOptions = {},
 ): Promise<Escrow> {
-  const escrow = await openEscrowOf(config, await needWallet(config), options);
+  const escrow = await openFundedEscrow(config, await needWallet(config), options);
   await agreeToMainnet(config, escrow, consent, options);
   return escrow;
 }

@@ -14,7 +14,7 @@ import type { Identity } from '../../node/home/identity.ts';
 import { createEscrowPayouts } from '../../node/provider/payment/escrow-payouts.ts';
 import type { ChannelNews, PaymentNews, ProviderPayouts } from '../../node/provider/payment/payouts.ts';
 import { endpointOf, isEmbedded, isPlay } from './chain.ts';
-import { agreeToMainnet, type MainnetConsent, needWallet, openEscrowOf } from './escrow.ts';
+import { agreeToMainnet, type MainnetConsent, needWallet, openFundedEscrow } from './escrow.ts';
 
 /** Stake of a node that registers itself on a chain with play money. */
 const playStakeLamports = 10_000_000_000n;
@@ -68,7 +68,7 @@ export async function openProviderPayments(
 ): Promise<ProviderPayouts> {
   const { config, logger, consent, observer } = components;
   const wallet = await needWallet(config);
-  const escrow = await openEscrowOf(config, wallet, options);
+  const escrow = await openFundedEscrow(config, wallet, options);
   // Every answer costs the transaction fee of its submit.
   await agreeToMainnet(config, escrow, consent.mainnet, options);
   await register(components, escrow, wallet, key, options);

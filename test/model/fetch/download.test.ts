@@ -42,6 +42,31 @@ describe('downloads', () => {
     return await readFile(path);
   }
 
+  /** Downloads to a disk of its own size. @returns code and message of the error, and the bytes that stay */
+  async function onDisk(size: string, url: string): Promise<readonly string[]> {
+    const script = join(dir, 'full.ts');
+    const module = new URL('../../../src/model/fetch/download.ts', import.meta.url).href;
+    await writeFile(
+      script,
+      `
+      import { stat } from 'node:fs/promises';
+      import { downloadFile } from ${JSON.stringify(module)};
+      const [url, path] = ${JSON.stringify([url, join(dir, 'm')])};
+      const error = await downloadFile({ url, path }).catch((error) => error);
+      console.log(error?.code, error?.message);
+      console.log((await stat(error ? path + '.part' : path)).size);
+    `,
+    );
+    // The disk lies under the script itself, which is read before.
+    const mount = 'text=$(cat "$1"); mount -t tmpfs -o "size=$3" none "$2"; printf %s "$text" > "$1"; exec "$0" "$1"';
+    const { stdout } = await promisify(execFile)(
+      'unshare',
+      ['-rm', 'sh', '-c', mount, process.execPath, script, dir, size],
+      { timeout: 60_000 },
+    );
+    return stdout.split('\n');
+  }
+
   it('fetch the file, report progress, and leave nothing else', async () => {
     const reports: PullProgress[] = [];
     assert.deepEqual(
@@ -110,6 +135,51 @@ describe('downloads', () => {
     assert.deepEqual(server?.ranges, [`bytes=${content.length}-`]);
   });
 
+  for (const [what, headers, status] of [
+    ['a range', { 'content-range': `bytes ${half}-${content.length - 1}/${content.length}` }, 206],
+    ['no further byte', { 'content-range': `bytes */${half}` }, 416],
+  ] as const) {
+    it(`start over if the server answers with ${what} of another version`, async () => {
+      const other = randomBytes(content.length);
+      const file = await download((request, response, count) => {
+        if (count === 0) sendPart(other, half, response, '"v0"');
+        else if (count === 1) response.writeHead(status, { ...headers, etag: '"v1"' }).end(content.subarray(half));
+        else sendFile(content, request, response);
+      });
+      assert.ok(file.equals(content));
+      assert.deepEqual(server?.ranges, ['', `bytes=${half}-`, '']);
+    });
+  }
+
+  it('continue again after a range whose answer repeats no tag', async () => {
+    const later = half + 60_000;
+    const { length } = content;
+    const file = await download((request, response, count) => {
+      if (count === 0) return sendPart(content, half, response);
+      if (count > 1) return sendFile(content, request, response);
+      response.writeHead(206, { 'content-range': `bytes ${half}-${length - 1}/${length}` });
+      response.write(content.subarray(half, later), () => setTimeout(() => response.destroy(), 30));
+    });
+    assert.ok(file.equals(content));
+    const [, , last = ''] = server?.ranges ?? [];
+    assert.match(last, /^bytes=\d+-$/);
+  });
+
+  it('do not wait for a server that sends next to nothing', async () => {
+    await assert.rejects(
+      download(
+        (_, response) => {
+          response.writeHead(200, { 'content-length': content.length, etag: '"v1"' });
+          const trickle = setInterval(() => response.write('x'), 5);
+          response.on('close', () => clearInterval(trickle));
+        },
+        { periodMs: 100 },
+      ),
+      { code: 'E_NETWORK', message: /next to nothing/ },
+    );
+    assert.ok((server?.ranges.length ?? 0) <= 6);
+  });
+
   it('do not resume with a weak tag', async () => {
     await assert.rejects(
       download((_, response) => sendPart(content, half, response, 'W/"v1"'), { retryMs: 1 }),
@@ -176,35 +246,24 @@ describe('downloads', () => {
     );
   });
 
+  it('leave space if the server announces no length', { skip: noNamespace() }, async () => {
+    const chunk = Buffer.alloc(2 ** 20);
+    server = await createFileServer((_, response) => {
+      response.writeHead(200, { etag: '"v1"' });
+      const send = (left: number): void =>
+        void (left === 0 ? response.end() : response.write(chunk, () => send(left - 1)));
+      send(80);
+    });
+    const [message = '', bytes] = await onDisk('120m', server.url);
+    assert.match(message, /^E_HOME not enough disk space/);
+    assert.ok(Number(bytes) >= 2 ** 26 && Number(bytes) < 80 * chunk.length, bytes);
+  });
+
   it('report a disk that fills up, and keep the bytes so far', { skip: noNamespace() }, async () => {
     server = await createFileServer((_, response) => void response.writeHead(200, { etag: '"v1"' }).end(content));
-    const script = join(dir, 'full.ts');
-    const module = new URL('../../../src/model/fetch/download.ts', import.meta.url).href;
-    await writeFile(
-      script,
-      `
-      import { stat } from 'node:fs/promises';
-      import { downloadFile } from ${JSON.stringify(module)};
-      const [url, path] = ${JSON.stringify([server.url, join(dir, 'm')])};
-      const error = await downloadFile({ url, path }).catch((error) => error);
-      console.log(error.code, error.message, (await stat(path + '.part')).size > 0);
-    `,
-    );
-    // A disk of 100 KB under the script itself; the script is read before.
-    const { stdout } = await promisify(execFile)(
-      'unshare',
-      [
-        '-rm',
-        'sh',
-        '-c',
-        'text=$(cat "$1"); mount -t tmpfs -o size=100k none "$2"; printf %s "$text" > "$1"; exec "$0" "$1"',
-        process.execPath,
-        script,
-        dir,
-      ],
-      { timeout: 60_000 },
-    );
-    assert.match(stdout, /^E_HOME .*disk is full.* true\n$/);
+    const [message = '', bytes] = await onDisk('100k', server.url);
+    assert.match(message, /^E_HOME .*disk is full/);
+    assert.ok(Number(bytes) > 0);
   });
 
   it('report a folder that is not writable', {

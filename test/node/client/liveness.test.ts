@@ -166,3 +166,47 @@ test('frames out of order end the job as the peer’s fault', async (context) =>
   const asker = await startAsker(context, { providers: [twice] });
   await assert.rejects(asker.ask(), { code: 'E_BAD_PEER' });
 });
+
+/** A client whose node runs `fail` before it says whether it was cut off. */
+function withFailure(peer: Peer, fail: () => Promise<void>): Peer {
+  const watchNetwork: Peer['watchNetwork'] = (silent) => {
+    const watch = peer.watchNetwork(silent);
+    return { isCutOff: () => fail().then(() => watch.isCutOff()) };
+  };
+  return new Proxy(peer, {
+    get(target, key) {
+      if (key === 'watchNetwork') return watchNetwork;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+for (const [what, isOutage] of [
+  ['is a fault while another connection of the client lives', false],
+  ['is no fault if every connection of the client is gone', true],
+] as const)
+  test(`silence after the final head ${what}`, async (context) => {
+    const signal = AbortSignal.timeout(30_000);
+    const [client, other] = [await startPeer(context, { role: 'client' }), await startPeer(context)];
+    const provider = await startProvider(context, {
+      wrapPeer: (peer) =>
+        withTamperedAnswers(peer, (frame) =>
+          frame.t === 'opening' ? [{ t: 'error', code: 'gone', message: '' }] : [frame],
+        ),
+    });
+    const node = withFailure(client, async () => {
+      const failing = isOutage ? [provider.peer, other] : [provider.peer];
+      for (const peer of failing) await peer.stop();
+      while (failing.some(({ id }) => client.connected().includes(id))) await setTimeout(5, undefined, { signal });
+    });
+    const asker = await startAsker(context, { node, providers: [provider] });
+    await client.connect(other.addrs()[0] ?? assert.fail('the other peer does not listen'));
+    while (client.rtt(other.id) === null) await setTimeout(5, undefined, { signal });
+    const { verification, why } = await asker.ask();
+    const [result, faults] = isOutage ? ['inconclusive', []] : ['fail', ['silence']];
+    assert.deepEqual([verification.result, verification.faults], [result, faults], why ?? '');
+    assert.equal(asker.reputation.standing(provider.peer.id).lastFault, isOutage ? null : 'silence');
+    const notes = asker.told.filter((line) => line.startsWith('note the network of this machine failed'));
+    assert.equal(notes.length, isOutage ? 1 : 0);
+  });

@@ -6,6 +6,7 @@ import { withEagerStreams } from '../libp2p/eager.ts';
 import { sparseUpdates } from '../libp2p/sparse-updates.ts';
 import type { Bans } from './bans.ts';
 import { type IpLimits, IpPlaces } from './ip-places.ts';
+import { anySends, isOnThisMachine, type NetworkWatch } from './network-watch.ts';
 
 /** yamux's muxer, whose type its package does not export. */
 type Muxer = StreamMuxer & { ping(): Promise<number> };
@@ -128,6 +129,24 @@ export class LinkGuard {
     return waits.length === 0 ? 0 : Math.min(...waits);
   }
 
+  /** Watches this node's network while it waits for `peer`. Loopback is compared with loopback alone. */
+  watchNetwork(peer: PeerIdString): NetworkWatch {
+    const isLocal = [...(this.#linksOf.get(peer) ?? [])].some(({ maConn }) => isOnThisMachine(maConn));
+    const comparable = (): readonly Link[] =>
+      [...this.#links].filter(({ maConn }) => isOnThisMachine(maConn) === isLocal);
+    const hasOthers = comparable().some((link) => link.peer !== peer && link.rttMs !== null);
+    return {
+      isCutOff: async () => {
+        if (!hasOthers) return false;
+        const links = comparable();
+        const connections = links.map(({ maConn }) => maConn);
+        return !(await anySends(connections, this.#limits.deadAfterMs, () => {
+          for (const link of links) if (!link.waiting) this.#probe(link);
+        }));
+      },
+    };
+  }
+
   start(): void {
     this.#timer ??= setInterval(() => this.#tick(), tickMs);
     this.#timer.unref();
@@ -153,8 +172,8 @@ export class LinkGuard {
       if (links.size === 0 && this.#linksOf.get(peer) === links) this.#linksOf.delete(peer);
     });
     maConn.addEventListener('message', () => {
-      // Whoever sends is alive, even if its answers wait behind much data. On an idle connection a probe that arrives is
-      // as good as an answer: so one of the two sides probes, not both.
+      // A peer that sends is alive, even if its answers wait behind much data. On an idle connection a probe that
+      // arrives is as good as an answer: so one of the two sides probes, not both.
       if (link.waiting || muxer.streams.length === 0) link.ticks = 0;
     });
     // Early streams are kept for the first listener, which must be libp2p.

@@ -8,6 +8,9 @@ import { LinkGuard } from '../../../../src/node/peer/guard/link-guard.ts';
 import { type EagerOption, isUnanswered } from '../../../../src/node/peer/libp2p/eager.ts';
 import { muxerInit } from '../../../../src/node/peer/libp2p.ts';
 
+/** A ping of yamux: version 0, type 2, flag SYN, stream 0, an opaque value. */
+const ping = Uint8Array.of(0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1);
+
 interface Trial {
   readonly muxer: StreamMuxer;
   /** Has the other side probe the connection. */
@@ -25,8 +28,7 @@ function watchOne(t: TestContext, isWatched: (peer: PeerIdString) => boolean): T
   const muxer = guard.muxer(muxerInit)().createStreamMuxer(connection);
   const trial: Trial = {
     muxer,
-    // A ping of yamux: version 0, type 2, flag SYN, stream 0, an opaque value.
-    probeBack: () => void remote.send(Uint8Array.of(0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1)),
+    probeBack: () => void remote.send(ping),
     probes: 0,
     async pass(ms) {
       for (let passed = 0; passed < ms; passed += 250) {
@@ -119,4 +121,51 @@ test('a question waits for the other side on a new connection beside one that wo
   assert.deepEqual([await first.isEager(), await second.isEager()], [true, false]);
   await second.answer();
   assert.ok(await second.isEager());
+});
+
+/** A connection to `peer`, whose first probe is answered; later ones are if `answers`, which brings bytes. */
+function connectTo(t: TestContext, guard: LinkGuard, peer: string) {
+  const [connection, other] = multiaddrConnectionPair();
+  const muxer = guard.muxer(muxerInit)().createStreamMuxer(connection);
+  const link = { answers: false, close: () => connection.abort(new Error('gone')) };
+  let probes = 0;
+  Object.assign(muxer, {
+    ping: async () => {
+      if (probes++ === 0) return 1;
+      if (link.answers) other.send(ping);
+      return Promise.withResolvers<number>().promise;
+    },
+  });
+  t.after(link.close);
+  guard.gater().denyOutboundUpgradedConnection?.({ toString: () => peer } as unknown as PeerId, connection);
+  return link;
+}
+
+const firstProbes = () => new Promise((resolve) => setImmediate(resolve));
+
+for (const [what, answering, isCutOff] of [
+  ['no other connection sends a byte either', [], true],
+  ['another connection answers', ['other'], false],
+  ['the connection to the peer itself answers', ['peer'], false],
+] as const)
+  test(`a silent peer and its own network are told apart: ${what}`, async (t) => {
+    const guard = new LinkGuard({ bans: new Bans() }, { deadAfterMs: isCutOff ? 100 : 30_000 });
+    const links = new Map(['peer', 'other', 'third'].map((name) => [name, connectTo(t, guard, name)]));
+    await firstProbes();
+    const watch = guard.watchNetwork('peer' as PeerIdString);
+    for (const [name, link] of links) link.answers = answering.some((each) => each === name);
+    assert.equal(await watch.isCutOff(), isCutOff);
+  });
+
+test('a node whose connections are all gone is cut off, unless it had none but those to the silent peer', async (t) => {
+  const guard = new LinkGuard({ bans: new Bans() });
+  const peer = connectTo(t, guard, 'peer');
+  await firstProbes();
+  const alone = guard.watchNetwork('peer' as PeerIdString);
+  const other = connectTo(t, guard, 'other');
+  await firstProbes();
+  const watch = guard.watchNetwork('peer' as PeerIdString);
+  peer.close();
+  other.close();
+  assert.deepEqual([await alone.isCutOff(), await watch.isCutOff()], [false, true]);
 });
