@@ -278,7 +278,8 @@ test('a type of a tool that no header can hold is named without those characters
     const adjusted = response.headers.get('x-qvac-adjusted') ?? '';
     assert.match(adjusted, /^tools\[0\]\.type "w\?b\?\? search" left out; tools\[1\]\.type "x+" left out; /);
     assert.match(adjusted, /; and 1981 more$/);
-    // A stream brings the text in any number of pieces, the token of `ine` in one.
-    assert.match(await response.text(), /ine/);
+    // A stream brings the text in any number of pieces.
+    const pieces = (await response.text()).matchAll(/"content":"([^"]*)"/g);
+    assert.equal([...pieces].map(([, piece]) => piece).join(''), 'Fine.');
   }
 });
