@@ -1,11 +1,9 @@
-import type { PeerIdString } from './types.ts';
-
 /**
  * A peer id shortened for people: `12D3Koo…xyzgxB`. Every id begins alike, and a key whose id ends in the same three
  * characters is found in seconds; six take days.
  */
-export function shortPeer(peer: PeerIdString): string {
-  return `${peer.slice(0, 7)}…${peer.slice(-6)}`;
+export function shortPeer(peer: string): string {
+  return peer.length <= 14 ? peer : `${peer.slice(0, 7)}…${peer.slice(-6)}`;
 }
 
 /** The dots that separate the facts of a line, and what looks like them. */

@@ -1,8 +1,9 @@
+import { shortPeer as shorten } from '../lib/names.ts';
 import { printable } from './printable.ts';
 
 /** `12D3Koo…xyzgxB`. */
 export function shortPeer(peer: string): string {
-  return peer.length <= 14 ? printable(peer) : `${printable(peer.slice(0, 7))}…${printable(peer.slice(-6))}`;
+  return printable(shorten(peer));
 }
 
 /** `9f3a…c1` for a long hex id. */

@@ -1,4 +1,4 @@
-import { singleFact } from '../lib/names.ts';
+import { shortPeer, singleFact } from '../lib/names.ts';
 import type { FaultCode } from '../protocol/codes.ts';
 import { faultWords } from '../protocol/fault-words.ts';
 
@@ -110,10 +110,6 @@ export const checkLabels: Readonly<Record<string, { readonly title: string; read
 /** What a fault proves and what it does not. */
 export function faultOf(code: string): { readonly shown: string; readonly notShown: string } | null {
   return Object.hasOwn(faultWords, code) ? faultWords[code as FaultCode] : null;
-}
-
-export function shortPeer(peer: string): string {
-  return peer.length <= 14 ? peer : `${peer.slice(0, 7)}…${peer.slice(-6)}`;
 }
 
 /** `12D3Koo…a, then 12D3Koo…b after 71`: who wrote an answer, the last provider apart. */

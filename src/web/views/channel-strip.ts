@@ -1,5 +1,6 @@
+import { shortPeer } from '../../lib/names.ts';
 import { h, replace } from '../dom.ts';
-import { plural, shortPeer, sol } from '../labels.ts';
+import { plural, sol } from '../labels.ts';
 import { wallets } from '../wallet.ts';
 import type { WalletChannel } from '../wallet-api.ts';
 

@@ -1,5 +1,6 @@
+import { shortPeer } from '../../lib/names.ts';
 import { dataTable, h } from '../dom.ts';
-import { plural, shortId, shortPeer, sol, when } from '../labels.ts';
+import { plural, shortId, sol, when } from '../labels.ts';
 import type { EndedChannel, JobAction, WalletChannel, WalletJob, WalletOverview } from '../wallet-api.ts';
 import { openReceipt } from './receipt-view.ts';
 

@@ -1,6 +1,7 @@
+import { shortPeer } from '../../lib/names.ts';
 import type { PeerSummary } from '../api.ts';
 import { dataTable, h, replace, svg } from '../dom.ts';
-import { plural, price, safeName, shortPeer } from '../labels.ts';
+import { plural, price, safeName } from '../labels.ts';
 import { market } from '../market.ts';
 import { recordLabel } from './picker.ts';
 

@@ -1,6 +1,7 @@
+import { shortPeer } from '../../lib/names.ts';
 import type { ModelOffer, PeerSummary } from '../api.ts';
 import { h } from '../dom.ts';
-import { plural, price, safeName, shortPeer } from '../labels.ts';
+import { plural, price, safeName } from '../labels.ts';
 import { market, offeredModels } from '../market.ts';
 import { store } from '../store.ts';
 import { refereeSwitch } from './referee-switch.ts';

@@ -1,7 +1,8 @@
 import { messageOf } from '../../errors.ts';
+import { shortPeer } from '../../lib/names.ts';
 import { getReceiptFile, getReport, type ReceiptReport } from '../api.ts';
 import { h } from '../dom.ts';
-import { checkLabels, costLabel, faultOf, plural, shortId, shortPeer, statusLabels, when } from '../labels.ts';
+import { checkLabels, costLabel, faultOf, plural, shortId, statusLabels, when } from '../labels.ts';
 import { merkleView } from './merkle-view.ts';
 
 type Outcome = ReceiptReport['checks'][number]['result'];

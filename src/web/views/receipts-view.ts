@@ -1,7 +1,8 @@
 import { messageOf } from '../../errors.ts';
+import { shortPeer } from '../../lib/names.ts';
 import { getReceipts } from '../api.ts';
 import { dataTable, h, replace } from '../dom.ts';
-import { costLabel, plural, shortId, shortPeer, statusLabels, when } from '../labels.ts';
+import { costLabel, plural, shortId, statusLabels, when } from '../labels.ts';
 import { openReceipt } from './receipt-view.ts';
 
 /** Every receipt in this home, newest first. */

@@ -1,6 +1,7 @@
+import { shortPeer } from '../../lib/names.ts';
 import type { Trust, Turn } from '../conversation.ts';
 import { h } from '../dom.ts';
-import { plural, providersWords, safeName, shortId, shortPeer, sol, statusLabels } from '../labels.ts';
+import { plural, providersWords, safeName, shortId, sol, statusLabels } from '../labels.ts';
 import { openReceipt } from './receipt-view.ts';
 
 /** The line under an answer: provider, cost and verification status. It opens the receipt. */
