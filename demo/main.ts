@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { resolveConfig } from '../src/config.ts';
 import { messageOf } from '../src/errors.ts';
+import { acquireLock } from '../src/lib/lock.ts';
 import { loadIdentity } from '../src/node/home/identity.ts';
 import { createReceiptStore } from '../src/node/home/receipt-store.ts';
 import { decodeVerdict } from '../src/protocol/validate.ts';
@@ -292,6 +293,20 @@ interface DemoInit extends Pick<Stage, 'processes' | 'signal' | 'leftovers'> {
   readonly given: string | undefined;
 }
 
+/**
+ * Removes the chain of an earlier demo, with the homes that have money on it: its clock was put ahead, so that it takes
+ * every new offer for expired.
+ * @returns the file that keeps another demo from doing the same to this one
+ * @throws QvacError E_RUNNING if a demo runs in this home
+ */
+async function clearMarket(folder: string): Promise<string> {
+  const lock = join(folder, 'lock');
+  await acquireLock(lock, 'the demo');
+  for (const role of ['chain', 'serve', 'route', 'chat'])
+    await rm(join(folder, role), { recursive: true, force: true });
+  return lock;
+}
+
 async function demo({ question, root, given, leftovers, processes, signal }: DemoInit): Promise<void> {
   const { home } = await resolveConfig({ home: root });
   heading('the model');
@@ -300,6 +315,7 @@ async function demo({ question, root, given, leftovers, processes, signal }: Dem
   const client = await loadIdentity(home.keys.client);
 
   heading('a market on 127.0.0.1');
+  leftovers.push(await clearMarket(join(home.root, 'demo')));
   const { rpcUrl } = await processes.start<ChainReady>(qvac, ['chain', '--json'], {
     home: join(home.root, 'demo', 'chain'),
     signal,
