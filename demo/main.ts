@@ -297,7 +297,7 @@ interface DemoInit extends Pick<Stage, 'processes' | 'signal' | 'leftovers'> {
  * Removes the chain of an earlier demo, with the homes that have money on it: its clock was put ahead, so that it takes
  * every new offer for expired.
  * @returns the file that keeps another demo from doing the same to this one
- * @throws QvacError E_RUNNING if a demo runs in this home
+ * @throws QvacError E_LOCKED if a demo runs in this home
  */
 async function clearMarket(folder: string): Promise<string> {
   const lock = join(folder, 'lock');
