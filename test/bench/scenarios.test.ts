@@ -26,7 +26,7 @@ test('an unknown scenario is a mistake of whoever typed it', async () => {
 });
 
 test('frames and opened steps are as small as they have to be', async () => {
-  // Bytes depend on no clock: this one can be held to its goals here.
+  // These bytes depend on no clock: this scenario can be held to its goals here.
   for (const figure of await wire())
     assert.equal(meetsGoal(figure), true, `${figure.name}: ${figure.value} ${figure.unit}`);
 });
