@@ -45,6 +45,8 @@ export interface JobPaymentInit {
   readonly maxDepositLamports?: bigint | undefined;
   /** Of channels, only one that is open already pays. @default false */
   readonly isOpenOnly?: boolean | undefined;
+  /** How long a place in its channel may be waited for where nothing else pays, in ms. @default 2_000 */
+  readonly waitMs?: number | undefined;
   readonly maxTokens: number;
   /** Lamports. */
   readonly maxPrice: number;
@@ -97,9 +99,9 @@ export class JobPayment {
     // Without a wallet the quote is asked for all the same: the plan says then that nothing can be paid.
     const wallet = await this.#components.openWallet(options);
     if (wallet.refusal(pay) !== null) return payFrom.jobAccount;
-    const { pay: policy, isOpenOnly, maxDepositLamports } = this.#init;
+    const { pay: policy, isOpenOnly, maxDepositLamports, waitMs } = this.#init;
     const place = { provider: peer, key, pay, slots, amountLamports: priceLamports };
-    const wanted = { ...place, policy, isOpenOnly, maxDepositLamports };
+    const wanted = { ...place, policy, isOpenOnly, maxDepositLamports, waitMs };
     this.#place = (await wallet.channels?.place(wanted, options)) ?? null;
     return this.#place === null ? payFrom.jobAccount : payFrom.channel;
   }

@@ -52,8 +52,9 @@ async function fetchQuote({ components, init, input, mode, payment, signal }: At
   return quoteAnswer(components, request, { signal });
 }
 
-async function open({ components, init, input, mode, extra, payment, secret, signal, quote }: Attempt): Promise<Job> {
-  const { choice, sampler, count, seed, soFar, timeouts } = init;
+async function open(attempt: Attempt): Promise<Job> {
+  const { components, init, input, mode, extra, payment, secret, signal, quote } = attempt;
+  const { choice, sampler, count, seed, soFar } = init;
   const { verifier } = components;
   const isPaid = quote?.quote.pay != null;
   const job: JobInit = {
@@ -72,7 +73,7 @@ async function open({ components, init, input, mode, extra, payment, secret, sig
     ...(await payment.plan(quote?.quote ?? null, { signal })),
     // Before a payment is acknowledged; a free answer need not wait for the tokenizer.
     encodePrompt: isPaid ? () => verifier.encodePrompt(choice.modelId, input) : null,
-    timeouts: isPaid ? { acceptMs: paidAcceptMs, ...timeouts } : timeouts,
+    timeouts: { ...(isPaid ? { acceptMs: paidAcceptMs } : {}), ...attempt.timeouts },
   };
   return openJob(components, job, { signal });
 }

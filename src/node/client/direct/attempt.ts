@@ -4,7 +4,7 @@ import { inputFor } from '../../../protocol/input/system-in-turn.ts';
 import { type Input, type Mode, modes } from '../../../protocol/messages.ts';
 import { extraFor } from '../../job/answer-extra.ts';
 import { costOf, countsOf, payableTokens } from '../../job/cost.ts';
-import type { Job, SignedQuote } from '../../job/job.ts';
+import type { Job, JobTimeouts, SignedQuote } from '../../job/job.ts';
 import { Redrawn } from '../../job/redrawn.ts';
 import { JobPayment, walletOf } from '../../payment/job-payment.ts';
 import { modeOf } from '../../verification/verification.ts';
@@ -37,12 +37,12 @@ export class Attempt {
     this.signal = signal;
     this.input = inputFor(init.choice.model, init.input);
     this.redrawn = new Redrawn(init.choice.card.peer, init.soFar.redrawn);
-    const { sampler, maxPrice, pay, maxDepositLamports } = init;
+    const { sampler, maxPrice, pay, maxDepositLamports, timeouts } = init;
     const { payments = null } = components;
     const onHold = (lamports: bigint): void => observer.locking?.(lamports);
     this.payment = new JobPayment(
       { openWallet: walletOf(payments) },
-      { pay, maxDepositLamports, maxTokens: sampler.maxTokens, maxPrice, onHold },
+      { pay, maxDepositLamports, waitMs: timeouts.totalMs, maxTokens: sampler.maxTokens, maxPrice, onHold },
     );
   }
 
@@ -54,6 +54,13 @@ export class Attempt {
   /** Of an embedding job none: no program on a chain may ask for steps. */
   get mode(): Mode {
     return this.isEmbedding ? modes.none : modeOf(this.init.level);
+  }
+
+  /** What is left of its time: it may have waited for a place in a channel. */
+  get timeouts(): Partial<JobTimeouts> {
+    const { totalMs, ...others } = this.init.timeouts;
+    if (totalMs === undefined) return others;
+    return { ...others, totalMs: Math.max(1, totalMs - this.stopwatch.read().totalMs) };
   }
 
   /** The settings beyond the sampler, as the chosen model is asked. */

@@ -38,6 +38,8 @@ export interface WantedPlace {
   readonly maxDepositLamports?: bigint | undefined;
   /** Only a channel that is open already pays, with what is left in it. @default false */
   readonly isOpenOnly?: boolean | undefined;
+  /** How long it may wait for the end of others where nothing but a channel pays, in ms. @default 2_000 */
+  readonly waitMs?: number | undefined;
 }
 
 /** The channels that one wallet pays from. Times are unix ms. */

@@ -16,6 +16,7 @@ import type {
   ChannelNews,
   ChannelPolicy,
   ListedChannel,
+  PayPolicy,
   WalletChannels,
   WantedChannel,
   WantedPlace,
@@ -73,9 +74,8 @@ class ClientChannels implements WalletChannels {
   }
 
   async place(wanted: WantedPlace, options: AbortOptions = {}): Promise<ChannelPlace | null> {
-    const policy = wanted.policy ?? this.#init.policy.pay;
-    if (policy === 'job' || wanted.amountLamports === 0n) return null;
-    if (policy === 'channel' && wanted.isOpenOnly !== true) {
+    if (this.#payOf(wanted) === 'job' || wanted.amountLamports === 0n) return null;
+    if (this.#needsChannel(wanted)) {
       const place = await this.#place(wanted, options);
       if (place === null) throw this.#noPlace(wanted);
       return place;
@@ -90,6 +90,15 @@ class ClientChannels implements WalletChannels {
       this.#components.logger.info('no channel is used', { provider: wanted.provider, reason: error.message });
       return null;
     }
+  }
+
+  #payOf({ policy }: WantedPlace): PayPolicy {
+    return policy ?? this.#init.policy.pay;
+  }
+
+  /** Whether nothing but a channel pays. */
+  #needsChannel(wanted: WantedPlace): boolean {
+    return this.#payOf(wanted) === 'channel' && wanted.isOpenOnly !== true;
   }
 
   async #place(wanted: WantedPlace, options: AbortOptions): Promise<ChannelPlace | null> {
@@ -109,8 +118,8 @@ class ClientChannels implements WalletChannels {
 
   /** A place, for which the end of an answer under way or a larger deposit may make room; null if nothing does. */
   async #reserve(channel: OpenChannel, wanted: WantedPlace, options: AbortOptions): Promise<ChannelPlace | null> {
-    const { amountLamports, isOpenOnly = false } = wanted;
-    const limit = AbortSignal.timeout(roomWaitMs);
+    const { amountLamports, isOpenOnly = false, waitMs = roomWaitMs } = wanted;
+    const limit = AbortSignal.timeout(this.#needsChannel(wanted) ? waitMs : roomWaitMs);
     for (;;) {
       if (!channel.isUsable(await this.#time.now(options))) return null;
       const isCovered = channel.leftLamports >= amountLamports;
@@ -175,10 +184,10 @@ class ClientChannels implements WalletChannels {
 
   /** Opens a channel for the sake of one answer, if the provider deserves it. */
   async #openFor(wanted: WantedPlace, options: AbortOptions): Promise<OpenChannel | null> {
-    const { pay, keeps = false, isShared = false } = this.#init.policy;
+    const { keeps = false, isShared = false } = this.#init.policy;
     const most = this.#deposits.limitFor(wanted);
     const provider = toHex(wanted.key);
-    const isAsked = (wanted.policy ?? pay) === 'channel';
+    const isAsked = this.#payOf(wanted) === 'channel';
     if (!isAsked && (this.#answers.get(provider) ?? 0) < answersBeforeChannel) return null;
     const { amountLamports } = wanted;
     const depositLamports = smaller(answersPerDeposit * amountLamports, most);

@@ -13,7 +13,7 @@ export const maxKeptAddrs = 8;
 export const expiryMarginMs = 600_000;
 /** How long a provider may take to sign terms, or to take totals, in ms. */
 export const channelFrameMs = 10_000;
-/** How long an answer waits for the end of others if their window is full, in ms; then it is paid by a job. */
+/** How long an answer waits for the end of others if their window is full, in ms, before it is paid by a job. */
 export const roomWaitMs = 2_000;
 /** How long a provider that refused a channel is not asked for one again, in ms. */
 export const refusalLifeMs = 600_000;

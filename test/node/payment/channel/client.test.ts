@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { roomWaitMs } from '../../../../src/node/payment/channel/constants.ts';
 import { OfferRefusal } from '../../../../src/node/provider/refusal.ts';
 import { startChannelAsker } from '../../../support/channel-asker.ts';
 import { testSampler } from '../../../support/market.ts';
@@ -159,7 +161,10 @@ test('a provider that takes no offer from its channel is paid by a job instead',
 
 test('answers that wait for room find the deposit raised again, and never fail for it', async (context) => {
   const chain = await startChain(context);
-  const { provider } = await startPaidProvider(context, chain, { script: { slots: 4, queue: 32 } });
+  // The first ones take longer than others would wait that a job can pay, too.
+  let held: Promise<void> | null = null;
+  const beforeStep = (): Promise<void> => (held ??= delay(roomWaitMs + 100));
+  const { provider } = await startPaidProvider(context, chain, { script: { slots: 4, queue: 32, beforeStep } });
   const asker = await startChannelAsker(context, chain, { providers: [provider], policy: { isShared: true } });
   // More than a deposit covers, and three times as many as the window lets run at once.
   const answers = await Promise.all(Array.from({ length: 12 }, () => asker.ask({ maxPrice, sampler })));
