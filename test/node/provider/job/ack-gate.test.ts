@@ -5,6 +5,7 @@ import { AckGate, type AckGateInit, AckStalledError } from '../../../../src/node
 import { signBody, signingKeyFromSeed } from '../../../../src/proofs/signing.ts';
 import { ackStop, kinds, payFrom } from '../../../../src/protocol/messages.ts';
 import { signAck } from '../../../support/acks.ts';
+import { manualTimer } from '../../../support/clock.ts';
 import { client, createScriptedJob } from '../../../support/scripted-job.ts';
 
 const graceTokens = 32;
@@ -78,13 +79,15 @@ describe('section 4: how far a provider runs ahead of the acknowledgements', () 
   });
 
   it('gives up on a head that stays unacknowledged, though the grace allows more', async () => {
-    const gate = paidGate({ stallMs: 20 });
+    const timer = manualTimer();
+    const gate = paidGate({ stallMs: 20, timer });
     take(gate, 0);
     gate.sent(1, true);
     take(gate, 1);
     gate.sent(2, true);
+    timer.advance(19);
     await gate.pass(3, going);
-    await new Promise((resume) => setTimeout(resume, 25));
+    timer.advance(1);
     await assert.rejects(gate.pass(4, going), AckStalledError);
   });
 
