@@ -8,6 +8,7 @@ import type { Deliverable, ProviderPayouts } from '../../../src/node/provider/pa
 import type { ProviderInit } from '../../../src/node/provider/provider.ts';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
 import { decodeHead, isFinal } from '../../../src/proofs/head.ts';
+import { ackStallMs } from '../../../src/protocol/constants.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
 import { quotedLamports } from '../../../src/protocol/messages/quote.ts';
 import {
@@ -21,7 +22,14 @@ import {
 } from '../../../src/protocol/messages.ts';
 import { decodeAck } from '../../../src/protocol/validate.ts';
 import { type AckWords, signAck } from '../../support/acks.ts';
-import { startProvider, type TestProvider, testInput, testSampler } from '../../support/market.ts';
+import { manualTimer } from '../../support/clock.ts';
+import {
+  startProvider,
+  type TestProvider,
+  type TestProviderInit,
+  testInput,
+  testSampler,
+} from '../../support/market.ts';
 import { freeOfChannels } from '../../support/paid.ts';
 import { startPeer, testIdentity } from '../../support/peers.ts';
 import { makeOffer, type RawOffer, readUntil, sendOffer, underQuote } from '../../support/raw-offer.ts';
@@ -36,13 +44,17 @@ interface Ledger {
   declined: number;
 }
 
-function payoutsInto(ledger: Ledger): ProviderPayouts {
+function payoutsInto(ledger: Ledger, onKept: () => void): ProviderPayouts {
   return {
     pay: { chain: 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1', program: new Uint8Array(32), payee: new Uint8Array(32) },
     secure: async () => ({
       late: new AbortController().signal,
       ...freeOfChannels,
-      keep: async (state) => void (state && ledger.kept.push({ head: state.head(), ack: state.ack })),
+      keep: async (state) => {
+        if (state === null) return;
+        ledger.kept.push({ head: state.head(), ack: state.ack });
+        onKept();
+      },
       deliver: async (deliverable) => void ledger.delivered.push(deliverable),
       decline: () => void ledger.declined++,
     }),
@@ -61,17 +73,24 @@ interface PaidStream {
   ack(n: number, words?: Partial<AckWords>): Promise<void>;
 }
 
+interface PaidStreamInit extends Pick<TestProviderInit, 'script' | 'timer'> {
+  /** Called when something was added to `kept`. */
+  readonly onKept?: () => void;
+}
+
 /** A paid offer whose provider has accepted it, from a client that acknowledges nothing by itself. */
 async function startPaid(
   context: TestContext,
   maxTokens: number,
   init: Partial<ProviderInit> = {},
+  { onKept = () => undefined, ...rest }: PaidStreamInit = {},
 ): Promise<PaidStream> {
   const ledger: Ledger = { kept: [], delivered: [], declined: 0 };
   const provider = await startProvider(context, {
     offering: { priceJob: 1_000, priceIn: 100, priceOut: 2_000, tokensPerSecond: 10 },
-    payments: async () => payoutsInto(ledger),
+    payments: async () => payoutsInto(ledger, onKept),
     provider: init,
+    ...rest,
   });
   const client = await startPeer(context, { role: 'client' });
   const signed = await fetchQuote(
@@ -164,6 +183,28 @@ test('once the acknowledgements stop, an answer ends with finish 3 over what was
   assert.deepEqual([n, reason], [1 + graceTokens, finish.brokenOff]);
   assert.deepEqual(deliveries(ledger), [[1 + graceTokens, 1, finish.brokenOff]]);
   assert.equal(provider.engine.slots.used, 0);
+});
+
+test('a slow provider does not break off an answer of which everything is acknowledged', {
+  timeout: 60_000,
+}, async (context) => {
+  const timer = manualTimer();
+  const isKept = Promise.withResolvers<void>();
+  const beforeStep = async (step: number): Promise<void> => {
+    // The first token is acknowledged while the second is being computed.
+    if (step === 1) await isKept.promise;
+    else if (step > 1) timer.advance(ackStallMs);
+  };
+  const onKept = (): void => {
+    const { ack: kept } = ledger.kept.at(-1) ?? assert.fail('nothing kept');
+    if (kept !== null && decodeAck(kept.body).n === 1) isKept.resolve();
+  };
+  const { stream, ledger, ack } = await startPaid(context, 6, {}, { timer, script: { beforeStep }, onKept });
+  await ack(0);
+  await readUntil(stream, 'tokens');
+  await ack(1);
+  const { n, finish: reason } = await untilFinal(stream);
+  assert.deepEqual([n, reason], [6, finish.length]);
 });
 
 test('a client that leaves owes what it acknowledged, and nothing if it acknowledged nothing', async (context) => {

@@ -77,7 +77,9 @@ export class AckGate {
   /** So many tokens were handed to the stream; an accept or a head was sent with them, which is to be acknowledged. */
   sent(n: number, isDue: boolean): void {
     this.#state.sent(n);
-    if (this.#isPaid && isDue) this.#dueAt ??= this.#timer.now();
+    // The acknowledgement of the first token may come before the second is ready.
+    const isAcknowledged = this.ackedTokens !== null && this.ackedTokens >= n;
+    if (this.#isPaid && isDue && !isAcknowledged) this.#dueAt ??= this.#timer.now();
   }
 
   finalHead(n: number): void {
@@ -127,6 +129,8 @@ export class AckGate {
     this.#checkStall();
     while (n > this.#openTokens) {
       signal.throwIfAborted();
+      // Else it is acknowledged, and only to be kept.
+      if (n > this.#state.maxTokens) this.#dueAt ??= this.#timer.now();
       await this.#wait(signal);
     }
     // A stop is an acknowledgement, too, but no token follows it.
@@ -140,6 +144,7 @@ export class AckGate {
   async acknowledged(n: number, signal: AbortSignal): Promise<void> {
     while (this.#isPaid && (this.ackedTokens ?? -1) < n) {
       signal.throwIfAborted();
+      this.#dueAt ??= this.#timer.now();
       await this.#wait(signal);
     }
   }
@@ -151,8 +156,8 @@ export class AckGate {
 
   async #wait(signal: AbortSignal): Promise<void> {
     const began = this.#timer.now();
-    this.#dueAt ??= began;
-    const leftMs = Math.min(this.#dueAt + this.#stallMs - began, this.#maxWaitMs - this.#waitedMs);
+    const dueAt = this.#dueAt ?? began;
+    const leftMs = Math.min(dueAt + this.#stallMs - began, this.#maxWaitMs - this.#waitedMs);
     const raised = new AbortController();
     const elapsed = this.#timer.delay(Math.max(0, leftMs), anySignal(signal, raised.signal)).catch(() => undefined);
     try {

@@ -91,6 +91,28 @@ describe('section 4: how far a provider runs ahead of the acknowledgements', () 
     await assert.rejects(gate.pass(4, going), AckStalledError);
   });
 
+  it('lays no slow token to a client that has acknowledged all there is', async () => {
+    const timer = manualTimer();
+    const early = paidGate({ stallMs: 20, timer });
+    take(early, 0);
+    early.sent(1, false);
+    take(early, 1);
+    // The second token is ready.
+    early.sent(1, true);
+    timer.advance(20);
+    await early.pass(3, going);
+
+    const kept = paidGate({ stallMs: 20, timer });
+    take(kept, 0);
+    kept.sent(1, true);
+    kept.take(signAck(client, { jobId, n: 1 }));
+    const passing = kept.pass(2, going);
+    kept.open();
+    await passing;
+    timer.advance(20);
+    await kept.pass(3, going);
+  });
+
   it('waits no longer in all than it may, however often the count rises', { timeout: 60_000 }, async () => {
     const gate = paidGate({ maxWaitMs: 100 });
     take(gate, 0);
