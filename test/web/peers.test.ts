@@ -172,7 +172,7 @@ test('dialogs take the focus, keep it and return it', { skip }, async (context) 
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   // The dialog is gone a moment before its `close` event, which moves the focus to a line that was drawn anew.
-  await page.waitForFunction('document.activeElement.classList.contains("trust")');
+  await page.locator('.trust:focus').waitFor();
   await page.keyboard.press('Enter');
   const download = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Save the receipt' }).click();

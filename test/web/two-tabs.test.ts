@@ -39,6 +39,19 @@ async function openBoth(
   return { first, second };
 }
 
+/**
+ * Resolves once the first conversation in storage has so many turns. The page looks by itself: its content security
+ * policy refuses `waitForFunction` every look but the first.
+ */
+async function untilStored(page: Page, turns: number): Promise<void> {
+  await page.evaluate(`new Promise((resolve, reject) => {
+    const count = () => JSON.parse(localStorage.getItem("qvac.conversations"))[0].turns.length;
+    const look = () => (count() === ${turns} ? resolve() : setTimeout(look, 20));
+    look();
+    setTimeout(() => reject(new Error("there are " + count() + " turns")), 30_000);
+  })`);
+}
+
 test('two tabs keep each other’s messages in one conversation', { skip }, async (context) => {
   const { first, second } = await openBoth(context);
   await ask(first, 'two');
@@ -62,7 +75,7 @@ test('a message that another tab overwrote in storage comes back', { skip }, asy
   await verified(first, 2);
   // As if the second tab had written at the same moment.
   await second.evaluate(`localStorage.setItem("qvac.conversations", ${JSON.stringify(stored)})`);
-  await first.waitForFunction('JSON.parse(localStorage.getItem("qvac.conversations"))[0].turns.length === 4');
+  await untilStored(first, 4);
   await verified(second, 2);
 });
 
