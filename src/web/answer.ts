@@ -1,5 +1,6 @@
-import { events, GatewayError, getReport, request, stopAnswer } from './api.ts';
+import { events, getReport, request, stopAnswer } from './api.ts';
 import type { Trust, Turn } from './conversation.ts';
+import { GatewayError } from './gateway-error.ts';
 import { isStatus } from './labels.ts';
 import { market } from './market.ts';
 import { depositLimitLamports, limitLamports } from './price-limit.ts';

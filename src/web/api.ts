@@ -1,17 +1,6 @@
+import { GatewayError } from './gateway-error.ts';
 import type { VerificationStatus } from './labels.ts';
 import { session } from './session.ts';
-
-/** An error response of the gateway. */
-export class GatewayError extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
-}
 
 export interface ModelOffer {
   readonly id: string;

@@ -1,4 +1,4 @@
-import { GatewayError } from './api.ts';
+import { GatewayError } from './gateway-error.ts';
 
 export interface ObjectionInit {
   /** The job or channel whose answer failed, in hex. */
@@ -19,7 +19,7 @@ const [firstPauseMs, lastPauseMs] = [1_000, 15_000];
  * Objections to answers that failed a check. Each asks the gateway for its transactions until the money is settled, the
  * person refuses, or its time is over; a request that fails is repeated.
  */
-class Objections {
+export class Objections {
   readonly #active = new Set<string>();
   /** Jobs and channels in which the person lets the provider be paid. */
   readonly #declined = new Set<string>();
@@ -48,7 +48,7 @@ class Objections {
 
   async #repeat({ subject, until, object, isOpen }: ObjectionInit): Promise<void> {
     let pauseMs = firstPauseMs;
-    while (Date.now() < until) {
+    while (Date.now() < until && !this.#declined.has(subject)) {
       try {
         await object();
       } catch (error) {

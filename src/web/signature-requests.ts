@@ -1,6 +1,7 @@
-import { GatewayError, request } from './api.ts';
+import { request } from './api.ts';
 import { type Demand, isSameDemand } from './demand.ts';
 import { deposits } from './deposits.ts';
+import { GatewayError } from './gateway-error.ts';
 import { market } from './market.ts';
 import { objections } from './objections.ts';
 import { depositLimitLamports, limitLamports } from './price-limit.ts';
@@ -81,9 +82,10 @@ class SignatureRequests {
   }
 
   async refuse(seen: SignatureRequest): Promise<void> {
+    // At once, so that nothing asks for it again while the gateway is told.
+    if (isObjection(seen.purpose)) objections.decline(subjectOf(seen.purpose));
     await this.#pollOnce();
-    const { id, key, purpose } = this.pending.get(seen.key) ?? seen;
-    if (isObjection(purpose)) objections.decline(subjectOf(purpose));
+    const { id, key } = this.pending.get(seen.key) ?? seen;
     await this.#answer(id, key, { refused: true });
   }
 
@@ -151,8 +153,12 @@ class SignatureRequests {
 
   #update(asked: readonly SignatureRequest[], partly: boolean): void {
     const now = Date.now();
-    // A refusal counts for the objection, not only for one of its transactions.
-    const waiting = asked.filter(({ purpose }) => !isObjection(purpose) || !objections.isDeclined(subjectOf(purpose)));
+    // A refusal counts for the objection, not only for one of its transactions; until the gateway has it, the newest
+    // of them is the one to refuse.
+    const waiting = asked.filter(
+      ({ key, purpose }) =>
+        this.pending.has(key) || !isObjection(purpose) || !objections.isDeclined(subjectOf(purpose)),
+    );
     for (const each of waiting) {
       this.pending.set(each.key, { ...each, chain: wallets.overview?.chain ?? '' });
       this.#missedSince.delete(each.key);

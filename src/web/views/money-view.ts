@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts';
-import { GatewayError } from '../api.ts';
 import { chainWords } from '../chains.ts';
 import { h, replace } from '../dom.ts';
+import { GatewayError } from '../gateway-error.ts';
 import { sol } from '../labels.ts';
 import { market } from '../market.ts';
 import { objections } from '../objections.ts';
