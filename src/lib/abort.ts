@@ -31,18 +31,32 @@ export function dismiss(controller: AbortController): void {
   controller.abort(dismissed);
 }
 
-/** Resolves after `milliseconds`. @throws the signal's reason if it aborts first */
+/**
+ * Runs `act` after `milliseconds`, once what had arrived by then is read: behind a pause of the process the timers come
+ * before the network, and a deadline would pass although what it waits for is there.
+ * @returns cancels it; idempotent
+ */
+export function afterReading(milliseconds: number, act: () => void): () => void {
+  let turn: NodeJS.Immediate | undefined;
+  const timer = setTimeout(() => (turn = setImmediate(act)), milliseconds);
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(turn);
+  };
+}
+
+/** Resolves after `milliseconds`, as `afterReading`. @throws the signal's reason if it aborts first */
 export function delay(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const onAbort = (): void => {
-      clearTimeout(timer);
+      cancel();
       reject(signal?.reason as Error);
     };
-    const timer = setTimeout(() => {
+    const cancel = afterReading(milliseconds, () => {
       signal?.removeEventListener('abort', onAbort);
       resolve();
-    }, milliseconds);
+    });
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

@@ -1,3 +1,5 @@
+import { afterReading } from '../../lib/abort.ts';
+
 /** Time between two looks at a peer that sends nothing, in ms. */
 const lookEveryMs = 250;
 
@@ -16,11 +18,11 @@ export interface SilenceInit {
  * @returns ends the watch; idempotent
  */
 export function watchSilence({ silenceMs, unansweredMs, onSilent }: SilenceInit): () => void {
-  let timer = setTimeout(look, silenceMs);
+  let cancel = afterReading(silenceMs, look);
   function look(): void {
     // Half of the silence: a probe is sent every two seconds only.
     if (unansweredMs() >= silenceMs / 2) onSilent();
-    else timer = setTimeout(look, lookEveryMs);
+    else cancel = afterReading(lookEveryMs, look);
   }
-  return () => clearTimeout(timer);
+  return () => cancel();
 }

@@ -1,4 +1,5 @@
 import { QvacError } from '../../../../errors.ts';
+import { afterReading } from '../../../../lib/abort.ts';
 import { maxTimerMs } from '../../../../lib/clock.ts';
 import { seconds, shortPeer } from '../../../../lib/names.ts';
 import type { FrameOf, FrameType } from '../../../../protocol/frames.ts';
@@ -16,8 +17,8 @@ export interface RouteReaderInit {
 export class RouteReader {
   readonly #stream: FrameStream;
   readonly #init: RouteReaderInit;
-  /** Running timers, all cleared by an abort. */
-  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Each cancels a deadline; an abort cancels all. */
+  readonly #deadlines = new Set<() => void>();
 
   constructor(stream: FrameStream, init: RouteReaderInit) {
     this.#stream = stream;
@@ -50,17 +51,17 @@ export class RouteReader {
    * @returns ends the deadline; idempotent
    */
   deadline(ms: number, what: string): () => void {
-    const timer = setTimeout(() => this.#giveUp(what), Math.min(ms, maxTimerMs));
-    this.#timers.add(timer);
+    const cancel = afterReading(Math.min(ms, maxTimerMs), () => this.#giveUp(what));
+    this.#deadlines.add(cancel);
     return () => {
-      clearTimeout(timer);
-      this.#timers.delete(timer);
+      cancel();
+      this.#deadlines.delete(cancel);
     };
   }
 
   /** Resets the stream at once. */
   abort(reason: Error): void {
-    for (const timer of this.#timers) clearTimeout(timer);
+    for (const cancel of this.#deadlines) cancel();
     this.#stream.abort(reason);
   }
 
