@@ -121,7 +121,8 @@ export class DirectJob implements Job {
     try {
       while (this.received.final === null) {
         // Measures the provider alone: the timer stops while the consumer handles a frame.
-        const gap = this.#deadline(this.#accepted ? gapMs : acceptMs, `${who} sent nothing for ${seconds(gapMs)}`);
+        const dueMs = this.#accepted ? gapMs : acceptMs;
+        const gap = this.#deadline(dueMs, `${who} sent nothing for ${seconds(dueMs)}`);
         this.#watch();
         this.#waiting = true;
         const raw = await this.#stream.readRaw([
