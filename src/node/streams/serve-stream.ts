@@ -7,8 +7,8 @@ import { type FrameStream, type FrameStreamOptions, LibP2PFrameStream } from './
 
 /** How long the other side may take to end a stream after our handler is done, in ms. */
 const lingerMs = 5_000;
-/** How long sending an error frame may take, in ms. */
-const farewellMs = 1_000;
+/** How long sending an error frame may take, and then the other side to end the stream, in ms. */
+const farewellMs = 5_000;
 
 /** The last frame of a stream, by the code of the error that ended its handler. */
 const farewells: Readonly<Record<string, Frame>> = {
