@@ -63,13 +63,25 @@ export interface TestAskerInit {
   readonly discovery?: DiscoveryInit | undefined;
   /** Measures the deadlines of its score jobs. @default the system's */
   readonly timer?: Timer | undefined;
+  /** Measures the deadlines of its other jobs. @default the system's */
+  readonly jobTimer?: Timer | undefined;
   readonly save?: ((receipt: Receipt) => Promise<void>) | undefined;
 }
 
 /** A client on a real node, as `qvac ask` builds it. */
 export async function startAsker(
   context: TestContext,
-  { providers = [], engines = [], payments, auditors = [], ownPeers = [], save, timer, ...init }: TestAskerInit = {},
+  {
+    providers = [],
+    engines = [],
+    payments,
+    auditors = [],
+    ownPeers = [],
+    save,
+    timer,
+    jobTimer,
+    ...init
+  }: TestAskerInit = {},
 ): Promise<TestAsker> {
   const peer = init.node ?? (await startPeer(context, { ...init.peer, role: 'client' }));
   const discovery = await startDiscovery(context, peer, init.discovery);
@@ -122,6 +134,7 @@ export async function startAsker(
     payments,
     key: peer.key,
     clock: systemClock,
+    timer: jobTimer,
     logger: silentLogger,
   };
   const observerOf = ({ onAccepted, onPrompted, onText }: AskHooks): AskObserver => ({

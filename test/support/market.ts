@@ -150,6 +150,7 @@ export async function openTestJob(
   provider: TestProvider,
   change: Partial<JobInit> = {},
   client?: Peer,
+  timer?: Timer,
 ): Promise<{ readonly job: Job; readonly secret: Uint8Array; readonly client: Peer }> {
   const peer = client ?? (await startPeer(context, { role: 'client' }));
   const secret = Uint8Array.from(randomBytes(32));
@@ -165,7 +166,7 @@ export async function openTestJob(
     target: provider.address,
     ...change,
   };
-  const job = await openJob({ peer, clock: systemClock, logger: silentLogger }, init);
+  const job = await openJob({ peer, clock: systemClock, timer, logger: silentLogger }, init);
   context.after(() => job.abort(new Error('the test is over')));
   return { job, secret, client: peer };
 }

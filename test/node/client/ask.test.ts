@@ -157,7 +157,8 @@ test('what a head covers of a broken answer is checked and kept as a receipt, wh
   );
   await gate.reached;
   // Not before the head arrived.
-  while (asker.told.filter((line) => line.startsWith('text ')).join('').length < 33) await setImmediate();
+  const shown = (): string => asker.told.map((line) => (line.startsWith('text ') ? line.slice(5) : '')).join('');
+  while (shown().length < 33) await setImmediate();
   await provider.peer.stop();
   const error = await failing;
   assert.ok(error instanceof QvacError && error.code === 'E_TRUNCATED');

@@ -10,6 +10,7 @@ import type { Peer } from '../../../src/node/peer/peer.ts';
 import { finish, modes } from '../../../src/protocol/codes.ts';
 import { sha256 } from '../../../src/protocol/digests.ts';
 import { startAsker } from '../../support/asking.ts';
+import { manualTimer } from '../../support/clock.ts';
 import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider, testInput, testSampler } from '../../support/market.ts';
 import { startMarketProcess } from '../../support/market-process.ts';
@@ -47,7 +48,7 @@ for (const [signal, code, what] of [
   test(`a provider that is ${what} in the middle of its answer is ${code}, never a success`, async (context) => {
     const provider = await startMarketProcess(context, { role: 'provider', stepMs: 20 });
     const client = await startPeer(context, { role: 'client' });
-    const job = await jobWith(client, await startDiscovery(context, client), provider.address, { gapMs: 3_000 });
+    const job = await jobWith(client, await startDiscovery(context, client), provider.address);
     let tokens = 0;
     const receiving = (async () => {
       for await (const frame of job.frames()) {
@@ -135,13 +136,9 @@ test('heartbeats keep a slow answer alive past the gap', async (context) => {
 
 test('a slow reader is not mistaken for a silent provider', async (context) => {
   const provider = await startProvider(context);
-  const { job } = await openTestJob(context, provider, { timeouts: { gapMs: 300 } });
-  let slept = false;
-  for await (const frame of job.frames()) {
-    if (frame.t !== 'tokens' || slept) continue;
-    slept = true;
-    await setTimeout(600);
-  }
+  const timer = manualTimer();
+  const { job } = await openTestJob(context, provider, { timeouts: { gapMs: 300 } }, undefined, timer);
+  for await (const frame of job.frames()) if (frame.t === 'tokens') timer.advance(300);
   assert.equal(job.received.final?.finish, finish.length);
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
 import { aborted } from '../../../src/lib/abort.ts';
+import type { Timer } from '../../../src/lib/clock.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import type { AbortOptions } from '../../../src/lib/types.ts';
 import type { Engine, OpenOptions } from '../../../src/model/engine.ts';
@@ -9,6 +10,7 @@ import { createVerifier } from '../../../src/node/verification/verifier.ts';
 import { decodeHead } from '../../../src/proofs/head.ts';
 import { startAsker } from '../../support/asking.ts';
 import { disguised } from '../../support/cheats/engines.ts';
+import { manualTimer } from '../../support/clock.ts';
 import { createGate } from '../../support/gate.ts';
 import { openTestJob, receiveAll, startProvider, testSampler } from '../../support/market.ts';
 import { keptDeliveries, paidPriceOf, startPaidProvider } from '../../support/paid.ts';
@@ -101,13 +103,15 @@ test('a submission long before the final head shortens the window by that time',
   assert.deepEqual([verification.result, left, tooLate], ['inconclusive', 0, true]);
 });
 
+const timeoutMs = 60_000;
+
 /** A provider that submits an answer, as a broken-off one, while it still sends it. */
-async function submittedEarly(context: TestContext, timeoutMs: number) {
+async function submittedEarly(context: TestContext, jobTimer?: Timer) {
   const chain = await startChain(context);
   const gate = createGate(40);
   const { provider, paid } = await startPaid(context, chain, createScriptedEngine({ beforeStep: gate.beforeStep }));
   const client = await clientPayments(context, chain);
-  const asker = await startAsker(context, { providers: [provider], payments: client.payments });
+  const asker = await startAsker(context, { providers: [provider], payments: client.payments, jobTimer });
   const asking = asker.ask({ maxPrice, timeoutMs, sampler: { ...testSampler, maxTokens: 60 } });
   asking.catch(() => undefined);
   await gate.reached;
@@ -119,7 +123,7 @@ async function submittedEarly(context: TestContext, timeoutMs: number) {
 }
 
 test('a provider that submits and then goes on is slashed with the head that it sent last', async (context) => {
-  const { client, asking, gate, paid } = await submittedEarly(context, 60_000);
+  const { client, asking, gate, paid } = await submittedEarly(context);
   gate.open();
   const { verification, payment } = await asking;
   assert.deepEqual([verification.result, payment?.state, payment?.refunded], ['pass', 'slashed', payment?.locked]);
@@ -128,7 +132,9 @@ test('a provider that submits and then goes on is slashed with the head that it 
 });
 
 test('a provider that submits and then withholds the end is paid for no more than it submitted', async (context) => {
-  const { client, asking, job, n } = await submittedEarly(context, 3_000);
+  const timer = manualTimer();
+  const { client, asking, job, n } = await submittedEarly(context, timer);
+  timer.advance(timeoutMs);
   await assert.rejects(asking, { code: 'E_TIMEOUT' });
   await client.escrow.waitForJob(job.address, (seen) => seen === null);
   const outcome = await client.escrow.jobOutcome(job.address);

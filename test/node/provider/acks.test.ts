@@ -175,10 +175,13 @@ test('without any acknowledgement an answer ends with finish 3 over nothing, and
 });
 
 test('once the acknowledgements stop, an answer ends with finish 3 over what was sent, and is due up to the grace', async (context) => {
-  const { provider, stream, ledger, ack } = await startPaid(context, 200, { ackStallMs: 5_000 });
+  const timer = manualTimer();
+  const { provider, stream, ledger, ack } = await startPaid(context, 200, {}, { timer });
   await ack(0);
   await readUntil(stream, 'tokens');
   await ack(1);
+  await untilIdle(stream, graceTokens);
+  timer.advance(ackStallMs);
   const { n, finish: reason } = await untilFinal(stream);
   assert.deepEqual([n, reason], [1 + graceTokens, finish.brokenOff]);
   assert.deepEqual(deliveries(ledger), [[1 + graceTokens, 1, finish.brokenOff]]);
@@ -268,8 +271,12 @@ test('an answer of one token is complete once that is acknowledged', async (cont
   assert.equal((await untilFinal(stream)).finish, finish.length);
   assert.deepEqual(deliveries(ledger), [[1, 1, finish.length]]);
 
-  const unacknowledged = await startPaid(context, 1, { ackStallMs: 2_000 });
+  const timer = manualTimer();
+  const unacknowledged = await startPaid(context, 1, {}, { timer });
   await unacknowledged.ack(0);
+  await readUntil(unacknowledged.stream, 'tokens');
+  await timer.waiting();
+  timer.advance(ackStallMs);
   assert.equal((await untilFinal(unacknowledged.stream)).finish, finish.length);
   assert.deepEqual(deliveries(unacknowledged.ledger), [[1, 0, finish.length]]);
 });

@@ -8,9 +8,10 @@ import { assess } from '../../../src/proofs/checks.ts';
 import type { Receipt } from '../../../src/proofs/receipt.ts';
 import { compareWithReferee } from '../../../src/proofs/score/compare.ts';
 import { scoreRequestOf } from '../../../src/proofs/score/score-request.ts';
-import { jobProtocol } from '../../../src/protocol/constants.ts';
+import { ackStallMs, jobProtocol } from '../../../src/protocol/constants.ts';
 import { encodeExtra } from '../../../src/protocol/messages/extra.ts';
 import { finish, modes, type Offer, payFrom } from '../../../src/protocol/messages.ts';
+import { manualTimer } from '../../support/clock.ts';
 import { createGate } from '../../support/gate.ts';
 import { temporaryHome } from '../../support/home.ts';
 import {
@@ -219,7 +220,8 @@ test('a score whose client leaves, or that fails, ends without a head', async (c
 test('a paid score costs the prompt’s price for prompt and answer, and is opened once its head is acknowledged', async (context) => {
   const chain = await startChain(context);
   const answer = await answerOf(context, await startProvider(context));
-  const { provider, paid, escrow } = await startPaidProvider(context, chain, { provider: { ackStallMs: 2_000 } });
+  const timer = manualTimer();
+  const { provider, paid, escrow } = await startPaidProvider(context, chain, { timer });
   const [buyer, peer] = [await chain.wallet(), await startPeer(context, { role: 'client' })];
   const request = scoreRequestOf(answer);
   assert.ok(request !== null);
@@ -275,6 +277,8 @@ test('a paid score costs the prompt’s price for prompt and answer, and is open
   // Without any acknowledgement nothing is computed, and the payment comes back.
   const silent = await open();
   await silent.accept();
+  await timer.waiting();
+  timer.advance(ackStallMs);
   await paid.news.until('declined', 60_000, ({ news }) => news.job === silent.raw.jobId);
   assert.equal(provider.engine.scoreSlots.used, 0);
 });

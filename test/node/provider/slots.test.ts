@@ -84,8 +84,9 @@ test('an offer that comes while the provider stops is refused, also on a stream 
 test('a client that opens a stream and sends nothing is dropped', async (context) => {
   const provider = await startProvider(context, { provider: { firstFrameMs: 100 } });
   const client = await startPeer(context, { role: 'client' });
-  const stream = await client.open(provider.address, jobProtocol);
-  await assert.rejects(firstFrame(stream), (error) => error instanceof QvacError && error.code === 'E_TRUNCATED');
+  // Also if it is dropped before the client knows that the stream is open.
+  const opened = client.open(provider.address, jobProtocol);
+  await assert.rejects(opened.then(firstFrame), (error) => error instanceof QvacError && error.code === 'E_TRUNCATED');
 });
 
 test('a peer that asks too often receives busy, others are served', async (context) => {

@@ -158,7 +158,7 @@ describe('a router turns to another provider', () => {
       script: { beforeStep: (i) => (i < 4 ? Promise.resolve() : over.promise) },
     });
     const router = await startRouter(context, { providers: [bad, good] });
-    const question = await askRouter(context, router, { timeouts: { totalMs: 6_000 } });
+    const question = await askRouter(context, router, { timeouts: { totalMs: 12_000 } });
     const { picked, verdict, refused } = await receiveAnswer(question);
     assert.deepEqual(picked, [bad.peer.id, good.peer.id]);
     assert.deepEqual([verdict?.verdict.result, refused], ['pass', null]);
@@ -191,10 +191,10 @@ describe('a router turns to another provider', () => {
     });
     const good = await startProvider(context);
     const router = await startRouter(context, { providers: [bad, good] });
-    assert.deepEqual((await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 6_000 } }))).picked, [
-      bad.peer.id,
-      good.peer.id,
-    ]);
+    assert.deepEqual(
+      (await receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 12_000 } }))).picked,
+      [bad.peer.id, good.peer.id],
+    );
     assert.equal(await left.promise, 'reset');
   });
 });
@@ -318,7 +318,7 @@ describe('a router gives up', () => {
     });
     const router = await startRouter(context, { providers: [slow] });
     await assert.rejects(
-      receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 1_500 } })),
+      receiveAnswer(await askRouter(context, router, { timeouts: { totalMs: 6_000 } })),
       code('E_TIMEOUT'),
     );
     gate.resolve();
