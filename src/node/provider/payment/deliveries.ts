@@ -125,6 +125,8 @@ export class Deliveries {
     const { escrow, releaseStake, onNews } = this.#components;
     releaseStake(jobId);
     const outcome = await escrow.jobOutcome(kept.address);
+    // Whoever follows this answer and the sweep may both see its end: it is reported once.
+    if (!this.#delivered.has(jobId)) return;
     if (outcome === null && !this.#isUnknownForLong(jobId)) return;
     await this.forget(jobId);
     onNews({ job: jobId, state: stateOf(outcome), lamports: outcome?.paid ?? 0n });
