@@ -240,8 +240,9 @@ export class ChannelPayouts implements ProviderChannels {
   async #concludeIfGone(channel: ServedChannel): Promise<void> {
     const { escrow } = this.#components;
     if ((await escrow.channel(channel.account.address, { signal: this.#init.end })) !== null) return;
+    // An acknowledgement and the sweep may both see its end: it is reported once.
+    if (!this.#channels.delete(channel.id)) return;
     channel.end();
-    this.#channels.delete(channel.id);
     await this.#conclude(channel.id, { settled: channel.account.settled, wasOpen: true });
   }
 
