@@ -82,3 +82,16 @@ test('a channel whose end both see at once is reported once', async (context) =>
   await ended();
   assert.deepEqual([await states(), looks], [['opened', 'closed'], 2]);
 });
+
+test('a channel that ends after the sweep got its list is not opened anew', async (context) => {
+  const { holdList, close, ended, states } = await start(context);
+  await holdList(async (fetch) => {
+    const accounts = await fetch();
+    assert.equal(accounts.length, 2);
+    await ended();
+    return accounts;
+  });
+  await close();
+  await ended();
+  assert.deepEqual(await states(), ['opened', 'closed']);
+});

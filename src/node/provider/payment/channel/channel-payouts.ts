@@ -66,6 +66,8 @@ export class ChannelPayouts implements ProviderChannels {
   readonly #channels = new Map<ChannelId, ServedChannel>();
   /** Of earlier processes, and not seen on the chain yet. */
   #recalled = new Map<ChannelId, KeptChannel>();
+  /** Ended since the last sweep began, whose list of accounts may be older. */
+  readonly #ended = new Set<ChannelId>();
   /** What the chain's time is ahead of this machine's, ms. */
   #aheadMs = 0;
   #waiting = 0;
@@ -129,6 +131,7 @@ export class ChannelPayouts implements ProviderChannels {
     const isNeeded = this.#channels.size > 0 || this.#terms.size > 0 || this.#recalled.size > 0 || !this.#hasLooked;
     if (!isNeeded) return;
     const { end: signal } = this.#init;
+    this.#ended.clear();
     const [accounts, now] = await Promise.all([
       escrow.channels({ provider: escrow.wallet }, { signal }),
       escrow.now({ signal }),
@@ -138,7 +141,7 @@ export class ChannelPayouts implements ProviderChannels {
     const open = new Set(accounts.map(({ id }) => channelIdHex(id)));
     for (const account of accounts) {
       if (this.#init.end.aborted) return;
-      await this.#lookAfter(this.#seen(account));
+      if (!this.#ended.has(channelIdHex(account.id))) await this.#lookAfter(this.#seen(account));
     }
     for (const channel of this.#channels.values()) if (!open.has(channel.id)) await this.#concludeIfGone(channel);
     for (const id of this.#terms.endedBefore(now - forgetTermsMs)) await this.#forgetTerms(id);
@@ -242,6 +245,7 @@ export class ChannelPayouts implements ProviderChannels {
     if ((await escrow.channel(channel.account.address, { signal: this.#init.end })) !== null) return;
     // An acknowledgement and the sweep may both see its end: it is reported once.
     if (!this.#channels.delete(channel.id)) return;
+    this.#ended.add(channel.id);
     channel.end();
     await this.#conclude(channel.id, { settled: channel.account.settled, wasOpen: true });
   }
