@@ -108,7 +108,7 @@ export class ChannelCloser {
     const signed = signBody(peer.key, kinds.ack, jobId, encodeAck({ ...ack, ...channel.totals }));
     try {
       await sendTotals(peer, channel.provider, signed, options);
-      channel.told(true);
+      channel.told(jobId, true);
       return true;
     } catch (error) {
       logger.debug('a provider did not take the totals', { channel: channel.id, reason: messageOf(error) });

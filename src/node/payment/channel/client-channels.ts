@@ -252,9 +252,9 @@ class ClientChannels implements WalletChannels {
     if (!channel.isBusy) await this.#endings.step(channel, options);
   }
 
-  delivered({ channel, committedLamports }: ChannelPlace, isSent: boolean): void {
-    if (committedLamports === 0n) return;
-    channel.told(isSent);
+  delivered({ channel, jobId, committedLamports }: ChannelPlace, isSent: boolean): void {
+    if (jobId === null || committedLamports === 0n) return;
+    channel.told(jobId, isSent);
     if (!isSent) this.#run(() => this.#closer.tell(channel, { signal: this.#end.signal }));
   }
 

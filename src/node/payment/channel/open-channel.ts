@@ -80,8 +80,12 @@ export class OpenChannel {
     return this.#isBehind;
   }
 
-  /** Whether the provider was told the last totals. Kept with the next change: telling it twice does no harm. */
-  told(isTold: boolean): void {
+  /**
+   * Whether the provider was told the totals that release this answer. Says nothing if another one was released last:
+   * the provider may lack that one's. Kept with the next change: telling it twice does no harm.
+   */
+  told(jobId: JobId, isTold: boolean): void {
+    if (this.#kept.untold !== jobId) return;
     this.#isBehind = !isTold;
     if (isTold) this.#kept = { ...this.#kept, untold: null };
   }
