@@ -122,12 +122,15 @@ class ClientChannels implements WalletChannels {
     const limit = AbortSignal.timeout(this.#needsChannel(wanted) ? waitMs : roomWaitMs);
     for (;;) {
       if (!channel.isUsable(await this.#time.now(options))) return null;
+      const changed = channel.changed();
       const isCovered = channel.leftLamports >= amountLamports;
       // In the same turn as the check: others may wait for the same room.
       if (isCovered && channel.hasRoom) return channel.reserve(amountLamports);
       if (!isCovered && !isOpenOnly && (await this.#deposits.refill(channel, wanted, options))) continue;
+      // An answer may have ended meanwhile.
+      if (channel.changed() !== changed) continue;
       if (!channel.isBusy || limit.aborted) return null;
-      await raceSignal(channel.changed(), anySignal(limit, options.signal)).catch(() => undefined);
+      await raceSignal(changed, anySignal(limit, options.signal)).catch(() => undefined);
       options.signal?.throwIfAborted();
     }
   }

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { QvacError } from '../../../../src/errors.ts';
 import { raceSignal } from '../../../../src/lib/abort.ts';
 import type { JobId } from '../../../../src/lib/types.ts';
+import type { WantedPlace } from '../../../../src/node/payment/channel/channels.ts';
 import type { ChannelPlace } from '../../../../src/node/payment/channel/open-channel.ts';
 import { type ChannelAskerInit, startChannelAsker } from '../../../support/channel-asker.ts';
 import { testSampler } from '../../../support/market.ts';
@@ -121,4 +122,25 @@ test('a question that takes a place while the channel begins to be closed keeps 
   assert.deepEqual(channel.totals, { committedLamports: releasedLamports + 900n, releasedLamports });
   await places[0]?.conclude(null);
   assert.equal(channel.kept.phase, 'open');
+});
+
+test('an answer that ends right after the deposit could not be raised makes room for the one that waits', async (context) => {
+  const { provider, asker } = await start(context);
+  await asker.ask({ maxPrice, sampler });
+  const channels = await asker.channels();
+  const [listed] = await channels.list();
+  const { channel } = listed ?? assert.fail('no channel');
+  const { card, peer } = provider.card();
+  const pay = card.pay ?? assert.fail('it is free');
+  const underWay = channel.reserve(channel.leftLamports);
+  const wanted: WantedPlace = {
+    ...{ provider: peer, key: card.peer, pay, slots: 4, amountLamports: 1_000n },
+    // Read when the raise is considered.
+    get maxDepositLamports() {
+      queueMicrotask(() => underWay.leave());
+      return channel.depositLamports;
+    },
+  };
+  const place = await channels.place(wanted);
+  assert.equal(place?.channel, channel);
 });
