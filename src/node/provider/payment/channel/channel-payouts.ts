@@ -253,9 +253,10 @@ export class ChannelPayouts implements ProviderChannels {
   async #concludeRecalled(id: ChannelId): Promise<void> {
     const { escrow } = this.#components;
     if ((await escrow.channel(escrow.channelAddress(fromHex(id)))) !== null) return;
-    const wasOpen = (this.#recalled.get(id)?.committed ?? null) !== null;
-    this.#recalled.delete(id);
-    await this.#conclude(id, { settled: 0n, wasOpen });
+    const recalled = this.#recalled.get(id);
+    // Else an offer has taken it up meanwhile.
+    if (!this.#recalled.delete(id)) return;
+    await this.#conclude(id, { settled: 0n, wasOpen: recalled?.committed != null });
   }
 
   /** @param settled what was paid out of it before, and reported */
