@@ -38,6 +38,18 @@ async function requestIds({
   return requests.map(({ id }) => id);
 }
 
+/** Resolves once the page receives a request of the gateway that runs next. */
+async function renewedRequest(page: Page): Promise<void> {
+  await page.waitForResponse(
+    async (response) => {
+      if (!response.url().endsWith('/requests') || !response.ok()) return false;
+      const { requests } = (await response.json()) as { readonly requests: readonly unknown[] };
+      return requests.length > 0;
+    },
+    { timeout: 60_000 },
+  );
+}
+
 async function reject(page: Page, { paid, escrow }: PaidMarket): Promise<void> {
   await page.getByRole('dialog', rejecting).getByRole('button', { name: 'Sign the rejection' }).click();
   await page.getByRole('dialog', rejecting).waitFor({ state: 'detached' });
@@ -112,6 +124,7 @@ test('an objection survives a restart of the gateway and failed requests, withou
   await gateway.stop();
   await page.locator('.banner', { hasText: 'The gateway does not respond' }).waitFor();
   assert.equal(await page.getByRole('dialog', rejecting).count(), 1);
+  const renewed = renewedRequest(page);
   await startGateway(context, {
     providers: [],
     receipts,
@@ -121,6 +134,8 @@ test('an objection survives a restart of the gateway and failed requests, withou
   await Promise.race([third.promise, page.waitForTimeout(25_000).then(() => assert.fail('no third request'))]);
   await page.locator('.banner', { hasText: 'The gateway does not respond' }).waitFor({ state: 'detached' });
   await page.getByRole('dialog', rejecting).waitFor();
+  // The dialog may still be that of the old gateway, which the new one cannot take a signature for.
+  await renewed;
   await reject(page, market);
 });
 
