@@ -145,9 +145,10 @@ test('settings changed in one tab show in the other', { skip }, async (context) 
   for (const page of [first, second]) await page.getByRole('button', { name: 'Settings', exact: true }).click();
   await first.getByLabel('Temperature').fill('0.5');
   await first.getByLabel('Seed').focus();
+  // Until then the second tab would write back the settings that it knows.
+  await untilValue(second, 'Temperature', '0.5');
   await second.getByLabel('System message').fill('Be brief');
   await second.getByLabel('Seed').focus();
-  await untilValue(second, 'Temperature', '0.5');
   await untilValue(first, 'System message', 'Be brief');
   const settings = await first.evaluate<{ temperature: string; system: string }>(
     'JSON.parse(localStorage.getItem("qvac.settings"))',
