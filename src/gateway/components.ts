@@ -75,4 +75,8 @@ export interface GatewayInit {
   readonly toolParser?: ToolFamily | undefined;
   /** @default 5_000 */
   readonly verdictMs?: number | undefined;
+  /** How long answers in progress may take to send their end when the gateway stops, ms. @default 2_000 */
+  readonly farewellMs?: number | undefined;
+  /** How long verifications in progress may take then, ms: payments depend on their verdicts. @default 5_000 */
+  readonly verificationMs?: number | undefined;
 }

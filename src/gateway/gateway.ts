@@ -20,10 +20,6 @@ export interface Gateway {
   readonly port: number;
 }
 
-/** How long answers in progress may take to send their end on `stop`, ms. */
-const farewellMs = 2_000;
-/** How long verifications in progress may take on `stop`, ms: payments depend on their verdicts. */
-const verificationMs = 5_000;
 /** How often `stop` closes connections that became idle, ms. */
 const sweepMs = 20;
 
@@ -84,6 +80,7 @@ class HttpGateway implements Gateway {
 
   async stop(): Promise<void> {
     const server = this.#server;
+    const { farewellMs = 2_000 } = this.#init;
     if (server === null || this.#stopping.signal.aborted) return;
     this.#stopping.abort(new QvacError('E_TERMINATED', 'the gateway is stopping'));
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -100,6 +97,7 @@ class HttpGateway implements Gateway {
   }
 
   async #awaitVerifications(): Promise<void> {
+    const { verificationMs = 5_000 } = this.#init;
     let timer: NodeJS.Timeout | undefined;
     const timedOut = new Promise<void>((resolve) => (timer = setTimeout(resolve, verificationMs)));
     await Promise.race([this.#verifications.settled(), timedOut]);

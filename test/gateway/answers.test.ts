@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { QvacError } from '../../src/errors.ts';
 import type { CheckedAnswer, InferenceClient } from '../../src/gateway/answer/inference-client.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
@@ -176,7 +176,10 @@ test('with waitVerdict an answer carries its verdict, or is pending if verificat
 
 test('stopping the gateway waits for verifications in progress', async (context) => {
   const verdict = Promise.withResolvers<CheckedAnswer['verified']>();
-  const { gateway, url } = await startGateway(context, { inference: verifying(verdict.promise) });
+  const { gateway, url } = await startGateway(context, {
+    inference: verifying(verdict.promise),
+    gateway: { verificationMs: 60_000 },
+  });
   await (await post(url, {})).text();
   let stopped = false;
   const stopping = gateway.stop().then(() => (stopped = true));
@@ -300,16 +303,29 @@ test('a client that does not read stalls its own answer; the gateway buffers lit
   }
 });
 
+/** Resolves once so many requests are in progress. */
+async function untilActive(url: string, count: number): Promise<void> {
+  const deadline = AbortSignal.timeout(30_000);
+  for (;;) {
+    const metrics = await (await fetch(`${url}/metrics`, { signal: deadline })).text();
+    const active = [...metrics.matchAll(/^qvac_questions_active\{.*\} (\d+)$/gm)];
+    if (active.reduce((sum, [, value]) => sum + Number(value), 0) === count) return;
+    await setTimeout(20, undefined, { signal: deadline });
+  }
+}
+
 test('stopping the gateway ends answers in progress and pays for them', async (context) => {
   const gate = createGate(5);
   const { gateway, url, providers, receipts } = await startGateway(context, {
     providers: [{ script: { beforeStep: gate.beforeStep } }],
+    gateway: { farewellMs: 60_000 },
   });
   const streamed = await post(url, { stream: true });
   const waiting = post(url, {});
   const reader = streamed.body?.pipeThrough(new TextDecoderStream()).getReader();
   await reader?.read();
   await gate.reached;
+  await untilActive(url, 2);
   const stopped = gateway.stop();
   gate.open();
   let text = '';
