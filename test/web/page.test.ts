@@ -9,6 +9,7 @@ import { createDictatedEngine } from '../support/dictated-engine.ts';
 import { createGate } from '../support/gate.ts';
 import { startGateway, testToken } from '../support/gateway.ts';
 import { ask, openSaying } from '../support/page.ts';
+import { quietPort } from '../support/ports.ts';
 import { createScriptedEmbedder } from '../support/scripted-embedder.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 
@@ -284,11 +285,10 @@ test('a page of another origin can neither ask nor read', { skip }, async (conte
 });
 
 test('reconnects by itself after the gateway restarted with another token', { skip }, async (context) => {
-  const first = await openSaying(context, 'before and after');
-  const { page, gateway } = first;
+  const port = await quietPort();
+  const { page, gateway } = await openSaying(context, 'before and after', { gateway: { port } });
   await ask(page, 'one');
   await page.locator('.trust').waitFor();
-  const { port } = gateway;
   await gateway.stop();
   await page.getByText('The gateway does not respond').waitFor();
   await startGateway(context, {

@@ -9,8 +9,16 @@ import { offerBetween } from '../escrow/world.ts';
 import { violations } from '../support/axe.ts';
 import { noBrowser, openPage } from '../support/browser.ts';
 import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
-import { askOnPage, connectWallet, openWalletPage, type PaidMarket, startPaidMarket } from '../support/paid-page.ts';
+import {
+  askOnPage,
+  connectWallet,
+  openWalletPage,
+  type PaidMarket,
+  type PaidMarketInit,
+  startPaidMarket,
+} from '../support/paid-page.ts';
 import { SOL } from '../support/payments.ts';
+import { quietPort } from '../support/ports.ts';
 import { createScriptedEngine } from '../support/scripted-engine.ts';
 import { testWalletScript } from '../support/test-wallet.ts';
 
@@ -18,8 +26,8 @@ const skip = (await noBrowser()) ?? false;
 const rejecting = { name: 'A check failed: sign to reject' } as const;
 
 /** A page whose answer failed a check, with the dialog for the second signature. */
-async function openAtRejection(context: TestContext, patienceMs?: number) {
-  const market = await startPaidMarket(context, { damage: 3 }, { here: [createScriptedEngine()], patienceMs });
+async function openAtRejection(context: TestContext, init: PaidMarketInit = {}) {
+  const market = await startPaidMarket(context, { damage: 3 }, { here: [createScriptedEngine()], ...init });
   const opened = await openWalletPage(context, market);
   await connectWallet(opened.page);
   await askOnPage(opened.page, 'worth it?');
@@ -60,7 +68,7 @@ async function reject(page: Page, { paid, escrow }: PaidMarket): Promise<void> {
 test('a rejection can be signed until its deadline, even after its first transaction expired', {
   skip,
 }, async (context) => {
-  const market = await openAtRejection(context, 5_000);
+  const market = await openAtRejection(context, { patienceMs: 5_000 });
   const { page } = market;
   const [first] = await requestIds(market);
   for (;;) {
@@ -93,9 +101,9 @@ test('a postponed rejection stays above the page and returns after a reload', { 
 });
 
 test('the gateway’s next run asks for the rejection again', { skip }, async (context) => {
-  const market = await openAtRejection(context);
+  const port = await quietPort();
+  const market = await openAtRejection(context, { gateway: { port } });
   const { page, gateway, receipts, openWallets } = market;
-  const { port } = gateway;
   await gateway.stop();
   await startGateway(context, {
     providers: [],
@@ -111,9 +119,9 @@ test('the gateway’s next run asks for the rejection again', { skip }, async (c
 test('an objection survives a restart of the gateway and failed requests, without a reload', {
   skip,
 }, async (context) => {
-  const market = await openAtRejection(context);
+  const port = await quietPort();
+  const market = await openAtRejection(context, { gateway: { port } });
   const { page, gateway, receipts, openWallets } = market;
-  const { port } = gateway;
   let asked = 0;
   const third = Promise.withResolvers<void>();
   await page.route('**/qvac/wallets/*/jobs/*', (route) => {
