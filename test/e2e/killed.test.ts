@@ -24,6 +24,9 @@ const fee = 5_000n;
 const bothFees = 2n * fee;
 const chainClock = 'SysvarC1ock11111111111111111111111111111111';
 
+/** The most tokens, and what keeps an answer from being over before somebody is killed. */
+const long = [2_000, '--regex', '[a-z ]{8000,}'] as const;
+
 /** Polls until the condition holds. */
 async function eventually<Value>(look: () => Promise<Value | null>): Promise<Value> {
   const limit = AbortSignal.timeout(60_000);
@@ -271,7 +274,7 @@ test('processes that are killed at each step of a paid answer', { timeout: 600_0
 
   await context.test('a provider in the middle of an answer: is paid for what was acknowledged', async () => {
     const before = await market.balance();
-    const asking = await market.ask(2_000);
+    const asking = await market.ask(...long);
     await asking.streams();
     const job = await market.job();
     await market.node.kill();
@@ -333,7 +336,7 @@ test('a provider that is killed in the middle of an answer in a channel is paid 
   await market.serve();
   await market.fundClient();
   const before = await market.balance();
-  const asking = await market.ask(2_000, '--pay', 'channel');
+  const asking = await market.ask(...long, '--pay', 'channel');
   await asking.streams();
   await market.node.kill();
   assert.equal(await asking.exited, 4, asking.stderr);
@@ -366,7 +369,7 @@ test('processes that are killed and let the time pass', { timeout: 600_000 }, as
   assert.equal(unoffered.submitted, null);
 
   // A client in the middle of an answer.
-  const reading = await market.ask(2_000);
+  const reading = await market.ask(...long);
   await reading.streams();
   const begun = await market.job(unoffered);
   await reading.kill();
