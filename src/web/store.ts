@@ -62,8 +62,10 @@ class Store {
 
   /** Another tab changed the value under `key`, or all values (null). */
   changed(key: string | null): void {
-    if (key !== null && key !== conversationsKey && key !== settingsKey) return;
+    if (key !== null && key !== conversationsKey && key !== forgottenKey && key !== settingsKey) return;
     this.conversations = readConversations();
+    // A tab that did not know yet what another one forgot may have stored it again.
+    if (this.conversations.length < readStored().length) this.#keep(this.conversations);
     Object.assign(this.settings, readSettings(), this.#unsaved);
     for (const listener of this.#listeners) listener();
   }
@@ -100,12 +102,17 @@ class Store {
   }
 
   /**
-   * Takes in another tab's changes to a conversation of this tab, and stores the turns that they lack.
+   * Takes in another tab's changes to a conversation of this tab, and stores the turns that they lack, or all of it if
+   * a tab that did not know it yet wrote over it.
    * @returns whether `conversation` changed
    */
   follow(conversation: Conversation): boolean {
-    const copy = readConversations().find(({ id }) => id === conversation.id);
-    if (copy === undefined) return false;
+    const stored = readConversations();
+    const copy = stored.find(({ id }) => id === conversation.id);
+    if (copy === undefined) {
+      this.#restore(conversation, stored);
+      return false;
+    }
     const changed = absorb(conversation, copy);
     if (absorb(copy, shortened(conversation))) this.save(conversation);
     return changed;
@@ -130,6 +137,15 @@ class Store {
     this.#keep(readConversations().filter(({ id }) => !ids.includes(id)));
     // Storage was full: what left it makes room.
     if (!isNoted) write(forgottenKey, forgotten);
+  }
+
+  /** Pushes out no other conversation: the tabs that show it would restore that one. */
+  #restore(conversation: Conversation, stored: readonly Conversation[]): void {
+    const { id, turns } = conversation;
+    const isCleared = read<unknown>(conversationsKey, null) === null;
+    if (turns.length === 0 || stored.length >= maxConversations || isCleared || this.isForgotten(id)) return;
+    const all = [shortened(conversation), ...stored];
+    if (write(conversationsKey, all)) this.conversations = all;
   }
 
   #keep(conversations: readonly Conversation[]): void {
@@ -166,8 +182,13 @@ function readSettings(): PageSettings {
   return { ...fresh, ...Object.fromEntries(usable) };
 }
 
-/** Read from storage, since another tab may have changed them. */
+/** Read from storage, since another tab may have changed them; without those that a tab removed. */
 function readConversations(): readonly Conversation[] {
+  const forgotten = new Set(readForgotten());
+  return readStored().filter(({ id }) => !forgotten.has(id));
+}
+
+function readStored(): readonly Conversation[] {
   const found = read<unknown>(conversationsKey, []);
   return Array.isArray(found) ? found.filter(isConversation) : [];
 }

@@ -68,6 +68,65 @@ test('a conversation that is forgotten while storage is full stays forgotten', (
   );
 });
 
+test('a conversation that another tab stores again after it was forgotten goes', () => {
+  const forgotten = asked('forget this');
+  asked('keep this');
+  const before = storage.getItem('qvac.conversations') ?? '';
+  store.remove(forgotten.id);
+  for (const key of ['qvac.forgotten', 'qvac.conversations', null]) {
+    // A tab that did not know of it yet.
+    storage.setItem('qvac.conversations', before);
+    store.changed(key);
+    for (const each of [stored(), store.conversations])
+      assert.deepEqual(
+        each.map(({ title }) => title),
+        ['keep this'],
+      );
+  }
+  // The other tab itself, once it knows.
+  const other = asked('forget this as well');
+  storage.setItem('qvac.forgotten', JSON.stringify([forgotten.id, other.id]));
+  asked('one more');
+  assert.deepEqual(
+    stored().map(({ title }) => title),
+    ['one more', 'keep this'],
+  );
+});
+
+test('a conversation that another tab wrote over in storage is stored again, unless it was forgotten', () => {
+  const first = asked('one');
+  const before = storage.getItem('qvac.conversations') ?? '';
+  const second = asked('two');
+  const titles = () => stored().map(({ title }) => title);
+  const overwrite = (text: string) => {
+    // As by a tab that did not know of the second one.
+    storage.setItem('qvac.conversations', text);
+    store.changed('qvac.conversations');
+    return store.follow(second);
+  };
+  assert.equal(overwrite(before), false);
+  assert.deepEqual(titles(), ['two', 'one']);
+  assert.deepEqual(stored()[0]?.turns, second.turns);
+  assert.deepEqual(store.conversations, stored());
+  overwrite('[]');
+  assert.deepEqual(titles(), ['two']);
+  // It pushes nothing out, and is not stored while it is empty.
+  store.follow(first);
+  storage.room = [...storage.texts.values()].reduce((sum, { length }) => sum + length, 0) - 1;
+  overwrite(before);
+  assert.deepEqual(titles(), ['one']);
+  storage.room = room;
+  store.follow(store.create());
+  assert.deepEqual(titles(), ['one']);
+  store.remove(second.id);
+  overwrite(before);
+  assert.deepEqual(titles(), ['one']);
+  // As after all of the page's data was cleared.
+  storage.texts.clear();
+  store.follow(first);
+  assert.equal(storage.getItem('qvac.conversations'), null);
+});
+
 test('a turn follows the last one even if the clock was set back', () => {
   const conversation = asked('what time is it?');
   const [question] = conversation.turns;
