@@ -6,7 +6,7 @@ import type { Page } from 'playwright-core';
 import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
-import { createPageWallets, type PageWallets } from '../../src/gateway/page/page-wallets.ts';
+import { createPageWallets, type PageWallets, type PageWalletsInit } from '../../src/gateway/page/page-wallets.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { createReceiptStore, type ReceiptStore } from '../../src/node/home/receipt-store.ts';
@@ -22,8 +22,8 @@ import { testWalletScript } from './test-wallet.ts';
 const paidPrices = { priceIn: 100_000, priceOut: 2_000_000 };
 
 export interface PaidMarketInit extends TestGatewayInit {
-  /** How long a transaction waits for the person, ms. */
-  readonly patienceMs?: number | undefined;
+  /** How long a transaction waits for the person, ms, or what says so for each. */
+  readonly patienceMs?: PageWalletsInit['patienceMs'];
   /** Micro-lamports per compute unit that browser wallets pay. @default 0 */
   readonly priorityFee?: number | undefined;
   /** Whether the gateway has its own wallet, which pays up to 0.5 SOL. @default false */

@@ -68,7 +68,9 @@ async function reject(page: Page, { paid, escrow }: PaidMarket): Promise<void> {
 test('a rejection can be signed until its deadline, even after its first transaction expired', {
   skip,
 }, async (context) => {
-  const market = await openAtRejection(context, { patienceMs: 5_000 });
+  // The rejection's first transaction expires soon, neither that of the payment nor the one that is to be signed.
+  const patience = [50_000, 5_000];
+  const market = await openAtRejection(context, { patienceMs: () => patience.shift() ?? 50_000 });
   const { page } = market;
   const [first] = await requestIds(market);
   for (;;) {

@@ -39,8 +39,8 @@ export interface PageWalletsInit {
   readonly channelDir: string;
   /** Interval of going on with channels that are being closed or expire, ms. @default 10_000 */
   readonly sweepMs?: number | undefined;
-  /** How long a transaction waits for a person, ms. @default the lifetime of its blockhash, 50_000 */
-  readonly patienceMs?: number | undefined;
+  /** How long a transaction waits for a person, ms, or what says so for each. @default its blockhash's life, 50_000 */
+  readonly patienceMs?: number | (() => number) | undefined;
 }
 
 /** What a person can do with a job whose money is locked. */

@@ -31,11 +31,12 @@ const signatureBytes = 64;
 /** Transactions that wait for a signature and payments that wait for an approval, of people in the page. */
 export class Signatures {
   readonly #waiting = new Map<string, Waiting>();
-  readonly #patienceMs: number;
+  readonly #patience: () => number;
   readonly #end = new AbortController();
 
-  constructor({ patience = patienceMs }: { readonly patience?: number | undefined } = {}) {
-    this.#patienceMs = patience;
+  /** @param init.patience how long a request waits, ms, or what says so for each. @default 50_000 */
+  constructor({ patience = patienceMs }: { readonly patience?: number | (() => number) | undefined } = {}) {
+    this.#patience = typeof patience === 'number' ? () => patience : patience;
   }
 
   pendingOf(wallet: string): readonly SignatureRequest[] {
@@ -94,6 +95,7 @@ export class Signatures {
     answers: (end: (answer: Answer) => void) => { settle(signed: Uint8Array): void; agree(): void },
   ): Promise<Answer> {
     const id = randomBytes(16).toString('hex');
+    const patience = this.#patience();
     const signal = anySignal(this.#end.signal, options.signal);
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
@@ -109,7 +111,7 @@ export class Signatures {
       const leave = (): void => fail(signal.reason);
       const timer = setTimeout(
         () => fail(new QvacError('E_TIMEOUT', 'the payment was not approved in time', { hint: 'nothing was paid' })),
-        this.#patienceMs,
+        patience,
       );
       signal.addEventListener('abort', leave, { once: true });
       const { settle, agree } = answers((answer) => {
@@ -121,7 +123,7 @@ export class Signatures {
       this.#waiting.set(id, {
         ...request,
         id,
-        expiresAt: Date.now() + this.#patienceMs,
+        expiresAt: Date.now() + patience,
         settle: (signed) => (signed === null ? refused() : settle(signed)),
         agree,
       });
