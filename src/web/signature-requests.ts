@@ -51,6 +51,8 @@ class SignatureRequests {
   readonly #pages = new Set<string>();
   readonly #listeners = new Set<() => void>();
   readonly #missedSince = new Map<string, number>();
+  /** Ids. What was fetched before the answer may still name them. */
+  readonly #answered = new Set<string>();
   #polling = false;
 
   onChange(listener: () => void): void {
@@ -113,6 +115,7 @@ class SignatureRequests {
         'This transaction expired before you answered. If it is still needed, it is built again: press again.',
       );
     }
+    this.#answered.add(id);
     this.pending.delete(key);
     this.#notify();
   }
@@ -156,8 +159,9 @@ class SignatureRequests {
     // A refusal counts for the objection, not only for one of its transactions; until the gateway has it, the newest
     // of them is the one to refuse.
     const waiting = asked.filter(
-      ({ key, purpose }) =>
-        this.pending.has(key) || !isObjection(purpose) || !objections.isDeclined(subjectOf(purpose)),
+      ({ id, key, purpose }) =>
+        !this.#answered.has(id) &&
+        (this.pending.has(key) || !isObjection(purpose) || !objections.isDeclined(subjectOf(purpose))),
     );
     for (const each of waiting) {
       this.pending.set(each.key, { ...each, chain: wallets.overview?.chain ?? '' });

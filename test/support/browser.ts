@@ -61,3 +61,33 @@ export async function openPage(
   });
   return { page, strayed, complaints };
 }
+
+/** Holds the response to the next request to `url`, as it is when the gateway sends it. */
+export async function holdNext(
+  page: Page,
+  url: string,
+): Promise<{ readonly reached: Promise<void>; release(): Promise<void> }> {
+  const [reached, released, done] = [
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+    Promise.withResolvers<void>(),
+  ];
+  await page.route(
+    url,
+    async (route) => {
+      const response = await route.fetch();
+      reached.resolve();
+      await released.promise;
+      await route.fulfill({ response });
+      done.resolve();
+    },
+    { times: 1 },
+  );
+  return {
+    reached: reached.promise,
+    release() {
+      released.resolve();
+      return done.promise;
+    },
+  };
+}

@@ -7,7 +7,7 @@ import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { encodeOffer } from '../escrow/layouts.ts';
 import { offerBetween } from '../escrow/world.ts';
 import { violations } from '../support/axe.ts';
-import { noBrowser, openPage } from '../support/browser.ts';
+import { holdNext, noBrowser, openPage } from '../support/browser.ts';
 import { startGateway, testDefaults, testToken } from '../support/gateway.ts';
 import {
   askOnPage,
@@ -192,6 +192,30 @@ test('closes a dialog that was answered in another tab', { skip }, async (contex
   await other.getByRole('dialog', rejecting).waitFor();
   await reject(other, market);
   await page.getByRole('dialog', rejecting).waitFor({ state: 'detached' });
+});
+
+test('what the page fetched before an answer does not ask for it again', { skip }, async (context) => {
+  const market = await startPaidMarket(context, {}, { here: [createScriptedEngine()] });
+  const { page } = await openWalletPage(context, market);
+  await connectWallet(page);
+  await askOnPage(page, 'worth it?');
+  const dialog = page.getByRole('dialog', { name: 'Sign to pay' });
+  await dialog.waitFor();
+  const old = await holdNext(page, '**/requests');
+  await old.reached;
+  await dialog.getByRole('button', { name: 'Sign with the wallet' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.evaluate(`{
+    globalThis.askedAgain = false;
+    const look = () => (globalThis.askedAgain ||= document.querySelector("dialog") !== null);
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+  }`);
+  const next = page.waitForRequest('**/requests');
+  await old.release();
+  // The page asks again only after it has taken in the old ones.
+  await next;
+  assert.equal(await page.evaluate('askedAgain'), false);
+  await page.locator('.trust', { hasText: 'verified exact' }).waitFor();
 });
 
 test('refuses to sign a transaction that differs from its description', { skip }, async (context) => {
