@@ -44,6 +44,9 @@ class Wallets {
   overview: WalletOverview | null = null;
   readonly #listeners = new Set<() => void>();
   #forget: () => void = () => undefined;
+  /** Numbers of the newest request for an overview, and of the newest that was answered. */
+  #asked = 0;
+  #answered = 0;
 
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
@@ -123,8 +126,11 @@ class Wallets {
   async refresh(): Promise<void> {
     const { account } = this;
     if (account === null) return;
+    const number = ++this.#asked;
     const overview = await getWallet(account.address);
-    if (this.account?.address !== account.address) return;
+    // One that was asked for later may have arrived before.
+    if (this.account?.address !== account.address || number < this.#answered) return;
+    this.#answered = number;
     this.overview = overview;
     this.#changed();
     for (const { job, submitted } of overview.jobs.filter((each) => isRejectable(each, overview.now))) {

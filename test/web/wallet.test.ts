@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { addressText } from '../../src/escrow/addresses.ts';
 import { violations } from '../support/axe.ts';
-import { noBrowser } from '../support/browser.ts';
+import { holdNext, noBrowser } from '../support/browser.ts';
 import {
   askOnPage,
   connectWallet,
@@ -57,6 +57,34 @@ test('the wallet signs once per question after showing amount and payee, and the
   assert.equal(await earned(), job.submitted.payout);
   assert.deepEqual(await page.evaluate('signedByTestWallet.length'), 1);
   assert.deepEqual([complaints, strayed], [[], []]);
+});
+
+test('a balance that arrives late does not replace a newer one', { skip }, async (context) => {
+  const market = await startPaidMarket(context, {});
+  const { page } = await openWalletPage(context, market);
+  await connectWallet(page);
+  const old = await holdNext(page, `**/qvac/wallets/${market.address}`);
+  await page.getByRole('button', { name: 'Money', exact: true }).click();
+  await old.reached;
+  await market.escrow.airdrop(SOL);
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await page.getByText('6 SOL', { exact: true }).waitFor();
+  await page.evaluate(`{
+    globalThis.shown = new Set();
+    const look = () => {
+      const name = [...document.querySelectorAll("dt")].find((each) => each.textContent === "Balance");
+      shown.add(name.nextElementSibling.textContent);
+    };
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+  }`);
+  await old.release();
+  // The balance that it asks for now is drawn after the late one.
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await page.evaluate(`new Promise((resolve) => {
+    const look = () => (shown.size > 0 ? resolve() : setTimeout(look, 20));
+    look();
+  })`);
+  assert.deepEqual(await page.evaluate('[...shown]'), ['6 SOL']);
 });
 
 test('without a signature nothing is paid, and the page says so', { skip }, async (context) => {
