@@ -16,7 +16,7 @@ import { readBody } from './guard/body.ts';
 import { requireOffered } from './model-routes.ts';
 import { Problem, unsupported } from './problem.ts';
 import type { AppComponents, Bindings, RequestContext } from './request-context.ts';
-import { allowanceOf, checkWallet, reserve } from './spending.ts';
+import { allowanceOf, checkReserved, checkWallet, reserve } from './spending.ts';
 import { withCallGrammar, withToolSupport } from './tool-support.ts';
 import type { ToolFamily } from './tools/families.ts';
 
@@ -76,7 +76,10 @@ async function complete(
   const supported = withToolSupport(offered, { ...request, inference });
   const { family, request: forced } = withCallGrammar(supported, await familyFor(components, init, supported, offered));
   const fitted = await withLogprobs(components, forced);
-  const { maxPrice, charge } = await reserve(c, init, { maxPrice: fitted.inference.maxPrice, jobs: fitted.choices });
+  const reservation = await reserve(c, init, { maxPrice: fitted.inference.maxPrice, jobs: fitted.choices });
+  const { maxPrice, charge } = reservation;
+  // Others may have begun meanwhile; this one begins before anything else does.
+  checkReserved(reservation, () => components.metrics.checkRoom(fitted.choices, init.limits?.requests));
   await new CompletionHandler(
     components,
     {

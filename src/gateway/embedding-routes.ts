@@ -10,7 +10,7 @@ import { readBody } from './guard/body.ts';
 import { requireOffered } from './model-routes.ts';
 import { Problem, problemOf, unsupported } from './problem.ts';
 import type { AppComponents, Bindings, RequestContext } from './request-context.ts';
-import { allowanceOf, checkWallet, reserve } from './spending.ts';
+import { allowanceOf, checkReserved, checkWallet, reserve } from './spending.ts';
 
 const readers: Readonly<Record<EmbeddingRoute, EmbeddingReader>> = {
   '/v1/embeddings': readOpenaiEmbeddings,
@@ -62,7 +62,10 @@ async function embed(
   if (query.texts.length === 0) return c.json(body({ model, vectors: [], promptTokens: 0, totalMs: totalMs() }));
   checkWallet(c, init, query.wallet);
   components.metrics.checkRoom(1, init.limits?.requests);
-  const { maxPrice, charge } = await reserve(c, init, { maxPrice: query.maxPrice, jobs: 1 });
+  const reservation = await reserve(c, init, { maxPrice: query.maxPrice, jobs: 1 });
+  const { maxPrice, charge } = reservation;
+  // Others may have begun meanwhile.
+  checkReserved(reservation, () => components.metrics.checkRoom(1, init.limits?.requests));
   const gone = new AbortController();
   outgoing.once('close', () => gone.abort(new Error('the client disconnected')));
   const costs: Promise<bigint>[] = [];

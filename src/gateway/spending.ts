@@ -37,6 +37,16 @@ export async function reserve(
   return { maxPrice, charge: (lamports) => limits.charge(id, lamports) };
 }
 
+/** Checks whether a request may begin after all. What `check` throws ends it: its reservation is released. */
+export function checkReserved({ charge }: Reservation, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    charge?.(0n);
+    throw error;
+  }
+}
+
 /** Only the page that holds the run's token may open a browser wallet. @throws Problem 401 */
 export function checkWallet(c: RequestContext, { token }: GatewayInit, wallet: string | null): void {
   if (wallet === null || sameText(secretOf(callerOf(c)) ?? '', token)) return;

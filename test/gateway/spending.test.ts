@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import { QvacError } from '../../src/errors.ts';
 import { type KeyRing, parseKeys } from '../../src/gateway/guard/keys.ts';
 import { silentLogger } from '../../src/lib/log.ts';
-import { openSpendingLimits } from '../../src/node/payment/spending-limits.ts';
-import { noModels, startGateway, testToken } from '../support/gateway.ts';
+import { openSpendingLimits, type SpendingLimits } from '../../src/node/payment/spending-limits.ts';
+import { noModels, startGateway, testDefaults, testToken } from '../support/gateway.ts';
+import { createScriptedEmbedder } from '../support/scripted-embedder.ts';
+import { createScriptedEngine } from '../support/scripted-engine.ts';
 
 const question = { model: 'scripted/q8_0', messages: [{ role: 'user', content: 'why?' }], max_tokens: 40 };
 const limitsOf = (ring: KeyRing, now = () => 0) =>
@@ -196,4 +198,41 @@ test('without keys, only requests with the token may spend', async (context) => 
   assert.equal((await post(url, {}, { authorization: 'Bearer none' })).status, 402);
   assert.equal((await post(url, { qvac: { max_price: 1_000 } }, { authorization: `Bearer ${testToken}` })).status, 402);
   assert.deepEqual(asked, [0, 400]);
+});
+
+test('of requests that find room at once only as many begin as there is room for, and the others cost nothing', async (context) => {
+  const ring = parseKeys('key-of-the-laptop-0001 laptop 500', 'keys');
+  for (const [path, engine, asked] of [
+    ['/v1/chat/completions', createScriptedEngine(), question],
+    ['/v1/embeddings', createScriptedEmbedder(), { model: 'scripted-embed/q8_0', input: 'why?' }],
+  ] as const) {
+    const [reserved, charged]: [string[], [string, bigint][]] = [[], []];
+    const all = Promise.withResolvers<boolean>();
+    const limits: SpendingLimits = {
+      left: () => 500n,
+      // All of them have found room before any of them begins.
+      reserve(id) {
+        if (reserved.push(id) === 3) all.resolve(true);
+        return all.promise;
+      },
+      charge: (id, spent) => void charged.push([id, spent]),
+    };
+    const { url } = await startGateway(context, {
+      providers: [{ engine }],
+      gateway: { keys: { ring, limits }, defaults: { ...testDefaults, maxPrice: 400 }, limits: { requests: 1 } },
+    });
+    const headers = { authorization: 'Bearer key-of-the-laptop-0001', 'content-type': 'application/json' };
+    const ask = () => fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(asked) });
+    const answers = await Promise.all([ask(), ask(), ask()]);
+    const refused = answers.filter(({ status }) => status === 503);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 503, 503], path);
+    assert.deepEqual(
+      refused.map((each) => each.headers.get('retry-after')),
+      ['2', '2'],
+    );
+    assert.deepEqual(charged.slice(0, 2), [
+      [reserved[1], 0n],
+      [reserved[2], 0n],
+    ]);
+  }
 });
