@@ -34,3 +34,20 @@ export function createSharedRuns<Value>(): (
     }
   };
 }
+
+/**
+ * Opens something once for all callers; what failed to open is opened again for the next one. A caller that stops
+ * waiting stops no other one.
+ *
+ * ```ts
+ * const escrow = createSharedOpening((options) => openEscrow(init, options));
+ * await escrow({ signal });
+ * ```
+ */
+export function createSharedOpening<Value extends object>(
+  open: (options: AbortOptions) => Promise<Value>,
+): (options?: AbortOptions) => Promise<Value> {
+  const runs = createSharedRuns<Value>();
+  let opened: Value | null = null;
+  return async (options = {}) => opened ?? runs('', async () => (opened = await open(options)), options);
+}

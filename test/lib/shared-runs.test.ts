@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { raceSignal } from '../../src/lib/abort.ts';
-import { createSharedRuns } from '../../src/lib/shared-runs.ts';
+import { createSharedOpening, createSharedRuns } from '../../src/lib/shared-runs.ts';
 
 const never = new Promise<never>(() => undefined);
 
@@ -43,4 +43,27 @@ test('a caller that stops leaves a run that another one began', async () => {
   await assert.rejects(second, /gone/);
   work.resolve('whole');
   assert.equal(await first, 'whole');
+});
+
+test('what all callers share is opened once, anew after a failure or a caller that stopped', async () => {
+  let opened = 0;
+  const works = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const open = createSharedOpening(async ({ signal }) => {
+    const number = opened++;
+    await raceSignal(works[number]?.promise ?? never, signal);
+    return { number };
+  });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const stopped = open(first);
+  const others = Promise.allSettled([open(second), open()]);
+  first.abort(new Error('gone'));
+  await assert.rejects(stopped, /gone/);
+  works[1]?.reject(new Error('broken'));
+  for (const { status } of await others) assert.equal(status, 'rejected');
+  works[2]?.resolve();
+  const found = await open(second);
+  assert.equal(found.number, 2);
+  second.abort(new Error('gone too'));
+  assert.deepEqual(await Promise.all([open(), open(second)]), [found, found]);
+  assert.equal(opened, 3);
 });

@@ -6,6 +6,7 @@ import type { Escrow, WalletKey } from '../../escrow/escrow.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { isMissing } from '../../lib/files.ts';
 import type { Logger } from '../../lib/log.ts';
+import { createSharedOpening } from '../../lib/shared-runs.ts';
 import type { AbortOptions, ChannelId } from '../../lib/types.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import type { ChannelNews, WalletChannels } from '../../node/payment/channel/channels.ts';
@@ -162,12 +163,9 @@ export class HeldWallets {
   #make(address: string): Held {
     const { openEscrow, receipts, channels = null, signatures, logger } = this.#components;
     const publicKey = parseAddress(address, 'wallet');
-    let opening: Promise<Escrow> | null = null;
-    const open = (options: AbortOptions): Promise<Escrow> => {
-      opening ??= openPageEscrow((wallet) => openEscrow(wallet, options), signatures, publicKey);
-      opening.catch(() => (opening = null));
-      return opening;
-    };
+    const open = createSharedOpening((options) =>
+      openPageEscrow((wallet) => openEscrow(wallet, options), signatures, publicKey),
+    );
     const onNews = (news: ChannelNews): void => {
       made.hasChannels = true;
       if (news.outcome !== null) made.ended = [news, ...made.ended].slice(0, maxEnded);

@@ -5,6 +5,7 @@ import type { Escrow, WalletKey } from '../../escrow/escrow.ts';
 import { anySignal } from '../../lib/abort.ts';
 import { toHex } from '../../lib/bytes.ts';
 import type { Logger } from '../../lib/log.ts';
+import { createSharedOpening } from '../../lib/shared-runs.ts';
 import type { AbortOptions, JobId } from '../../lib/types.ts';
 import type { ReceiptStore } from '../../node/home/receipt-store.ts';
 import { slash } from '../../node/payment/dispute.ts';
@@ -108,10 +109,11 @@ class Wallets implements PageWallets {
   readonly #components: PageWalletsComponents;
   readonly #held: HeldWallets;
   readonly #end = new AbortController();
-  #reading: Promise<Escrow> | null = null;
+  readonly #reader: (options: AbortOptions) => Promise<Escrow>;
 
   constructor(components: PageWalletsComponents, { patienceMs, ...init }: PageWalletsInit) {
     this.#components = components;
+    this.#reader = createSharedOpening((options) => components.openEscrow(null, options));
     this.signatures = new Signatures({ patience: patienceMs });
     this.#held = new HeldWallets({ ...components, signatures: this.signatures }, init);
   }
@@ -209,12 +211,6 @@ class Wallets implements PageWallets {
     const verdict = receipt.verdicts.find(({ body }) => decodeVerdict(body).result === 'fail');
     if (verdict === undefined && assess(receipt, {}).result !== 'fail') return null;
     return { receipt, digest: sha256(verdict?.body ?? receipt.offer.body) };
-  }
-
-  #reader(options: AbortOptions): Promise<Escrow> {
-    this.#reading ??= this.#components.openEscrow(null, options);
-    this.#reading.catch(() => (this.#reading = null));
-    return this.#reading;
   }
 
   async #own(options: AbortOptions): Promise<Escrow> {

@@ -3,6 +3,7 @@ import type { Escrow } from '../../escrow/escrow.ts';
 import { settledWithin } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import { createSharedOpening } from '../../lib/shared-runs.ts';
 import type { AbortOptions, JobId, PeerIdString } from '../../lib/types.ts';
 import type { Receipt } from '../../proofs/receipt.ts';
 import { createJournal } from '../home/journal.ts';
@@ -97,8 +98,8 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
     const { peer, reach, clock, ...channelInit } = parts;
     return createClientChannels({ escrow: { ...escrow, wallet }, peer, reach, receiptOf, clock, logger }, channelInit);
   };
-  function open(options: AbortOptions = {}): Promise<EscrowWallet> {
-    opening ??= openEscrow(options).then(
+  const open = createSharedOpening((options) => {
+    opening = openEscrow(options).then(
       (escrow) =>
         new ProgramWallet(
           {
@@ -119,10 +120,8 @@ export function createEscrowPayments(components: EscrowPaymentsComponents, init:
           },
         ),
     );
-    // Current callers receive the failure; the next caller tries again.
-    opening.catch(() => (opening = null));
     return opening;
-  }
+  });
   /** Whether this process or an earlier one has a channel that needs care. */
   async function hasLeftChannels(): Promise<boolean> {
     const { channels: parts = null } = components;
