@@ -1,5 +1,9 @@
+import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+
+const storedWithinMs = 30_000;
 
 export interface FileServer {
   readonly url: string;
@@ -47,8 +51,26 @@ export function sendFile(content: Buffer, request: IncomingMessage, response: Se
       .end(content.subarray(start));
 }
 
-/** Sends the first part of an answer of `content.length` bytes, then breaks the connection. */
-export function sendPart(content: Buffer, bytes: number, response: ServerResponse, etag = '"v1"'): void {
+/**
+ * Sends the first part of an answer of `content.length` bytes, then breaks the connection.
+ * @param path of the client's file
+ */
+export function sendPart(
+  content: Buffer,
+  bytes: number,
+  response: ServerResponse,
+  path: string,
+  etag = '"v1"',
+): Promise<void> {
   response.writeHead(200, { 'content-length': content.length, etag });
-  response.write(content.subarray(0, bytes), () => setTimeout(() => response.destroy(), 30));
+  response.write(content.subarray(0, bytes));
+  return breakOff(response, path, bytes);
+}
+
+/** Breaks a connection once the client has stored so many bytes of the file at `path`: it loses what it has not read. */
+export async function breakOff(response: ServerResponse, path: string, bytes: number): Promise<void> {
+  const isStored = async (): Promise<boolean> => ((await stat(`${path}.part`).catch(() => null))?.size ?? 0) >= bytes;
+  const deadline = performance.now() + storedWithinMs;
+  while (!response.destroyed && performance.now() < deadline && !(await isStored())) await setTimeout(5);
+  response.destroy();
 }
