@@ -51,6 +51,8 @@ test('a search without a connection fails as such, with the reason, and not for 
   const failing = await startDiscovery(t, await startPeer(t, { role: 'client', kademlia: true }), {
     bootstrap: [address],
   });
+  // The reason is known once the address has been dialled.
+  await assert.rejects(failing.get(address), { code: 'E_NETWORK' });
   await assert.rejects(failing.find({ model: 'alpha' }, { timeoutMs: 300 }), {
     code: 'E_NETWORK',
     message: /not connected.*refused/,
