@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { TestContext } from 'node:test';
 import type { Libp2p, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { systemClock } from '../../src/lib/clock.ts';
+import { type Monotonic, systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import {
   decodeHop,
@@ -27,13 +27,13 @@ export interface TestRelay {
   readonly server: RelayServer;
 }
 
-/** A relay on loopback in this process. */
+/** A relay on loopback in this process. @param init `monotonic`: its clock, by default the system's */
 export async function startRelay(
   context: TestContext,
-  init: RelayServerInit = {},
+  { monotonic, ...init }: RelayServerInit & { readonly monotonic?: Monotonic } = {},
   more: Partial<PeerInit> = {},
 ): Promise<TestRelay> {
-  const server = createRelayServer({ clock: systemClock, logger: silentLogger }, init);
+  const server = createRelayServer({ clock: systemClock, monotonic, logger: silentLogger }, init);
   const peer = await startPeer(context, { role: 'relay', reach: 'direct', extensions: [server], ...more });
   return { peer, server };
 }
