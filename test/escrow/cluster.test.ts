@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import idl from '../../programs/escrow/artifacts/escrow.json' with { type: 'json' };
+import type { WalletKey } from '../../src/escrow/escrow.ts';
 import { startLocalnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { RefusedError } from '../../src/escrow/refusal.ts';
@@ -15,18 +16,21 @@ import { digest, type Funded, jobIdOf, newNode, offerBetween, SOL, submission } 
 type Fate = Parameters<typeof openRpcLine>[1];
 
 /** A provider and a client on one chain, the client behind a line whose `fate` can change. */
-async function start(context: TestContext, { timeoutMs = 60_000 }: { readonly timeoutMs?: number } = {}) {
+async function start(context: TestContext) {
   const chain = await startLocalnet({ dir: await temporaryHome(context) });
   context.after(() => chain.stop());
   let fate: Fate = () => 'pass';
   const line = await openRpcLine(chain.rpcUrl, (...call) => fate(...call));
   context.after(() => line.close());
-  const open = async (rpcUrl: string) => {
-    const escrow = await openEscrow({ rpcUrl, wallet: newNode(), pollMs: 20, timeoutMs });
+  const openAs = async (wallet: WalletKey, rpcUrl: string, timeoutMs: number) =>
+    (await openEscrow({ rpcUrl, wallet, pollMs: 20, timeoutMs })) as Funded;
+  const open = async (wallet: WalletKey, rpcUrl: string) => {
+    const escrow = await openAs(wallet, rpcUrl, 60_000);
     await escrow.airdrop(20n * SOL);
-    return escrow as Funded;
+    return escrow;
   };
-  const [seller, buyer] = [await open(chain.rpcUrl), await open(line.url)];
+  const buyerWallet = newNode();
+  const [seller, buyer] = [await open(newNode(), chain.rpcUrl), await open(buyerWallet, line.url)];
   const [node, clientNode] = [newNode(), newNode()];
   await seller.register({ node, stake: SOL });
   const parties = { authority: seller.wallet, provider: node.publicKey, client: clientNode.publicKey };
@@ -39,7 +43,9 @@ async function start(context: TestContext, { timeoutMs = 60_000 }: { readonly ti
     seller,
     buyer,
     address,
-    create: () => buyer.createJob({ authority: seller.wallet, offer }),
+    /** The client's wallet, in a process that does not wait that long. */
+    hasty: (timeoutMs: number) => openAs(buyerWallet, line.url, timeoutMs),
+    create: (by = buyer) => by.createJob({ authority: seller.wallet, offer }),
     async submit() {
       const job = await seller.job(address);
       assert.ok(job !== null);
@@ -86,9 +92,10 @@ describe('an endpoint that counts requests', () => {
   });
 
   test('and never lets one through, is given up on', async (context) => {
-    const market = await start(context, { timeoutMs: 1_500 });
+    const market = await start(context);
+    const hasty = await market.hasty(1_500);
     market.meet((method) => (method === 'sendTransaction' ? { status: 429, headers: { 'retry-after': '0' } } : 'pass'));
-    await assert.rejects(market.create(), { code: 'E_CHAIN' });
+    await assert.rejects(market.create(hasty), { code: 'E_CHAIN' });
     assert.equal(await market.seller.job(market.address), null);
   });
 });
@@ -300,7 +307,8 @@ describe('a network that gives no lamports away', () => {
   });
 
   test('although it promised some', async (context) => {
-    const { buyer, meet } = await start(context, { timeoutMs: 500 });
+    const { hasty, meet } = await start(context);
+    const buyer = await hasty(500);
     meet((method) =>
       method === 'getBalance'
         ? { edit: (answer) => ({ ...answer, result: { context: { slot: 1 }, value: 5 } }) }
