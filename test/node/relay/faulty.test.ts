@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
 import { delay } from '../../../src/lib/abort.ts';
+import type { PeerIdString } from '../../../src/lib/types.ts';
 import type { PeerInit } from '../../../src/node/peer/peer.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
@@ -220,7 +222,12 @@ describe('a relay that', { concurrency: true }, () => {
     const market = await startMarket(context, { limits: { probeEveryMs: 600_000 } });
     const { relay, gate, hidden, other } = market;
     gate.open();
+    const identified = new Set<PeerIdString>();
+    hidden.peer.events.on('identify', (peer) => identified.add(peer));
     const asker = await startClient(context, market);
+    // What the provider asks the client for at first comes before the offer, too.
+    const signal = AbortSignal.timeout(deadlineMs);
+    while (!identified.has(asker.peer.id)) await once(hidden.peer.events, 'identify', { signal });
     relay.spoil('provider', () => []);
     const { provider, earlier, verification } = await asker.ask({ sampler });
     assert.deepEqual([provider, earlier, verification.tier], [other.peer.id, [], 'exact']);
