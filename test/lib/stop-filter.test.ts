@@ -39,7 +39,7 @@ test('passes the text before the first stop, however the answer is cut into piec
       const last = pieces.findIndex((piece) => (seen += piece.length) >= soonest);
       assert.ok(passed.slice(last + 1).every((each) => each === ''));
     }),
-    { numRuns: 2_000 },
+    { seed: 1, numRuns: 2_000 },
   );
 });
 

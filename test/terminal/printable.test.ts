@@ -38,6 +38,7 @@ describe('printable', () => {
       fc.property(fc.array(fc.string({ unit: 'binary' })), (pieces) => {
         assert.equal(pieces.map(printableText).join(''), printableText(pieces.join('')));
       }),
+      { seed: 1 },
     );
   });
 
@@ -48,6 +49,7 @@ describe('printable', () => {
         assert.equal(JSON.parse(escaped), text);
         assert.doesNotMatch(escaped, /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e]/u);
       }),
+      { seed: 1 },
     );
     assert.equal(JSON.parse(escapeActing(JSON.stringify(hostile))), hostile);
   });

@@ -97,6 +97,7 @@ test('copies that absorb each other in any order agree', () => {
       assert.deepEqual(merged(a, b, c), merged(a, b, c, conversation([])));
       assert.equal((merged(a, b, c) as { turns: Turn[] }).turns.length, kept.size);
     }),
+    { seed: 1 },
   );
 });
 

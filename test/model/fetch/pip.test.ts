@@ -119,7 +119,7 @@ describe('a member of a wheel', () => {
           );
         },
       ),
-      { numRuns: 150 },
+      { seed: 1, numRuns: 150 },
     );
   });
 });

@@ -61,7 +61,7 @@ describe('the header of a GGUF file', () => {
       fc.asyncProperty(fc.integer({ min: 0, max: whole.length - 1 }), async (length) => {
         await assert.rejects(readBytes(whole.subarray(0, length)), { code: 'E_MODEL' });
       }),
-      { numRuns: 60 },
+      { seed: 1, numRuns: 60 },
     );
   });
 
@@ -84,7 +84,7 @@ describe('the header of a GGUF file', () => {
           await readBytes(damaged).catch((error: unknown) => assert.ok(error instanceof QvacError, String(error)));
         },
       ),
-      { numRuns: 150 },
+      { seed: 1, numRuns: 150 },
     );
   });
 

@@ -147,6 +147,7 @@ describe('reputation', () => {
         reputation.record(alice, { kind: 'aborted' });
         assert.ok(reputation.standing(alice).reliability < reliability);
       }),
+      { seed: 1 },
     );
   });
 

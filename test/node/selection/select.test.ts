@@ -193,6 +193,7 @@ describe('select', () => {
           choices.map((choice) => choice.card.peer),
         );
       }),
+      { seed: 1 },
     );
   });
 
