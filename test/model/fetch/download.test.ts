@@ -144,8 +144,8 @@ describe('downloads', () => {
     it(`start over if the server answers with ${what} of another version`, async () => {
       const other = randomBytes(content.length);
       const file = await download((request, response, count) => {
-        if (count === 0) sendPart(other, half, response, path, '"v0"');
-        else if (count === 1) response.writeHead(status, { ...headers, etag: '"v1"' }).end(content.subarray(half));
+        if (count === 0) return sendPart(other, half, response, path, '"v0"');
+        if (count === 1) response.writeHead(status, { ...headers, etag: '"v1"' }).end(content.subarray(half));
         else sendFile(content, request, response);
       });
       assert.ok(file.equals(content));
