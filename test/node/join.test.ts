@@ -44,25 +44,31 @@ function portOf(joined: Joined, at = '/ip4/127.0.0.1'): number {
 
 describe('join', () => {
   it('keeps the port from run to run, and takes another where that one is taken', async () => {
-    const first = await joinAs('provider');
-    const port = portOf(first);
+    // An address where nobody else takes the port meanwhile.
+    const at = '/ip4/127.0.0.74';
+    const joinAgain = (): Promise<Joined> => joinAs('provider', `${at}/tcp/0`);
+    const first = await joinAgain();
+    const port = portOf(first, at);
     await first.stop();
-    const second = await joinAs('provider');
-    assert.equal(portOf(second), port);
+    const second = await joinAgain();
+    assert.equal(portOf(second, at), port);
     await second.stop();
 
-    const squatter: Server = createServer().listen(port, '127.0.0.1');
+    const squatter: Server = createServer().listen(port, '127.0.0.74');
     await once(squatter, 'listening');
-    const third = await joinAs('provider');
-    assert.notEqual(portOf(third), port);
+    const third = await joinAgain();
+    assert.notEqual(portOf(third, at), port);
     await third.stop();
-    await assert.rejects(joinAs('provider', `/ip4/127.0.0.1/tcp/${port}`), { code: 'E_PORT_IN_USE', exitCode: 3 });
+    await assert.rejects(joinAs('provider', `${at}/tcp/${port}`), { code: 'E_PORT_IN_USE', exitCode: 3 });
     squatter.close();
   });
 
   it('keeps an IPv4 and an IPv6 port, and takes others where one of them is taken', { skip: !hasIp6 }, async () => {
-    const both = ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0'];
-    const portsOf = (joined: Joined): readonly number[] => [portOf(joined), portOf(joined, '/ip6/::1')];
+    const both = ['/ip4/127.0.0.75/tcp/0', '/ip6/::1/tcp/0'];
+    const portsOf = (joined: Joined): readonly number[] => [
+      portOf(joined, '/ip4/127.0.0.75'),
+      portOf(joined, '/ip6/::1'),
+    ];
     const first = await joinAs('router', ...both);
     const [port4, port6 = 0] = portsOf(first);
     await first.stop();

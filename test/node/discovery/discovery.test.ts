@@ -95,7 +95,8 @@ for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
 
 test('a provider that returns is found again without a search', async (t) => {
   const keyPath = join(await temporaryHome(t), 'key');
-  const provider = await startPeerProcess(t, { keyPath, models: ['alpha'] });
+  // On an address where nobody else takes its port meanwhile.
+  const provider = await startPeerProcess(t, { keyPath, listen: '/ip4/127.0.0.71/tcp/0', models: ['alpha'] });
   const client = await startPeer(t, { role: 'client' });
   const discovery = await startDiscovery(t, client, {
     bootstrap: [provider.address],
@@ -290,7 +291,8 @@ test('a peer that was saved under a date in the future counts as seen now', asyn
 
 test('providers announce themselves again to a bootstrap that restarted', async (t) => {
   const keyPath = join(await temporaryHome(t), 'key');
-  const bootstrap = await startPeerProcess(t, { keyPath, kademlia: true });
+  // On an address where nobody else takes its port meanwhile.
+  const bootstrap = await startPeerProcess(t, { keyPath, listen: '/ip4/127.0.0.72/tcp/0', kademlia: true });
   const timings = { tiersMs: [100], jitter: 0 };
   const provider = await startOfferer(t, [testModel('alpha')], { bootstrap: [bootstrap.address], timings });
   const find = async (): Promise<string | undefined> => {
