@@ -14,6 +14,7 @@ import { refused as refusedAs } from '../../src/escrow/program/refusals.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { type Refusal, RefusedError } from '../../src/escrow/refusal.ts';
 import type { SigningKey } from '../../src/proofs/signing.ts';
+import { startQuietChain } from '../support/quiet-chain.ts';
 import { openRpcLine } from '../support/rpc-line.ts';
 import { encodeOffer, encodeTerms, type HeadFields, type OfferFields, type TermsFields } from './layouts.ts';
 import { falseStep, forcedStep, treeOf } from './tree.ts';
@@ -591,7 +592,7 @@ describe('over a bad line every call is executed once', () => {
 
   test('a chain that restarts meanwhile', async () => {
     const home = join(dir, 'restarted');
-    const first = await startLocalnet({ dir: home });
+    const first = await startQuietChain(home);
     const wallet = newNode();
     const escrow = await openEscrow({ rpcUrl: first.rpcUrl, wallet, pollMs: 20 });
     await escrow.airdrop(5n * SOL);

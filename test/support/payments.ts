@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { addressText } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
-import { type Localnet, startLocalnet } from '../../src/escrow/localnet.ts';
+import type { Localnet } from '../../src/escrow/localnet.ts';
 import { openEscrow } from '../../src/escrow/program.ts';
 import { type Clock, systemClock, type Timer } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/log.ts';
@@ -24,6 +24,7 @@ import { createSpendingAllowances, type SpendingAllowances } from '../../src/nod
 import { signingKeyFromSeed } from '../../src/proofs/signing.ts';
 import { Events } from './events.ts';
 import { temporaryHome } from './home.ts';
+import { startQuietChain } from './quiet-chain.ts';
 
 export const SOL = 1_000_000_000n;
 
@@ -45,7 +46,7 @@ export interface TestChain {
 
 export async function startChain(context: TestContext): Promise<TestChain> {
   const dir = await temporaryHome(context);
-  const localnet = await startLocalnet({ dir });
+  const localnet = await startQuietChain(dir);
   const first: (() => Promise<void>)[] = [];
   context.after(async () => {
     for (const run of first) await run();
