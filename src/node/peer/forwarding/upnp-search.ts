@@ -7,10 +7,12 @@ import { maxFoundBytes, searchEveryMs, searchTries } from './constants.ts';
 interface SearchTarget {
   readonly group: string;
   readonly port: number;
+  /** How long an answer is waited for, in ms. */
+  readonly waitMs: number;
 }
 
 /** The search of UPnP (SSDP, UPnP Device Architecture 1.1, section 1.3). */
-const ssdp: SearchTarget = { group: '239.255.255.250', port: 1900 };
+const ssdp: SearchTarget = { group: '239.255.255.250', port: 1900, waitMs: searchTries * searchEveryMs };
 const deviceTypes = [1, 2].map((version) => `urn:schemas-upnp-org:device:InternetGatewayDevice:${version}`);
 
 /**
@@ -29,7 +31,7 @@ export async function searchDevice(gateway: string, signal: AbortSignal, to: Sea
   });
   const late = setTimeout(
     () => found.reject(new QvacError('E_NETWORK', 'the router does not answer a search')),
-    searchTries * searchEveryMs,
+    to.waitMs,
   );
   let again: NodeJS.Timeout | null = null;
   try {
