@@ -14,6 +14,7 @@ import { createRunFiles } from '../../src/node/home/run-files.ts';
 import { type Joined, join } from '../../src/node/join.ts';
 import { keepPorts, readKeptPorts, withKeptPorts } from '../../src/node/peer/kept-ports.ts';
 import type { PeerRole } from '../../src/node/peer/libp2p.ts';
+import { ownLoopback } from '../support/ports.ts';
 
 const network = `test-${randomBytes(4).toString('hex')}`;
 let home = '';
@@ -44,8 +45,8 @@ function portOf(joined: Joined, at = '/ip4/127.0.0.1'): number {
 
 describe('join', () => {
   it('keeps the port from run to run, and takes another where that one is taken', async () => {
-    // An address where nobody else takes the port meanwhile.
-    const at = '/ip4/127.0.0.74';
+    const host = ownLoopback(74);
+    const at = `/ip4/${host}`;
     const joinAgain = (): Promise<Joined> => joinAs('provider', `${at}/tcp/0`);
     const first = await joinAgain();
     const port = portOf(first, at);
@@ -54,7 +55,7 @@ describe('join', () => {
     assert.equal(portOf(second, at), port);
     await second.stop();
 
-    const squatter: Server = createServer().listen(port, '127.0.0.74');
+    const squatter: Server = createServer().listen(port, host);
     await once(squatter, 'listening');
     const third = await joinAgain();
     assert.notEqual(portOf(third, at), port);
@@ -64,11 +65,9 @@ describe('join', () => {
   });
 
   it('keeps an IPv4 and an IPv6 port, and takes others where one of them is taken', { skip: !hasIp6 }, async () => {
-    const both = ['/ip4/127.0.0.75/tcp/0', '/ip6/::1/tcp/0'];
-    const portsOf = (joined: Joined): readonly number[] => [
-      portOf(joined, '/ip4/127.0.0.75'),
-      portOf(joined, '/ip6/::1'),
-    ];
+    const at = `/ip4/${ownLoopback(75)}`;
+    const both = [`${at}/tcp/0`, '/ip6/::1/tcp/0'];
+    const portsOf = (joined: Joined): readonly number[] => [portOf(joined, at), portOf(joined, '/ip6/::1')];
     const first = await joinAs('router', ...both);
     const [port4, port6 = 0] = portsOf(first);
     await first.stop();

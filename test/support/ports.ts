@@ -25,3 +25,12 @@ export async function quietPort(): Promise<number> {
   }
   throw new Error('no port is free');
 }
+
+/**
+ * A loopback address of a test's own: a port that the system chose there stays free while its node restarts. Linux alone
+ * has more than one.
+ * @param host its last number
+ */
+export function ownLoopback(host: number): string {
+  return process.platform === 'linux' ? `127.0.0.${host}` : '127.0.0.1';
+}

@@ -11,6 +11,7 @@ import { temporaryHome } from '../../support/home.ts';
 import { startDiscovery, startOfferer, testContent, testModel } from '../../support/offers.ts';
 import { startPeerProcess } from '../../support/peer-process.ts';
 import { addressOf, startPeer } from '../../support/peers.ts';
+import { ownLoopback } from '../../support/ports.ts';
 
 const patient = { patient: true, timeoutMs: 60_000 } as const;
 const ids = (found: readonly { peer: string }[]): string[] => found.map((peer) => peer.peer).sort();
@@ -95,8 +96,7 @@ for (const signal of ['SIGKILL', 'SIGSTOP'] as const) {
 
 test('a provider that returns is found again without a search', async (t) => {
   const keyPath = join(await temporaryHome(t), 'key');
-  // On an address where nobody else takes its port meanwhile.
-  const provider = await startPeerProcess(t, { keyPath, listen: '/ip4/127.0.0.71/tcp/0', models: ['alpha'] });
+  const provider = await startPeerProcess(t, { keyPath, listen: `/ip4/${ownLoopback(71)}/tcp/0`, models: ['alpha'] });
   const client = await startPeer(t, { role: 'client' });
   const discovery = await startDiscovery(t, client, {
     bootstrap: [provider.address],
@@ -291,8 +291,7 @@ test('a peer that was saved under a date in the future counts as seen now', asyn
 
 test('providers announce themselves again to a bootstrap that restarted', async (t) => {
   const keyPath = join(await temporaryHome(t), 'key');
-  // On an address where nobody else takes its port meanwhile.
-  const bootstrap = await startPeerProcess(t, { keyPath, listen: '/ip4/127.0.0.72/tcp/0', kademlia: true });
+  const bootstrap = await startPeerProcess(t, { keyPath, listen: `/ip4/${ownLoopback(72)}/tcp/0`, kademlia: true });
   const timings = { tiersMs: [100], jitter: 0 };
   const provider = await startOfferer(t, [testModel('alpha')], { bootstrap: [bootstrap.address], timings });
   const find = async (): Promise<string | undefined> => {

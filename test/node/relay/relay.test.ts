@@ -11,6 +11,7 @@ import { connectTo, hasReservations, requestHop, startHidden, startRelay } from 
 import { temporaryHome } from '../../support/home.ts';
 import { startStranger } from '../../support/hostile.ts';
 import { addressOf, startPeer, testIdentity } from '../../support/peers.ts';
+import { ownLoopback } from '../../support/ports.ts';
 import { startRelayProcess } from '../../support/relay-process.ts';
 
 const echo = { t: 'tokens', i: 0, tokens: [1, 2, 3], text: 'one two three' } as const;
@@ -152,8 +153,7 @@ test('a circuit on which nothing moves ends, and its place is free again', async
 
 test('a provider keeps reservations at two relays, and returns to one that was restarted', async (t) => {
   const key = await identityFromSeed(new Uint8Array(32).fill(7));
-  // On an address where nobody else takes its port meanwhile.
-  const { peer: first } = await startRelay(t, {}, { key, listen: ['/ip4/127.0.0.73/tcp/0'] });
+  const { peer: first } = await startRelay(t, {}, { key, listen: [`/ip4/${ownLoopback(73)}/tcp/0`] });
   const second = await startRelay(t);
   const address = addressOf(first);
   const provider = await startHidden(t, [address, addressOf(second.peer)]);
