@@ -2,8 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { QvacError } from '../../errors.ts';
 import type { JobAccount } from '../../escrow/accounts.ts';
 import { addressText } from '../../escrow/addresses.ts';
-import type { Escrow, JobKey, Subject, WalletKey } from '../../escrow/escrow.ts';
+import type { Escrow, Executed, JobKey, Subject, WalletKey } from '../../escrow/escrow.ts';
 import { toHex } from '../../lib/bytes.ts';
+import { createSharedRuns } from '../../lib/shared-runs.ts';
 import type { AbortOptions } from '../../lib/types.ts';
 import { peerIdOf } from '../../proofs/signing.ts';
 import { modes } from '../../protocol/codes.ts';
@@ -23,6 +24,11 @@ const unattended = new AsyncLocalStorage<true>();
 /** Runs `work` without asking any browser wallet: what needs a signature fails with E_LIMIT. */
 export function withoutSigning<Value>(work: () => Promise<Value>): Promise<Value> {
   return unattended.run(true, work);
+}
+
+/** @throws QvacError E_LIMIT if no person waits to sign */
+function requireOwner(): void {
+  if (unattended.getStore() === true) throw new QvacError('E_LIMIT', 'the owner of the wallet has to sign this');
 }
 
 /** Opens the escrow with a browser wallet. Each transaction goes to the page with its purpose, to be signed there. */
@@ -48,21 +54,29 @@ export async function openPageEscrow(
     options: AbortOptions | undefined,
     run: () => Promise<Value>,
   ): Promise<Value> => {
-    if (unattended.getStore() === true) throw new QvacError('E_LIMIT', 'the owner of the wallet has to sign this');
+    requireOwner();
     return signing.run({ ...options, purpose }, run);
   };
+  const objections = createSharedRuns<Executed>();
   /** Proves a fault, of a job or of an answer in a channel. */
-  const slashing = <Value>(subject: Subject, options: AbortOptions | undefined, run: () => Promise<Value>) => {
-    if ('job' in subject) return repeatUntilRelease(subject.job, 'job_slash', options, run);
+  const slashing = (subject: Subject, options: AbortOptions | undefined, run: () => Promise<Executed>) => {
+    if ('job' in subject) return objecting(subject.job, 'job_slash', options, run);
     return slashInChannel(escrow, subject, withPurpose, options, run);
   };
+  /** The answer's own check and each tab of the page may object at once: the person is asked for one signature. */
+  const objecting = async (...objection: Parameters<typeof repeatUntilRelease>): Promise<Executed> => {
+    const [job, kind, options] = objection;
+    // What runs unattended must not wait for one that the owner is asked for, or end it.
+    requireOwner();
+    return objections(`${kind} ${idOf(job)}`, () => repeatUntilRelease(...objection), options);
+  };
   /** Repeats an objection until `releaseAt`, the last moment that it counts: the person may be away from the page. */
-  const repeatUntilRelease = async <Value>(
+  const repeatUntilRelease = async (
     job: ObjectedJob,
     kind: 'job_reject' | 'job_slash',
     options: AbortOptions | undefined,
-    run: () => Promise<Value>,
-  ): Promise<Value> => {
+    run: () => Promise<Executed>,
+  ): Promise<Executed> => {
     const left = (job.submitted?.releaseAt ?? 0) - (await escrow.now(options));
     const deadline = Date.now() + left;
     const purpose = objectionTo(job, kind, deadline);
@@ -93,7 +107,7 @@ export async function openPageEscrow(
       );
     },
     rejectJob: (job, digest, options) =>
-      repeatUntilRelease(job, 'job_reject', options, () => escrow.rejectJob(job, digest, options)),
+      objecting(job, 'job_reject', options, () => escrow.rejectJob(job, digest, options)),
     slashEquivocation: (subject, heads, options) =>
       slashing(subject, options, () => escrow.slashEquivocation(subject, heads, options)),
     slashSampler: (subject, step, options) =>
