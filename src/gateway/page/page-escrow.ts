@@ -68,7 +68,7 @@ export async function openPageEscrow(
     const [job, kind, options] = objection;
     // What runs unattended must not wait for one that the owner is asked for, or end it.
     requireOwner();
-    return objections(`${kind} ${idOf(job)}`, () => repeatUntilRelease(...objection), options);
+    return objections(`${kind} ${toHex(job.address)}`, () => repeatUntilRelease(...objection), options);
   };
   /** Repeats an objection until `releaseAt`, the last moment that it counts: the person may be away from the page. */
   const repeatUntilRelease = async (

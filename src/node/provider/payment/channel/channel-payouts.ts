@@ -254,9 +254,10 @@ export class ChannelPayouts implements ProviderChannels {
     const { escrow } = this.#components;
     if ((await escrow.channel(escrow.channelAddress(fromHex(id)))) !== null) return;
     const recalled = this.#recalled.get(id);
-    // Else an offer has taken it up meanwhile.
-    if (!this.#recalled.delete(id)) return;
-    await this.#conclude(id, { settled: 0n, wasOpen: recalled?.committed != null });
+    // An offer has taken it up meanwhile.
+    if (recalled === undefined) return;
+    this.#recalled.delete(id);
+    await this.#conclude(id, { settled: 0n, wasOpen: recalled.committed !== null });
   }
 
   /** @param settled what was paid out of it before, and reported */
