@@ -37,8 +37,10 @@ describe('qvac relay', () => {
     await cli.stdout.until((text) => text.includes('"reserved"'));
     const client = await startPeer(context, { role: 'client' });
     const stream = await client.open(addressOf(provider), jobProtocol);
-    await stream.write({ t: 'tokens', i: 0, tokens: [1], text: 'hello' });
-    assert.equal((await stream.read(['tokens']))?.text, 'hello');
+    // More than a kB, whatever else the two have told each other by then.
+    const text = 'hello '.repeat(500);
+    await stream.write({ t: 'tokens', i: 0, tokens: [1], text });
+    assert.equal((await stream.read(['tokens']))?.text, text);
     // Its last event for now, after which it reports.
     await requestHop(await startStranger(context), address, connectTo(client.id));
     assert.equal((await stat(join(home, 'keys', 'relay.key'))).mode & 0o777, 0o600);

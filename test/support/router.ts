@@ -42,6 +42,7 @@ export interface TestRouterInit {
   /** @default every peer */
   readonly serves?: ((peer: PeerIdString) => boolean) | undefined;
   readonly beatMs?: number | undefined;
+  readonly probeTimeoutMs?: number | undefined;
   /** @default 0.05 */
   readonly auditRate?: number | undefined;
   readonly clock?: Clock | undefined;
@@ -101,7 +102,13 @@ export async function startRouter(context: TestContext, init: TestRouterInit = {
       clock,
       logger: silentLogger,
     },
-    { serves, beatMs: init.beatMs, auditRate: init.auditRate, onRouted: (event) => events.push(event) },
+    {
+      serves,
+      beatMs: init.beatMs,
+      probeTimeoutMs: init.probeTimeoutMs,
+      auditRate: init.auditRate,
+      onRouted: (event) => events.push(event),
+    },
   );
   await router.start();
   context.after(() => router.stop());

@@ -14,10 +14,13 @@ export interface ProbesComponents {
 /** Fetches the current cards of providers. Concurrent questions share one request per provider. */
 export class Probes {
   readonly #components: ProbesComponents;
+  readonly #timeoutMs: number;
   readonly #running = new Map<PeerIdString, Promise<VerifiedCard>>();
 
-  constructor(components: ProbesComponents) {
+  /** @param init `probeTimeoutMs`: how long a card may take, ms */
+  constructor(components: ProbesComponents, init: { readonly probeTimeoutMs?: number | undefined }) {
     this.#components = components;
+    this.#timeoutMs = init.probeTimeoutMs ?? probeTimeoutMs;
   }
 
   /** @throws Error if the card is invalid or does not arrive in time; recorded once in the reputation as `aborted` */
@@ -29,13 +32,13 @@ export class Probes {
 
   async #ask(peer: PeerIdString): Promise<VerifiedCard> {
     const { discovery, reputation } = this.#components;
-    const signal = AbortSignal.timeout(probeTimeoutMs);
+    const signal = AbortSignal.timeout(this.#timeoutMs);
     try {
       return await discovery.refresh(peer, { signal });
     } catch (error) {
       reputation.record(peer, { kind: 'aborted' });
       throw signal.aborted
-        ? new QvacError('E_TIMEOUT', `${shortPeer(peer)} sent no card within ${seconds(probeTimeoutMs)}`, {
+        ? new QvacError('E_TIMEOUT', `${shortPeer(peer)} sent no card within ${seconds(this.#timeoutMs)}`, {
             cause: error,
           })
         : error;

@@ -43,6 +43,8 @@ export interface RouterInit {
   readonly auditRate?: number | undefined;
   /** Silence after which the router sends a heartbeat of its own, ms. @default that of section 4.0 */
   readonly beatMs?: number | undefined;
+  /** How long a provider may take to send its card right before an offer, ms. @default 3_000 */
+  readonly probeTimeoutMs?: number | undefined;
   /** Called at the end of each question. */
   readonly onRouted?: ((event: Routed) => void) | undefined;
 }
@@ -100,7 +102,7 @@ class VerifyingRouter implements Router {
       audits: this.#audits,
       jobs: this.#jobs,
       commits: this.#commits,
-      probes: new Probes(this.#components),
+      probes: new Probes(this.#components, this.#init),
     };
     const init = {
       serves: (id: PeerIdString) => !stop.signal.aborted && this.#init.serves(id),

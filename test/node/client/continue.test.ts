@@ -15,11 +15,12 @@ import { seedOfNumber } from '../../../src/protocol/digests.ts';
 import { grammarOfJsonSchema } from '../../../src/protocol/grammar/compile/json-schema.ts';
 import { decodeOffer } from '../../../src/protocol/validate.ts';
 import { startAsker, type TestAsker } from '../../support/asking.ts';
+import { inBatches } from '../../support/batches.ts';
 import { BreakPlan, breakingPeer, forgivingReputation } from '../../support/breaking.ts';
 import { fitsSchema } from '../../support/json-schema.ts';
 import { startProvider, type TestProvider, testSampler } from '../../support/market.ts';
 import { startMarketProcess } from '../../support/market-process.ts';
-import { addressOf, startPeer } from '../../support/peers.ts';
+import { addressOf, startPeer, unprobed } from '../../support/peers.ts';
 import { createScriptedEngine, type ScriptedInit } from '../../support/scripted-engine.ts';
 
 const sampler = { ...testSampler, maxTokens: 64 };
@@ -45,6 +46,7 @@ async function startMarket(context: TestContext, count: number, script: Scripted
       await startProvider(context, {
         engine,
         offering: { tokensPerSecond: 10_000 - 3_000 * at },
+        peer: { limits: unprobed },
         wrapPeer: (peer) => breakingPeer(peer, plan, engine.tokenizer),
       }),
     );
@@ -58,7 +60,7 @@ function startFullAsker(
   script: ScriptedInit = {},
 ): Promise<TestAsker> {
   const engines = [createScriptedEngine(script)];
-  return startAsker(context, { providers, engines, reputation: forgivingReputation() });
+  return startAsker(context, { providers, engines, reputation: forgivingReputation(), peer: { limits: unprobed } });
 }
 
 describe('an answer whose provider is lost', () => {
@@ -100,10 +102,10 @@ describe('an answer whose provider is lost', () => {
     // A provider serves one client a limited number of streams at once.
     const askers = [asker, ...(await Promise.all([1, 2, 3].map(() => startFullAsker(context, providers))))];
     const askAll = (verify: 'none' | 'full'): Promise<readonly Answer[]> =>
-      Promise.all(places.map((at) => (askers[at % askers.length] ?? asker).ask({ sampler, seed: seedOf(at), verify })));
+      inBatches(places, 16, (at) => (askers[at % askers.length] ?? asker).ask({ sampler, seed: seedOf(at), verify }));
     const whole = await askAll('none');
     for (const at of places) plan.set(seedOf(at), [at, at + 1], 'freeze', 'kill');
-    // All wait for their silent provider at once.
+    // Those of a batch wait for their silent provider at once.
     const answers = await askAll('full');
     assert.equal(plan.left, 0);
     for (const [at, { text, provider, earlier, verification }] of answers.entries()) {

@@ -10,7 +10,7 @@ import { hasReservations, startRelay } from '../../support/circuits.ts';
 import { createFaultyRelay, type FaultyRelay } from '../../support/faulty-relay.ts';
 import { createGate, type Gate } from '../../support/gate.ts';
 import { startProvider, type TestProvider, testSampler } from '../../support/market.ts';
-import { addressOf, startPeer } from '../../support/peers.ts';
+import { addressOf, startPeer, unprobed } from '../../support/peers.ts';
 import { startRouter, withTamperedAnswers } from '../../support/router.ts';
 import { createScriptedEngine } from '../../support/scripted-engine.ts';
 
@@ -105,7 +105,8 @@ const spoils: readonly (readonly [
   ['changes', (piece) => [piece.map((byte, at) => (at === piece.length - 1 ? byte ^ 1 : byte))]],
 ];
 
-describe('a relay that', { concurrency: true }, () => {
+// All at once would have a loaded machine meet the deadlines of the set-up.
+describe('a relay that', { concurrency: 3 }, () => {
   for (const [what, ...changes] of spoils)
     it(`${what} a piece of an answer breaks it off, and another provider continues it`, async (context) => {
       const market = await startMarket(context);
@@ -219,7 +220,7 @@ describe('a relay that', { concurrency: true }, () => {
 
   it('spoils an offer is passed over for the next provider', async (context) => {
     // No probe comes before the offer.
-    const market = await startMarket(context, { limits: { probeEveryMs: 600_000 } });
+    const market = await startMarket(context, { limits: unprobed });
     const { relay, gate, hidden, other } = market;
     gate.open();
     const identified = new Set<PeerIdString>();

@@ -10,7 +10,7 @@ import { jobProtocol } from '../../../src/protocol/constants.ts';
 import { connectTo, hasReservations, requestHop, startHidden, startRelay } from '../../support/circuits.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { startStranger } from '../../support/hostile.ts';
-import { addressOf, startPeer, testIdentity } from '../../support/peers.ts';
+import { addressOf, startPeer, testIdentity, unprobed } from '../../support/peers.ts';
 import { ownLoopback } from '../../support/ports.ts';
 import { startRelayProcess } from '../../support/relay-process.ts';
 
@@ -136,7 +136,7 @@ test('a circuit on which nothing moves ends, and its place is free again', async
   let now = 0;
   const { peer: relay, server } = await startRelay(t, { limits: { idleMs: 300 }, monotonic: () => now });
   // Nodes that do not probe each other.
-  const quiet = { limits: { probeEveryMs: 600_000 } };
+  const quiet = { limits: unprobed };
   const provider = await startHidden(t, [addressOf(relay)], quiet);
   const client = await startPeer(t, { role: 'client', ...quiet });
   await client.connect(addressOf(provider));

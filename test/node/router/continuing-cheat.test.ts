@@ -61,7 +61,7 @@ function onTheWire(tamper: Tamper): TestProviderInit {
   return { wrapPeer: (peer) => withTamperedAnswers(peer, tamper) };
 }
 
-describe('a provider that continues an answer behind a router', { concurrency: true }, () => {
+describe('a provider that continues an answer behind a router', { concurrency: 3 }, () => {
   const cheats: readonly (readonly [what: string, cheat: TestProviderInit, fault: FaultCode])[] = [
     ['repeats its last token', cheatingBehind((before) => before.slice(0, -1)), 'sampler-mismatch'],
     ['skips a token', cheatingBehind((before) => [...before, 101]), 'sampler-mismatch'],
