@@ -8,6 +8,8 @@ import { chainNames } from '../../src/escrow/addresses.ts';
 import type { Escrow } from '../../src/escrow/escrow.ts';
 import { hasCrashed } from '../../src/escrow/home-chain.ts';
 import { createWallet } from '../../src/escrow/wallet.ts';
+import { delay } from '../../src/lib/abort.ts';
+import { isRunning } from '../../src/lib/lock.ts';
 import { agreeToMainnet } from '../../src/sdk/payment/escrow.ts';
 import { createOutput } from '../../src/terminal/output.ts';
 import { RunningNode } from '../e2e/market.ts';
@@ -129,7 +131,7 @@ describe('the chain of a home', () => {
     const home = await temporaryHome(context, (root) => runInProcess(['chain', 'stop', '--home', root]));
     const run = async <Value>(...args: readonly string[]): Promise<Value> => {
       const { code, stdout, stderr } = await runProgram([...args, '--json'], { home });
-      assert.equal(code, 0, `${args.join(' ')}: ${stderr}`);
+      assert.equal(code, 0, `${args.join(' ')}: ${stdout}${stderr}`);
       return JSON.parse(stdout) as Value;
     };
     assert.equal(await run<Status | null>('chain', 'status'), null);
@@ -145,6 +147,9 @@ describe('the chain of a home', () => {
     const { balance } = await run<{ readonly balance: string }>('wallet', 'fund', '1sol');
 
     process.kill(before.pid, 'SIGKILL');
+    // On a loaded machine a killed process answers for a moment yet.
+    const limit = AbortSignal.timeout(60_000);
+    while (await isRunning(before.pid, null)) await delay(20, limit);
     assert.deepEqual(
       await run<{ readonly balance: string }>('wallet', 'balance').then((value) => value.balance),
       balance,

@@ -1,5 +1,5 @@
 import { QvacError } from '../../errors.ts';
-import { anySignal, dismiss } from '../../lib/abort.ts';
+import { anySignal, delay, dismiss } from '../../lib/abort.ts';
 import type { Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import { seconds, shortPeer } from '../../lib/names.ts';
@@ -12,6 +12,7 @@ import { MalformedError } from '../../protocol/codec.ts';
 import { openingTimeoutMs } from '../../protocol/constants.ts';
 import { modes, type Offer, type Signed } from '../../protocol/messages.ts';
 import type { NetworkWatch } from '../peer/guard/network-watch.ts';
+import { isUnsupported } from '../peer/peer-errors.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AckSender, type ArrivedCounts } from './ack-sender.ts';
 import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, JobTotals, RawAnswerFrame } from './job.ts';
@@ -45,6 +46,8 @@ export interface DirectJobInit {
   readonly encodePrompt: (() => Promise<readonly number[] | null>) | null;
 }
 
+/** Between two attempts to reach a provider that is gone, in ms. */
+const againMs = 250;
 /** How long a provider may take to answer a cancel with its final head, in ms. */
 const cancelTimeoutMs = 5_000;
 
@@ -165,8 +168,12 @@ export class DirectJob implements Job {
   }
 
   async challenge(secret: Uint8Array, options: ChallengeOptions = {}): Promise<Signed> {
-    const late = AbortSignal.timeout(openingTimeoutMs);
-    const signal = anySignal(late, options.signal);
+    const [done, late] = [new AbortController(), new AbortController()];
+    this.#components.timer.delay(openingTimeoutMs, done.signal).then(
+      () => late.abort(),
+      () => undefined,
+    );
+    const signal = anySignal(late.signal, options.signal);
     try {
       const opening = await this.#requestOpening(secret, signal, options.anew ?? false);
       this.received.setOpening(opening, secret);
@@ -177,8 +184,12 @@ export class DirectJob implements Job {
       if (error instanceof FaultError) throw error;
       throw new FaultError(
         'silence',
-        error instanceof Error && !late.aborted ? error.message : `no opening within ${seconds(openingTimeoutMs)}`,
+        error instanceof Error && !late.signal.aborted
+          ? error.message
+          : `no opening within ${seconds(openingTimeoutMs)}`,
       );
+    } finally {
+      dismiss(done);
     }
   }
 
@@ -227,8 +238,20 @@ export class DirectJob implements Job {
       job: this.jobId,
       provider: this.provider,
     });
-    this.#stream = await this.#components.reopen(signal);
+    this.#stream = await this.#reopen(signal);
     return this.#requestOpeningOn(this.#stream, secret, signal);
+  }
+
+  /** A provider that starts again has kept what it needs for the opening. */
+  async #reopen(signal: AbortSignal): Promise<FrameStream> {
+    for (;;) {
+      try {
+        return await this.#components.reopen(signal);
+      } catch (error) {
+        if (!(error instanceof QvacError) || error.code !== 'E_NETWORK' || isUnsupported(error)) throw error;
+      }
+      await delay(againMs, signal);
+    }
   }
 
   async #requestOpeningOn(stream: FrameStream, secret: Uint8Array, signal: AbortSignal): Promise<Signed> {

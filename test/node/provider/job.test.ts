@@ -4,20 +4,23 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { QvacError } from '../../../src/errors.ts';
 import { equalBytes, fromHex } from '../../../src/lib/bytes.ts';
+import type { Peer } from '../../../src/node/peer/peer.ts';
 import { assess } from '../../../src/proofs/checks.ts';
 import { decodeHead, isFinal } from '../../../src/proofs/head.ts';
+import { FaultError } from '../../../src/proofs/received.ts';
 import { signBody } from '../../../src/proofs/signing.ts';
 import { verdictOf } from '../../../src/proofs/verdict.ts';
 import { jobProtocol } from '../../../src/protocol/constants.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
 import { type ExtraSettings, finish, kinds, modes, type Signed } from '../../../src/protocol/messages.ts';
 import { encodeExtra, encodeVerdict } from '../../../src/protocol/validate.ts';
-import { movedClock } from '../../support/clock.ts';
+import { manualTimer, movedClock } from '../../support/clock.ts';
 import { createGate } from '../../support/gate.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { openTestJob, receiveAll, startProvider, testInput, testSampler } from '../../support/market.ts';
 import { chat } from '../../support/models/inputs.ts';
 import { startPeer } from '../../support/peers.ts';
+import { quietPort } from '../../support/ports.ts';
 import { firstFrame, makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-offer.ts';
 
 test('an honest answer passes every check that needs no model, and its opening is signed', async (context) => {
@@ -218,6 +221,50 @@ test('an opening survives a restart of the provider, before it was made and afte
   await restart();
   assert.deepEqual([await readdir(notes), await readdir(steps)], [[], []]);
 });
+
+test('a client asks for the opening until a provider that left is back, or 30 s have passed', async (context) => {
+  const listen = [`/ip4/127.0.0.1/tcp/${await quietPort()}`];
+  const provider = await startProvider(context, { peer: { listen } });
+  const node = await startPeer(context, { role: 'client' });
+  const unreachable = Promise.withResolvers<void>();
+  const client = watched(node, unreachable.resolve);
+  const timer = manualTimer();
+  const [first, second] = [
+    await openTestJob(context, provider, {}, client, timer),
+    await openTestJob(context, provider, {}, client, timer),
+  ];
+  await Promise.all([first, second].map(({ job }) => receiveAll(job)));
+  await provider.peer.stop();
+  const opening = first.job.challenge(first.secret);
+  await unreachable.promise;
+  await provider.peer.start();
+  await opening;
+  assert.equal(assess(first.job.received.receipt([]), {}).result, 'pass');
+
+  await provider.peer.stop();
+  const silence = assert.rejects(
+    second.job.challenge(second.secret),
+    (error) => error instanceof FaultError && error.fault === 'silence' && error.detail === 'no opening within 30 s',
+  );
+  timer.advance(30_000);
+  await silence;
+});
+
+/** `peer`, which tells when it could not reach another one. */
+function watched(peer: Peer, onUnreachable: () => void): Peer {
+  return new Proxy(peer, {
+    get(target, key) {
+      if (key === 'open')
+        return (...args: Parameters<Peer['open']>) =>
+          target.open(...args).catch((error: unknown) => {
+            onUnreachable();
+            throw error;
+          });
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
 
 test('finished jobs that files hold make room in memory, and still open', { timeout: 60_000 }, async (context) => {
   const home = await temporaryHome(context);
