@@ -8,7 +8,7 @@ const attempts = 20;
 export async function startQuietChain(dir: string): Promise<Localnet> {
   for (let attempt = 1; ; attempt++)
     try {
-      return await startLocalnet({ dir, port: randomInt(10_000, 32_000) });
+      return await startLocalnet({ dir, port: randomInt(10_100, 32_000) });
     } catch (error) {
       if (!(error instanceof QvacError && error.code === 'E_PORT_IN_USE') || attempt === attempts) throw error;
     }

@@ -1,4 +1,4 @@
-import { QvacError } from '../../errors.ts';
+import { type ErrorCode, QvacError } from '../../errors.ts';
 import { anySignal, delay, dismiss } from '../../lib/abort.ts';
 import type { Timer } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -12,7 +12,6 @@ import { MalformedError } from '../../protocol/codec.ts';
 import { openingTimeoutMs } from '../../protocol/constants.ts';
 import { modes, type Offer, type Signed } from '../../protocol/messages.ts';
 import type { NetworkWatch } from '../peer/guard/network-watch.ts';
-import { isUnsupported } from '../peer/peer-errors.ts';
 import type { FrameStream } from '../streams/streams.ts';
 import { AckSender, type ArrivedCounts } from './ack-sender.ts';
 import type { AnswerFrame, ChallengeOptions, Job, JobTimeouts, JobTotals, RawAnswerFrame } from './job.ts';
@@ -46,7 +45,8 @@ export interface DirectJobInit {
   readonly encodePrompt: (() => Promise<readonly number[] | null>) | null;
 }
 
-/** Between two attempts to reach a provider that is gone, in ms. */
+/** What a provider that ends or starts answers, and how long to wait until it is asked again, in ms. */
+const passing: ReadonlySet<ErrorCode> = new Set(['E_NETWORK', 'E_BUSY']);
 const againMs = 250;
 /** How long a provider may take to answer a cancel with its final head, in ms. */
 const cancelTimeoutMs = 5_000;
@@ -74,6 +74,7 @@ export class DirectJob implements Job {
   /** Each ends one deadline. */
   readonly #deadlines = new Set<AbortController>();
   #endWatch: () => void = () => undefined;
+  #endChallenge: (reason: Error) => void = () => undefined;
 
   constructor(components: DirectJobComponents, init: DirectJobInit) {
     this.#components = components;
@@ -168,12 +169,13 @@ export class DirectJob implements Job {
   }
 
   async challenge(secret: Uint8Array, options: ChallengeOptions = {}): Promise<Signed> {
-    const [done, late] = [new AbortController(), new AbortController()];
+    const [done, late, ended] = [new AbortController(), new AbortController(), new AbortController()];
+    this.#endChallenge = (reason) => ended.abort(reason);
     this.#components.timer.delay(openingTimeoutMs, done.signal).then(
       () => late.abort(),
       () => undefined,
     );
-    const signal = anySignal(late.signal, options.signal);
+    const signal = anySignal(late.signal, ended.signal, options.signal);
     try {
       const opening = await this.#requestOpening(secret, signal, options.anew ?? false);
       this.received.setOpening(opening, secret);
@@ -215,6 +217,7 @@ export class DirectJob implements Job {
 
   abort(reason: Error): void {
     this.#disarm();
+    this.#endChallenge(reason);
     this.#stream.abort(reason);
   }
 
@@ -226,7 +229,10 @@ export class DirectJob implements Job {
     return { promptCount: this.received.promptTokens.length, n: this.received.n };
   }
 
-  /** A provider whose stream broke after its final head must still answer on a new one (section 4.3). */
+  /**
+   * A provider whose stream broke after its final head must still answer on a new one (section 4.3), also if it is
+   * starting again: its node is up before its model is.
+   */
   async #requestOpening(secret: Uint8Array, signal: AbortSignal, anew: boolean): Promise<Signed> {
     try {
       if (!anew) return await this.#requestOpeningOn(this.#stream, secret, signal);
@@ -238,17 +244,12 @@ export class DirectJob implements Job {
       job: this.jobId,
       provider: this.provider,
     });
-    this.#stream = await this.#reopen(signal);
-    return this.#requestOpeningOn(this.#stream, secret, signal);
-  }
-
-  /** A provider that starts again has kept what it needs for the opening. */
-  async #reopen(signal: AbortSignal): Promise<FrameStream> {
     for (;;) {
       try {
-        return await this.#components.reopen(signal);
+        this.#stream = await this.#components.reopen(signal);
+        return await this.#requestOpeningOn(this.#stream, secret, signal);
       } catch (error) {
-        if (!(error instanceof QvacError) || error.code !== 'E_NETWORK' || isUnsupported(error)) throw error;
+        if (!(error instanceof QvacError) || !passing.has(error.code)) throw error;
       }
       await delay(againMs, signal);
     }

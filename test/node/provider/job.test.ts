@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { QvacError } from '../../../src/errors.ts';
+import { messageOf, QvacError } from '../../../src/errors.ts';
 import { equalBytes, fromHex } from '../../../src/lib/bytes.ts';
 import type { Peer } from '../../../src/node/peer/peer.ts';
 import { assess } from '../../../src/proofs/checks.ts';
@@ -15,11 +15,12 @@ import type { Frame } from '../../../src/protocol/frames.ts';
 import { type ExtraSettings, finish, kinds, modes, type Signed } from '../../../src/protocol/messages.ts';
 import { encodeExtra, encodeVerdict } from '../../../src/protocol/validate.ts';
 import { manualTimer, movedClock } from '../../support/clock.ts';
+import { Events } from '../../support/events.ts';
 import { createGate } from '../../support/gate.ts';
 import { temporaryHome } from '../../support/home.ts';
 import { openTestJob, receiveAll, startProvider, testInput, testSampler } from '../../support/market.ts';
 import { chat } from '../../support/models/inputs.ts';
-import { startPeer } from '../../support/peers.ts';
+import { startPeer, testIdentity } from '../../support/peers.ts';
 import { quietPort } from '../../support/ports.ts';
 import { firstFrame, makeOffer, readFinal, readUntil, sendOffer } from '../../support/raw-offer.ts';
 
@@ -223,25 +224,33 @@ test('an opening survives a restart of the provider, before it was made and afte
 });
 
 test('a client asks for the opening until a provider that left is back, or 30 s have passed', async (context) => {
+  const home = await temporaryHome(context);
   const listen = [`/ip4/127.0.0.1/tcp/${await quietPort()}`];
-  const provider = await startProvider(context, { peer: { listen } });
+  const kept = { notes: join(home, 'notes'), steps: join(home, 'steps') };
+  const key = await testIdentity();
+  const market = await startProvider(context, { peer: { key, listen }, provider: { kept } });
+  const { peer, provider } = market;
+  const failures = new Events<{ readonly event: string }>();
   const node = await startPeer(context, { role: 'client' });
-  const unreachable = Promise.withResolvers<void>();
-  const client = watched(node, unreachable.resolve);
+  const client = watched(node, (message) => failures.push({ event: message.replace(/.*: /, '') }));
   const timer = manualTimer();
-  const [first, second] = [
-    await openTestJob(context, provider, {}, client, timer),
-    await openTestJob(context, provider, {}, client, timer),
-  ];
+  const first = await openTestJob(context, market, {}, client, timer);
+  const second = await openTestJob(context, market, {}, client, timer);
   await Promise.all([first, second].map(({ job }) => receiveAll(job)));
-  await provider.peer.stop();
+  await provider.stop();
+  await peer.stop();
   const opening = first.job.challenge(first.secret);
-  await unreachable.promise;
-  await provider.peer.start();
+  await failures.until('no program listens there (connection refused)');
+  const starting = await startPeer(context, { key, listen });
+  await failures.until('it does not speak this protocol, or does not offer this service');
+  await starting.stop();
+  // It says that it is busy.
+  await peer.start();
+  await provider.start();
   await opening;
   assert.equal(assess(first.job.received.receipt([]), {}).result, 'pass');
 
-  await provider.peer.stop();
+  await peer.stop();
   const silence = assert.rejects(
     second.job.challenge(second.secret),
     (error) => error instanceof FaultError && error.fault === 'silence' && error.detail === 'no opening within 30 s',
@@ -250,14 +259,14 @@ test('a client asks for the opening until a provider that left is back, or 30 s 
   await silence;
 });
 
-/** `peer`, which tells when it could not reach another one. */
-function watched(peer: Peer, onUnreachable: () => void): Peer {
+/** `peer`, which tells why it could not open a stream. */
+function watched(peer: Peer, onFailure: (message: string) => void): Peer {
   return new Proxy(peer, {
     get(target, key) {
       if (key === 'open')
         return (...args: Parameters<Peer['open']>) =>
           target.open(...args).catch((error: unknown) => {
-            onUnreachable();
+            onFailure(messageOf(error));
             throw error;
           });
       const value: unknown = Reflect.get(target, key, target);
