@@ -250,6 +250,7 @@ export class DirectJob implements Job {
         return await this.#requestOpeningOn(this.#stream, secret, signal);
       } catch (error) {
         if (!(error instanceof QvacError) || !passing.has(error.code)) throw error;
+        this.#stream.abort(error);
       }
       await delay(againMs, signal);
     }
