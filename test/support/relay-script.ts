@@ -1,6 +1,7 @@
 // A relay in a separate process. Its one argument is a `RelayScript` in JSON; it prints {id, address} once it runs, and
 // answers each line of its input with {stats, memoryBytes, residentBytes}, the bytes after a garbage collection.
 import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -33,7 +34,10 @@ const peer = createPeer(
 );
 await peer.start();
 process.stdout.write(`${JSON.stringify({ id: peer.id, address: peer.listening()[0] })}\n`);
-createInterface({ input: process.stdin }).on('line', () => {
+createInterface({ input: process.stdin }).on('line', async () => {
+  // The buffers that the first collection finds unused are counted until the second has freed them.
+  collectGarbage();
+  await setImmediate();
   collectGarbage();
   const { heapUsed, external, rss } = process.memoryUsage();
   const memory = { memoryBytes: heapUsed + external, residentBytes: rss };
