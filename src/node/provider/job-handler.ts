@@ -83,7 +83,8 @@ export class JobHandler {
           promptTokens: admission.prompt.tokens.length,
           maxTokens: admission.offer.sampler.maxTokens,
         });
-      const finished = await run.run(onAccept, this.#paymentOf(admission));
+      const { openings } = this.#components;
+      const finished = await run.run(onAccept, (job) => openings.keep(job), this.#paymentOf(admission));
       this.#ended(run);
       this.#init.onEvent({
         event: 'job-finished',
@@ -94,7 +95,7 @@ export class JobHandler {
         ms: Math.round(monotonicMs() - began),
         ...finished.savings,
       });
-      await this.#components.openings.conclude(finished, { stream, run, first: listening, end });
+      await openings.conclude(finished, { stream, run, first: listening, end });
     } catch (error) {
       if (run.accepted && !run.finished) this.#init.onEvent({ event: 'job-failed', ...ids, reason: ownWordsOf(error) });
       throw error;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { systemClock } from '../../../src/lib/clock.ts';
 import type { JobId } from '../../../src/lib/types.ts';
@@ -8,7 +10,7 @@ import type { Deliverable, ProviderPayouts } from '../../../src/node/provider/pa
 import type { ProviderInit } from '../../../src/node/provider/provider.ts';
 import type { FrameStream } from '../../../src/node/streams/streams.ts';
 import { decodeHead, isFinal } from '../../../src/proofs/head.ts';
-import { ackStallMs } from '../../../src/protocol/constants.ts';
+import { ackStallMs, jobProtocol } from '../../../src/protocol/constants.ts';
 import { requestDigestOf } from '../../../src/protocol/digests.ts';
 import { quotedLamports } from '../../../src/protocol/messages/quote.ts';
 import {
@@ -23,6 +25,7 @@ import {
 import { decodeAck } from '../../../src/protocol/validate.ts';
 import { type AckWords, signAck } from '../../support/acks.ts';
 import { manualTimer } from '../../support/clock.ts';
+import { temporaryHome } from '../../support/home.ts';
 import {
   startProvider,
   type TestProvider,
@@ -73,7 +76,7 @@ interface PaidStream {
   ack(n: number, words?: Partial<AckWords>): Promise<void>;
 }
 
-interface PaidStreamInit extends Pick<TestProviderInit, 'script' | 'timer'> {
+interface PaidStreamInit extends Pick<TestProviderInit, 'script' | 'timer' | 'saveReceipt'> {
   /** Called when something was added to `kept`. */
   readonly onKept?: () => void;
 }
@@ -208,6 +211,31 @@ test('a slow provider does not break off an answer of which everything is acknow
   await ack(1);
   const { n, finish: reason } = await untilFinal(stream);
   assert.deepEqual([n, reason], [6, finish.length]);
+});
+
+test('the final head of a paid answer waits until a later process could open it', {
+  timeout: 60_000,
+}, async (context) => {
+  const home = await temporaryHome(context);
+  const kept = { notes: join(home, 'notes'), steps: join(home, 'steps') };
+  const [saving, disk] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const saveReceipt = (): Promise<void> => {
+    saving.resolve();
+    return disk.promise;
+  };
+  const { provider, client, stream, ack } = await startPaid(context, 6, { kept }, { saveReceipt });
+  await ack(0);
+  await readUntil(stream, 'tokens');
+  await ack(1);
+  let isOnDisk = false;
+  const final = untilFinal(stream).then(() => isOnDisk);
+  await saving.promise;
+  // A round trip on the same connection: what was sent before it has arrived.
+  await client.open(provider.address, jobProtocol);
+  isOnDisk = true;
+  disk.resolve();
+  assert.equal(await final, true);
+  assert.equal((await readdir(kept.notes)).length, 1);
 });
 
 test('a client that leaves owes what it acknowledged, and nothing if it acknowledged nothing', async (context) => {

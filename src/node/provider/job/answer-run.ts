@@ -10,7 +10,7 @@ import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import { AckStalledError } from './ack-gate.ts';
 import { generate } from './generation.ts';
-import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job-run.ts';
+import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit, type KeepFinished } from './job-run.ts';
 import { openableAnswer } from './openable.ts';
 
 /** One admitted answer from its accept to its final head. */
@@ -56,13 +56,13 @@ export class AnswerRun extends JobRun {
    * Waits for a slot; then generates and sends everything up to the final head. An answer that has begun ends with a
    * final head in any case, unless its client has left and nothing is paid for it.
    */
-  protected override async compute(accept: () => void): Promise<FinishedJob> {
+  protected override async compute(accept: () => void, keep: KeepFinished): Promise<FinishedJob> {
     // With the class that the offer names, even if a self-test changes the engine's class meanwhile.
     const { exec, offer } = this.admission;
     const slot = this.components.engine.open({ signal: this.stop.signal, exec, owner: toHex(offer.client) });
     await refusedAtOnce(slot);
     accept();
-    return this.#finish(await this.#generate(slot));
+    return this.#finish(await this.#generate(slot), keep);
   }
 
   /** What the client acknowledged of a paid answer is due. */
@@ -146,7 +146,7 @@ export class AnswerRun extends JobRun {
     await this.paid.keepSteps(this.#transcript.keptSteps(from));
   }
 
-  async #finish(reason: Finish): Promise<FinishedJob> {
+  async #finish(reason: Finish, keep: KeepFinished): Promise<FinishedJob> {
     this.writer.rest(this.#transcript.end(reason));
     this.writer.flush();
     const final = this.#transcript.head(reason);
@@ -157,14 +157,15 @@ export class AnswerRun extends JobRun {
     this.#final = final;
     await this.#keepSteps();
     const ack = this.gate.last;
+    const { sentText: text } = this.writer;
+    const answer = { transcript: openableAnswer(this.#transcript), text, final, finalSigned };
+    const finished = { admission: this.admission, ...answer, ack, paid: this.paid, savings: this.#savings };
     if (ack === null) this.paid?.decline();
-    else await this.paid?.deliver({ head: finalSigned, ack });
+    await Promise.all([ack && this.paid?.deliver({ head: finalSigned, ack }), keep(finished)]);
     this.writer.head(finalSigned);
     await this.writer.drained();
     // A client that has left since may come back with its challenge.
-    const { sentText: text } = this.writer;
-    const answer = { transcript: openableAnswer(this.#transcript), text, final, finalSigned };
-    return { admission: this.admission, ...answer, ack, paid: this.paid, savings: this.#savings };
+    return finished;
   }
 
   /** A paid answer's first token counts only once it is acknowledged, even if it is the only one. Never throws. */

@@ -5,7 +5,7 @@ import { finish, type Head, type Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import { OfferRefusal } from '../refusal.ts';
-import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job-run.ts';
+import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit, type KeepFinished } from './job-run.ts';
 import { openableVectors } from './openable.ts';
 
 /** Numbers in one `vectors` frame, at most: a quarter of its limit. */
@@ -28,12 +28,12 @@ export class EmbedRun extends JobRun {
   }
 
   /** Without an early end: all texts are embedded, or the job failed and nothing is due. */
-  protected override async compute(accept: () => void): Promise<FinishedJob> {
+  protected override async compute(accept: () => void, keep: KeepFinished): Promise<FinishedJob> {
     accept();
     // All of the work comes now, so it does not begin before it is due.
     await this.gate.acknowledged(0, this.stop.signal);
     await this.#embed();
-    return this.#finish();
+    return this.#finish(keep);
   }
 
   protected override async keepAcknowledged(): Promise<void> {
@@ -58,22 +58,15 @@ export class EmbedRun extends JobRun {
     signal.throwIfAborted();
   }
 
-  async #finish(): Promise<FinishedJob> {
+  async #finish(keep: KeepFinished): Promise<FinishedJob> {
     const final = this.#head();
     const finalSigned = this.sign(final);
     this.#finalSigned = finalSigned;
     // Delivered before it is sent: whoever has all vectors but the last could leave, and pay for none.
     await this.#keep(finalSigned);
     const ack = this.gate.last;
-    if (ack !== null) await this.paid?.deliver({ head: finalSigned, ack });
-    this.#sendVectors();
-    this.gate.finalHead(final.n);
-    this.gate.sent(final.n, true);
-    this.#hasSentHead = true;
-    this.writer.head(finalSigned);
-    await this.writer.drained();
     const vectors: Vectors = { counts: this.#counts, values: concat(...this.#vectors) };
-    return {
+    const finished = {
       admission: this.admission,
       transcript: openableVectors(this.#tree, this.admission.offer.challenge.count, fromHex(this.admission.jobId)),
       text: '',
@@ -84,6 +77,14 @@ export class EmbedRun extends JobRun {
       paid: this.paid,
       savings: { reused: 0, guessed: 0, accepted: 0 },
     };
+    await Promise.all([ack && this.paid?.deliver({ head: finalSigned, ack }), keep(finished)]);
+    this.#sendVectors();
+    this.gate.finalHead(final.n);
+    this.gate.sent(final.n, true);
+    this.#hasSentHead = true;
+    this.writer.head(finalSigned);
+    await this.writer.drained();
+    return finished;
   }
 
   #sendVectors(): void {

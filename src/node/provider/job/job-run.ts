@@ -15,7 +15,7 @@ import { AckGate } from './ack-gate.ts';
 import { type AnswerWriter, createAnswerWriter } from './answer-writer.ts';
 import type { FinishedSteps } from './openable.ts';
 
-/** A job that has sent its final head. */
+/** A job whose final head is signed. */
 export interface FinishedJob {
   readonly admission: Admission;
   readonly transcript: FinishedSteps;
@@ -31,6 +31,9 @@ export interface FinishedJob {
   /** Null: it is free. */
   readonly paid: PaidJob | null;
 }
+
+/** Never rejects. */
+export type KeepFinished = (finished: FinishedJob) => Promise<void>;
 
 export interface JobRunComponents {
   readonly engine: Engine;
@@ -89,8 +92,9 @@ export abstract class JobRun {
   /**
    * Computes and sends everything up to the final head.
    * @param accept sends the accept, before anything else
+   * @param keep to be awaited before the client may challenge the job
    */
-  protected abstract compute(accept: () => void): Promise<FinishedJob>;
+  protected abstract compute(accept: () => void, keep: KeepFinished): Promise<FinishedJob>;
 
   /** Keeps what a later process of this provider needs in order to be paid as newly acknowledged. */
   protected abstract keepAcknowledged(): Promise<void>;
@@ -112,6 +116,7 @@ export abstract class JobRun {
 
   /**
    * Waits for the payment, if there is one; computes and sends everything up to the final head.
+   * @param keep keeps the finished job for its challenge
    * @param secure resolves with the payment once it is locked; null for an unpaid job
    * @throws QvacError E_BUSY if the queue is full; nothing was sent then
    * @throws OfferRefusal if the payment does not arrive
@@ -119,6 +124,7 @@ export abstract class JobRun {
    */
   async run(
     onAccept: () => void,
+    keep: KeepFinished,
     secure: ((signal: AbortSignal) => Promise<PaidJob>) | null = null,
   ): Promise<FinishedJob> {
     const onLate = (): void => this.stop.abort(tooLate());
@@ -126,7 +132,7 @@ export abstract class JobRun {
       // Before the wait for a slot, so that an unpaid job never holds one.
       this.#paid = secure === null ? null : await secure(this.stop.signal);
       this.#paid?.late.addEventListener('abort', onLate);
-      return await this.compute(() => this.#accept(onAccept));
+      return await this.compute(() => this.#accept(onAccept), keep);
     } catch (error) {
       this.#paid?.decline();
       throw error;

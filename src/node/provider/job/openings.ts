@@ -61,6 +61,7 @@ export interface Concluding {
 export class Openings {
   readonly #components: OpeningsComponents;
   readonly #init: OpeningsInit;
+  readonly #keptOf = new WeakMap<FinishedJob, KeptJob>();
 
   constructor(components: OpeningsComponents, init: OpeningsInit) {
     this.#components = components;
@@ -73,17 +74,29 @@ export class Openings {
   }
 
   /**
-   * Keeps what an opening needs, stores the receipt, and answers the challenge.
+   * Keeps what an opening needs, and stores the receipt; to be called before the final head is sent. For a paid job
+   * both are on disk when it resolves, if the disk takes them: a later process opens it then, and its silence costs no
+   * stake. Never rejects.
+   */
+  async keep(finished: FinishedJob): Promise<void> {
+    const job = keptJobOf(finished, this.#components.clock.now() + this.#keepMs(finished));
+    this.#keptOf.set(finished, job);
+    // Until `conclude` ends.
+    job.holds++;
+    const writes = [isKept(finished) ? this.#note(job, finished) : null, this.#save(job)];
+    // A slow disk must not delay a free answer.
+    if (job.paid !== null) await Promise.all(writes);
+  }
+
+  /**
+   * Answers the challenge of a kept job.
    * @throws OfferRefusal to be sent to the client; QvacError E_BAD_PEER, E_TIMEOUT
    */
   async conclude(finished: FinishedJob, { stream, run, first, end }: Concluding): Promise<void> {
-    const keepMs = isOpened(finished) ? this.#init.keepMs : verdictWaitMs;
-    const job = keptJobOf(finished, this.#components.clock.now() + keepMs);
-    job.holds++;
-    // Not awaited: a slow disk must not delay the opening.
-    if (isKept(finished)) void this.#keep(job, finished);
-    void this.#save(job);
-    const timer = setTimeout(() => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time')), keepMs);
+    const job = this.#keptOf.get(finished);
+    if (job === undefined) throw new Error('a job must be kept before it is concluded');
+    const late = (): void => end.abort(new QvacError('E_TIMEOUT', 'no challenge came in time'));
+    const timer = setTimeout(late, this.#keepMs(finished));
     timer.unref();
     try {
       await this.#converse(stream, job, run, await first, end.signal);
@@ -93,7 +106,11 @@ export class Openings {
     }
   }
 
-  async #keep(job: KeptJob, finished: FinishedJob): Promise<void> {
+  #keepMs(finished: FinishedJob): number {
+    return isOpened(finished) ? this.#init.keepMs : verdictWaitMs;
+  }
+
+  async #note(job: KeptJob, finished: FinishedJob): Promise<void> {
     const { kept, keptFiles } = this.#components;
     kept.add(job);
     job.holds++;

@@ -12,7 +12,7 @@ import type { Signed } from '../../../protocol/messages.ts';
 import type { FrameStream } from '../../streams/streams.ts';
 import type { Admission } from '../admission/admission.ts';
 import { OfferRefusal } from '../refusal.ts';
-import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit } from './job-run.ts';
+import { type FinishedJob, JobRun, type JobRunComponents, type JobRunInit, type KeepFinished } from './job-run.ts';
 import { openableScore } from './openable.ts';
 
 /** Steps between two turns of the event loop while the leaves are hashed, and in one frame of text. */
@@ -56,12 +56,12 @@ export class ScoreRun extends JobRun {
   }
 
   /** Without an early end: a score is whole, or the job failed and nothing is due. */
-  protected override async compute(accept: () => void): Promise<FinishedJob> {
+  protected override async compute(accept: () => void, keep: KeepFinished): Promise<FinishedJob> {
     accept();
     // All of the work comes now, so it does not begin before something is due for it.
     await this.gate.acknowledged(0, this.stop.signal);
     await this.#score();
-    return this.#finish();
+    return this.#finish(keep);
   }
 
   protected override async keepAcknowledged(): Promise<void> {
@@ -100,7 +100,7 @@ export class ScoreRun extends JobRun {
     });
   }
 
-  async #finish(): Promise<FinishedJob> {
+  async #finish(keep: KeepFinished): Promise<FinishedJob> {
     const final = this.#transcript.head();
     const finalSigned = this.sign(final);
     this.#finalSigned = finalSigned;
@@ -112,9 +112,7 @@ export class ScoreRun extends JobRun {
     this.writer.head(finalSigned);
     await this.#headAcknowledged(final.n);
     const ack = this.gate.last;
-    if (ack !== null) await this.paid?.deliver({ head: finalSigned, ack });
-    await this.writer.drained();
-    return {
+    const finished = {
       admission: this.admission,
       transcript: openableScore(this.#transcript),
       text: this.writer.sentText,
@@ -124,6 +122,9 @@ export class ScoreRun extends JobRun {
       paid: this.paid,
       savings: { reused: 0, guessed: 0, accepted: 0 },
     };
+    await Promise.all([ack && this.paid?.deliver({ head: finalSigned, ack }), keep(finished)]);
+    await this.writer.drained();
+    return finished;
   }
 
   async #keep(head: Signed | null): Promise<void> {
