@@ -19,19 +19,20 @@ export async function dialAddress(
   return whileDialling(signal, (own) => transportManager.dial(address, { signal: own }));
 }
 
-/** Runs a dial with a signal of its own, which `signal` aborts only until the dial has ended. */
+/** Runs a dial with a signal of its own, which `signal` aborts only until the dial has ended or calls `unfollow`. */
 export async function whileDialling<Value>(
   signal: AbortSignal,
-  dial: (signal: AbortSignal) => Promise<Value>,
+  dial: (signal: AbortSignal, unfollow: () => void) => Promise<Value>,
 ): Promise<Value> {
   const attempt = new AbortController();
   setMaxListeners(0, attempt.signal);
   const stop = (): void => attempt.abort(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop, { once: true });
+  const unfollow = (): void => signal.removeEventListener('abort', stop);
   try {
-    return await dial(attempt.signal);
+    return await dial(attempt.signal, unfollow);
   } finally {
-    signal.removeEventListener('abort', stop);
+    unfollow();
   }
 }

@@ -3,6 +3,7 @@ import type { Connection, DialTransportOptions, Transport, Upgrader } from '@lib
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { systemCode } from '../../../lib/files.ts';
 import { ipOfMultiaddr, kindOfIp } from '../../../lib/ip-kind.ts';
+import { whileDialling } from '../dial/dial-address.ts';
 import { maxObservers, maxPunchPort, minPunchPort } from './constants.ts';
 
 /**
@@ -12,7 +13,10 @@ import { maxObservers, maxPunchPort, minPunchPort } from './constants.ts';
 export type PortMapping = 'stable' | 'random' | 'unknown';
 
 export interface PunchOptions {
+  /** Ends an attempt until it has a connection: from then on the other side may have completed the handshakes. */
   readonly signal: AbortSignal;
+  /** Ends the handshakes over that connection. */
+  readonly handshakeSignal: AbortSignal;
   readonly upgrader: Upgrader;
   /** Which side opens the handshakes: both sides dial, so one has to act as the side that was dialled. */
   readonly initiator: boolean;
@@ -64,9 +68,12 @@ export class PunchPort {
   }
 
   /** Connects from the port alone. @throws the error of libp2p or of the system */
-  async punch(address: Multiaddr, { signal, upgrader, initiator }: PunchOptions): Promise<Connection> {
-    if (this.#dial === null) throw new Error('no transport was made');
-    return this.#dial(address, this.#from({ signal, upgrader: initiator ? upgrader : asDialled(upgrader) }));
+  async punch(address: Multiaddr, { signal, ...handshakes }: PunchOptions): Promise<Connection> {
+    const dial = this.#dial;
+    if (dial === null) throw new Error('no transport was made');
+    return whileDialling(signal, (own, unfollow) =>
+      dial(address, this.#from({ signal: own, upgrader: upgraderOf(handshakes, unfollow) })),
+    );
   }
 
   /** A peer says from where it sees a connection. */
@@ -103,13 +110,17 @@ export class PunchPort {
   }
 }
 
-/** Makes the connection count as one that was dialled: the muxer numbers its streams by that. */
-function asDialled(upgrader: Upgrader): Upgrader {
-  const upgradeOutbound: Upgrader['upgradeOutbound'] = (maConn, options) =>
-    upgrader.upgradeOutbound(Object.assign(maConn, { direction: 'inbound' as const }), {
-      ...options,
-      initiator: false,
-    });
+/** @param connected called before the handshakes */
+function upgraderOf(
+  { upgrader, handshakeSignal, initiator }: Omit<PunchOptions, 'signal'>,
+  connected: () => void,
+): Upgrader {
+  const upgradeOutbound: Upgrader['upgradeOutbound'] = (maConn, options) => {
+    connected();
+    // Count as the side that was dialled: the muxer numbers its streams by that.
+    if (!initiator) Object.assign(maConn, { direction: 'inbound' as const });
+    return upgrader.upgradeOutbound(maConn, { ...options, signal: handshakeSignal, initiator });
+  };
   return Object.create(upgrader, { upgradeOutbound: { value: upgradeOutbound } }) as Upgrader;
 }
 

@@ -8,24 +8,23 @@ import { ipOfMultiaddr, kindOfIp } from '../../../lib/ip-kind.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { PeerIdString } from '../../../lib/types.ts';
 import { isRelayed, usableDirectAddress } from '../addresses.ts';
-import { whileDialling } from '../dial/dial-address.ts';
 import { RawMessageError } from '../libp2p/protobuf.ts';
 import { readMessage, sendMessage } from '../libp2p/wire.ts';
 import type { QvacNode } from '../libp2p.ts';
 import {
-  firstRetryMs,
   maxPunchAddrs,
   maxPunches,
   maxPunchTimes,
-  maxRetryMs,
   minPunchGapMs,
   punchAfterMs,
+  punchHandshakeMs,
   punchMessageMs,
   punchRounds,
   punchWindowMs,
 } from './constants.ts';
 import { decodePunch, encodePunch, type PunchMessage, punchProtocol, punchType } from './messages.ts';
-import type { PunchPort } from './punch-port.ts';
+import type { PunchOptions, PunchPort } from './punch-port.ts';
+import { retryWaits } from './retry-waits.ts';
 
 export interface PuncherComponents {
   readonly port: PunchPort;
@@ -181,34 +180,34 @@ export class Puncher {
 
   /** Connects from this side while the other one does the same. @throws the last error of the last address */
   async #connect(peer: PeerId, targets: readonly string[], initiator: boolean): Promise<Connection> {
-    const signal = anySignal(this.#stopping.signal, AbortSignal.timeout(punchWindowMs));
+    const within = (ms: number): AbortSignal => anySignal(this.#stopping.signal, AbortSignal.timeout(ms));
+    const init = {
+      initiator,
+      signal: within(punchWindowMs),
+      handshakeSignal: within(punchWindowMs + punchHandshakeMs),
+    };
     try {
-      return await Promise.any(targets.map((target) => this.#knock(peer, target, { initiator, signal })));
+      return await Promise.any(targets.map((target) => this.#knock(peer, target, init)));
     } catch (error) {
       throw error instanceof AggregateError ? toError(error.errors.at(-1)) : error;
     }
   }
 
   /** Connects to one address, again and again while its router answers that it knows nothing of this node. */
-  async #knock(
-    peer: PeerId,
-    target: string,
-    { initiator, signal }: { readonly initiator: boolean; readonly signal: AbortSignal },
-  ): Promise<Connection> {
+  async #knock(peer: PeerId, target: string, init: Omit<PunchOptions, 'upgrader'>): Promise<Connection> {
     const { port, random = Math.random } = this.#components;
-    for (let waitMs = firstRetryMs; ; waitMs = Math.min(maxRetryMs, 2 * waitMs)) {
+    const waits = retryWaits(random);
+    for (;;) {
       const there = this.#directTo(peer);
       if (there !== null) return there;
       if (this.#node === null) throw new Error('this node stops');
       try {
         const { upgrader } = this.#node.services.internals;
-        return await whileDialling(signal, (own) =>
-          port.punch(multiaddr(`${target}/p2p/${peer}`), { signal: own, upgrader, initiator }),
-        );
+        return await port.punch(multiaddr(`${target}/p2p/${peer}`), { ...init, upgrader });
       } catch (error) {
-        if (signal.aborted || !isRefusal(error)) throw error;
+        if (init.signal.aborted || !isRefusal(error)) throw error;
       }
-      await delay(waitMs * (0.7 + 0.6 * random()), signal);
+      await delay(waits.next().value, init.signal);
     }
   }
 }

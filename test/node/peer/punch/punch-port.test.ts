@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Connection, DialTransportOptions, Transport } from '@libp2p/interface';
+import type { Connection, DialTransportOptions, MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { raceSignal } from '../../../../src/lib/abort.ts';
 import { PunchPort } from '../../../../src/node/peer/punch/punch-port.ts';
 
 type Dialled = DialTransportOptions & { readonly localPort?: number };
@@ -46,6 +47,41 @@ describe('the port for punching', () => {
     const refused = transport(() => Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }));
     await assert.rejects(new PunchPort(21_000).wrap(refused.create)({}).dial(address, options), /refused/);
     assert.deepEqual(refused.ports, [21_000]);
+  });
+
+  it('connects for as long as one signal allows, and completes the handshakes for as long as another does', async () => {
+    const [connecting, handshakes] = [new AbortController(), new AbortController()];
+    const port = new PunchPort(21_000);
+    const connected = Promise.withResolvers<void>();
+    const pending = new Promise<never>(() => undefined);
+    let isOpen = false;
+    const dial = async (_: Multiaddr, { signal, upgrader }: DialTransportOptions): Promise<Connection> => {
+      const outcome = isOpen ? upgrader.upgradeOutbound({} as MultiaddrConnection, { signal }) : pending;
+      // A socket of node:net ends with its signal whenever that aborts.
+      return raceSignal(outcome, signal);
+    };
+    port.wrap(() => ({ dial }) as unknown as Transport)({});
+    const upgrader = {
+      upgradeOutbound: async (_: MultiaddrConnection, { signal }: { readonly signal: AbortSignal }) => {
+        connected.resolve();
+        return raceSignal(pending, signal);
+      },
+    } as unknown as Upgrader;
+    const punch = (): Promise<Connection> =>
+      port.punch(address, {
+        signal: connecting.signal,
+        handshakeSignal: handshakes.signal,
+        upgrader,
+        initiator: true,
+      });
+    const unconnected = punch();
+    isOpen = true;
+    const connectedInTime = punch();
+    await connected.promise;
+    connecting.abort(new Error('not connected'));
+    await assert.rejects(unconnected, /^Error: not connected$/);
+    handshakes.abort(new Error('no handshake'));
+    await assert.rejects(connectedInTime, /^Error: no handshake$/);
   });
 
   it('has the outside address that its observers agree on', async () => {
