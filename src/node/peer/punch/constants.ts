@@ -10,8 +10,8 @@ export const maxObservers = 8;
 export const punchAfterMs = 200;
 export const punchRounds = 2;
 /**
- * How long both sides try to connect in one round, how long the handshakes of a connection may go on after that, and how
- * long a message may take, in ms.
+ * How long both sides try to connect in one round, how long the handshakes of a connection may go on after that, and
+ * how long a message may take, in ms.
  */
 export const punchWindowMs = 4_000;
 export const punchHandshakeMs = 5_000;

@@ -3,7 +3,7 @@ import type { Connection, DialTransportOptions, Transport, Upgrader } from '@lib
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { systemCode } from '../../../lib/files.ts';
 import { ipOfMultiaddr, kindOfIp } from '../../../lib/ip-kind.ts';
-import { whileDialling } from '../dial/dial-address.ts';
+import { whileDialling } from '../dial/while-dialling.ts';
 import { maxObservers, maxPunchPort, minPunchPort } from './constants.ts';
 
 /**
