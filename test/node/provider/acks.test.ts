@@ -44,6 +44,7 @@ const graceTokens = 64;
 interface Ledger {
   readonly kept: { readonly head: Signed; readonly ack: Signed | null }[];
   readonly delivered: Deliverable[];
+  submitted: number;
   declined: number;
 }
 
@@ -59,6 +60,7 @@ function payoutsInto(ledger: Ledger, onKept: () => void): ProviderPayouts {
         onKept();
       },
       deliver: async (deliverable) => void ledger.delivered.push(deliverable),
+      submit: () => void ledger.submitted++,
       decline: () => void ledger.declined++,
     }),
     decline: () => undefined,
@@ -88,7 +90,7 @@ async function startPaid(
   init: Partial<ProviderInit> = {},
   { onKept = () => undefined, ...rest }: PaidStreamInit = {},
 ): Promise<PaidStream> {
-  const ledger: Ledger = { kept: [], delivered: [], declined: 0 };
+  const ledger: Ledger = { kept: [], delivered: [], submitted: 0, declined: 0 };
   const provider = await startProvider(context, {
     offering: { priceJob: 1_000, priceIn: 100, priceOut: 2_000, tokensPerSecond: 10 },
     payments: async () => payoutsInto(ledger, onKept),
@@ -213,7 +215,7 @@ test('a slow provider does not break off an answer of which everything is acknow
   assert.deepEqual([n, reason], [6, finish.length]);
 });
 
-test('the final head of a paid answer waits until a later process could open it', {
+test('the final head of a paid answer waits until a later process could open it, and its submission for both', {
   timeout: 60_000,
 }, async (context) => {
   const home = await temporaryHome(context);
@@ -223,7 +225,7 @@ test('the final head of a paid answer waits until a later process could open it'
     saving.resolve();
     return disk.promise;
   };
-  const { provider, client, stream, ack } = await startPaid(context, 6, { kept }, { saveReceipt });
+  const { provider, client, stream, ledger, ack } = await startPaid(context, 6, { kept }, { saveReceipt });
   await ack(0);
   await readUntil(stream, 'tokens');
   await ack(1);
@@ -232,9 +234,11 @@ test('the final head of a paid answer waits until a later process could open it'
   await saving.promise;
   // A round trip on the same connection: what was sent before it has arrived.
   await client.open(provider.address, jobProtocol);
+  assert.deepEqual([ledger.delivered.length, ledger.submitted], [1, 0]);
   isOnDisk = true;
   disk.resolve();
   assert.equal(await final, true);
+  assert.equal(ledger.submitted, 1);
   assert.equal((await readdir(kept.notes)).length, 1);
 });
 

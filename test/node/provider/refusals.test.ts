@@ -336,6 +336,7 @@ test('an offer with no payment, one that is not exactly the price, or one from a
       ...freeOfChannels,
       keep: async () => undefined,
       deliver: async () => undefined,
+      submit: () => undefined,
       decline: () => undefined,
     }),
     decline: () => undefined,

@@ -163,6 +163,7 @@ export class AnswerRun extends JobRun {
     if (ack === null) this.paid?.decline();
     await Promise.all([ack && this.paid?.deliver({ head: finalSigned, ack }), keep(finished)]);
     this.writer.head(finalSigned);
+    this.paid?.submit();
     await this.writer.drained();
     // A client that has left since may come back with its challenge.
     return finished;

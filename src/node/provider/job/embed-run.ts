@@ -83,6 +83,7 @@ export class EmbedRun extends JobRun {
     this.gate.sent(final.n, true);
     this.#hasSentHead = true;
     this.writer.head(finalSigned);
+    this.paid?.submit();
     await this.writer.drained();
     return finished;
   }

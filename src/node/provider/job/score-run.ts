@@ -123,6 +123,7 @@ export class ScoreRun extends JobRun {
       savings: { reused: 0, guessed: 0, accepted: 0 },
     };
     await Promise.all([ack && this.paid?.deliver({ head: finalSigned, ack }), keep(finished)]);
+    this.paid?.submit();
     await this.writer.drained();
     return finished;
   }

@@ -159,10 +159,8 @@ export class JobPayouts {
         if (state !== null) await this.#deliveries.keep(jobId, { address, head: state.head(), ack: state.ack });
       },
       keepSteps: (steps) => this.#components.steps.append(jobId, jobId, steps),
-      deliver: async (deliverable) => {
-        await this.#deliveries.add(jobId, address, deliverable);
-        this.#task(() => this.#deliveries.submitAndFollow(jobId));
-      },
+      deliver: (deliverable) => this.#deliveries.add(jobId, address, deliverable),
+      submit: () => this.#task(() => this.#deliveries.submitAndFollow(jobId)),
       decline: () => {
         if (this.#deliveries.has(jobId)) return;
         this.#served(jobId);

@@ -82,6 +82,11 @@ export interface PaidJob {
    * @throws QvacError E_HOME
    */
   deliver(deliverable: Deliverable): Promise<void>;
+  /**
+   * Submits what was delivered, if anything. To be called once the final head is sent: a provider that is killed in
+   * between is paid later, but its client never sees a complete answer. Returns at once; never throws.
+   */
+  submit(): void;
   /** Nothing is due: refunds the client. After `deliver` it does nothing. */
   decline(): void;
   /** The client's verdict came. */

@@ -151,6 +151,7 @@ export class ServedChannel {
       take: (ack, signed) => this.#take(jobId, ack, signed),
       keep: () => this.#save(),
       deliver: async ({ head }) => end(decodeHead(head.body).n),
+      submit: () => undefined,
       decline: () => end(0),
       verdict: (result) => {
         this.#state.verdict(jobId, result);
