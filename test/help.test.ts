@@ -123,6 +123,19 @@ describe('help', () => {
     }
   });
 
+  it('names every row of the README’s table of parameters that some API refuses or ignores', async () => {
+    const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+    const rows = /\n\| parameter .*\n.*\n((?:\|.*\n)+)/.exec(readme)?.[1]?.trimEnd().split('\n') ?? [];
+    const lacking = rows
+      .filter((row) => /\| (refused|ignored) /.test(row))
+      .map((row) => row.split('|')[1]?.trim().replaceAll('`', ''));
+    assert.ok(lacking.length > 3, 'the table was not found');
+    const { stdout } = await runInProcess(['gateway', '--help']);
+    const section = /\nNot supported:\n((?: .*\n)+)/.exec(stdout)?.[1] ?? '';
+    const terms = section.split('\n').flatMap((line) => /^ {2}(\S.*?)(?: {2,}|$)/.exec(line)?.[1] ?? []);
+    assert.deepEqual(terms, [...lacking, 'other fields']);
+  });
+
   it('lists commands in groups, variables and exit codes', async () => {
     for (const args of [['--help'], ['-h'], ['help'], []]) {
       const { code, stdout } = await runInProcess(args);

@@ -66,6 +66,8 @@ export interface CommandDefinition {
   readonly options?: Options;
   /** At least one. */
   readonly examples: readonly { readonly line: string; readonly what: string }[];
+  /** What people may expect of this command and do not get, and what happens instead. */
+  readonly notSupported?: readonly { readonly what: string; readonly instead: string }[];
   readonly subcommands?: Readonly<Record<string, Subcommand>>;
   /** The command runs until it is stopped, and logs JSON lines off a terminal. */
   readonly keepsLog?: boolean;

@@ -112,6 +112,10 @@ export function commandPage(path: string, definition: CommandDefinition): HelpPa
           ...Object.values(definition.options ?? {}).map(({ flags, description }) => [flags, description] as const),
         ],
       },
+      {
+        title: 'Not supported',
+        items: (definition.notSupported ?? []).map(({ what, instead }) => [what, instead] as const),
+      },
       everyCommand,
     ],
   };
