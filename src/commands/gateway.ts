@@ -36,11 +36,11 @@ export const command = defineCommand({
       what: 'serve your network, with API keys',
     },
   ],
-  // The rows of the README's table that are not honoured everywhere, in its words.
+  // The rows of the README's table that some API refuses or ignores, in its words.
   notSupported: [
     { what: 'repeat_penalty, repetition_penalty', instead: 'ignored; the header x-qvac-adjusted tells' },
     { what: 'logprobs', instead: 'refused by the Responses API and those of Ollama' },
-    { what: 'hosted tools, such as web search', instead: 'left out; the header x-qvac-adjusted tells' },
+    { what: 'hosted tools (type web_search, …)', instead: 'left out; the header x-qvac-adjusted tells' },
     { what: 'MCP servers, containers', instead: 'refused' },
     { what: 'mirostat, tfs_z, typical_p', instead: 'refused' },
     { what: 'best_of, echo', instead: 'refused' },
